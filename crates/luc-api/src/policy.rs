@@ -1,0 +1,1 @@
+//! The oslo.policy evaluator.
