@@ -84,8 +84,37 @@ impl From<InvalidField> for ApiError {
     }
 }
 
+/// What stands at the root of a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Root {
+    /// A JSON object: every body but patches.
+    Object,
+    /// A JSON array.
+    Array,
+}
+
+impl Root {
+    /// In words that follow "expected".
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Object => "a JSON object",
+            Self::Array => "a JSON array",
+        }
+    }
+
+    fn fits(self, value: &Value) -> bool {
+        match self {
+            Self::Object => value.is_object(),
+            Self::Array => value.is_array(),
+        }
+    }
+}
+
 /// The body of a request.
 pub trait RequestBody: DeserializeOwned {
+    /// What stands at the root.
+    const ROOT: Root = Root::Object;
+
     /// The members that exist only in some microversions.
     const MEMBERS: &'static [Member] = &[];
 
@@ -98,16 +127,16 @@ pub trait RequestBody: DeserializeOwned {
 
 /// Reads a body of type `T` as of `version`.
 ///
-/// Errors: [`ApiError::BadRequest`] for what is no JSON object, [`ApiError::InvalidInput`] with the
-/// member's path for everything else.
+/// Errors: [`ApiError::BadRequest`] for what is no JSON of the type's [`Root`],
+/// [`ApiError::InvalidInput`] with the member's path for everything else.
 pub fn parse<T: RequestBody>(bytes: &[u8], version: Microversion) -> Result<T, ApiError> {
     let value: Value = serde_json::from_slice(bytes).map_err(|error| {
-        let message = format!("Malformed request body: expected a JSON object ({error})");
+        let message = format!("Malformed request body: expected {} ({error})", T::ROOT.name());
         ApiError::BadRequest { message }
     })?;
-    if !value.is_object() {
-        let kind = kind_of(&value);
-        let message = format!("Malformed request body: expected a JSON object, not {kind}");
+    if !T::ROOT.fits(&value) {
+        let (expected, kind) = (T::ROOT.name(), kind_of(&value));
+        let message = format!("Malformed request body: expected {expected}, not {kind}");
         return Err(ApiError::BadRequest { message });
     }
     for member in T::MEMBERS {

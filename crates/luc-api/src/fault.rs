@@ -84,6 +84,18 @@ pub enum ApiError {
         /// The limit in bytes.
         limit: u64,
     },
+    /// A thing would have more parts, or hold more, than is allowed.
+    #[error("{message}")]
+    LimitExceeded {
+        /// Which limit.
+        message: String,
+    },
+    /// The part that is asked for does not exist.
+    #[error("{message}")]
+    RangeNotSatisfiable {
+        /// What was asked for and what there is.
+        message: String,
+    },
     /// The body is of a media type that is not read here.
     #[error("Unsupported Content-Type {given}; accepted: {accepted}.")]
     UnsupportedMediaType {
@@ -191,7 +203,8 @@ impl ApiError {
             Self::VersionNotSupported { .. } => StatusCode::NOT_ACCEPTABLE,
             Self::Conflict { .. } => StatusCode::CONFLICT,
             Self::Gone { .. } => StatusCode::GONE,
-            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooLarge { .. } | Self::LimitExceeded { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::RangeNotSatisfiable { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::UnsupportedMediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::NotImplemented { .. } => StatusCode::NOT_IMPLEMENTED,
