@@ -141,6 +141,8 @@ kinds! {
     // What belongs to virtual machines: born on a site, moves with the machine.
     /// A virtual machine.
     Server = "server": BirthThenMoves, Project, Uuid(Hyphenated), Nowhere;
+    /// A server that is gone, kept for a while for those who ask what became of it.
+    DeletedServer = "deleted_server": BirthThenMoves, Project, Uuid(Hyphenated), Nowhere;
     /// What happened to a server, as `os-instance-actions` shows it.
     InstanceAction = "instance_action": BirthThenMoves, Project, Uuid(Hyphenated), Nowhere;
     /// The share of a host that a server holds.
@@ -222,8 +224,10 @@ kinds! {
     // What a site is made of.
     /// A set of hosts inside a site.
     Aggregate = "aggregate": Itself, Site, Integer, Site;
-    /// A server of ours that can run virtual machines: what it has and what is claimed.
+    /// A server of ours that can run virtual machines: what it has.
     Host = "host": Itself, Site, Parts(&["host"]), Site;
+    /// What servers claim of a host; beside it because it changes with every server.
+    HostUsage = "host_usage": Itself, Site, Parts(&["host"]), Nowhere;
     /// The hypervisor of a host, as `os-hypervisors` shows it.
     Hypervisor = "hypervisor": Itself, Site, Uuid(Hyphenated), Site;
     /// The compute service of a host, as `os-services` shows it.
