@@ -35,6 +35,7 @@ mod explain;
 mod expression;
 mod overrides;
 mod parse;
+mod problem;
 mod rules;
 mod target;
 mod template;
@@ -47,8 +48,8 @@ pub use credentials::{Attribute, Credentials, Scope};
 pub use evaluate::{Decision, Denial};
 pub use explain::{Explanation, Step};
 pub use expression::{Check, Literal};
-pub use overrides::{PolicyError, Problem, Reason};
 pub use parse::{ExpressionError, parse, parse_lists};
+pub use problem::{PolicyError, Problem, Reason};
 pub use rules::Rule;
 pub use target::{Attributes, Target, Value};
 pub use template::Template;
@@ -95,7 +96,12 @@ impl Policy {
         credentials: &Credentials<'_>,
         target: &dyn Target,
     ) -> Decision {
-        Evaluation { rules: self.of(service), credentials, target }.decide(rule)
+        Evaluation {
+            rules: self.of(service),
+            credentials,
+            target,
+        }
+        .decide(rule)
     }
 
     /// The answer of [`Policy::check`] with its reasons. Slow; for logs and the command line.
@@ -106,7 +112,12 @@ impl Policy {
         credentials: &Credentials<'_>,
         target: &dyn Target,
     ) -> Explanation {
-        Evaluation { rules: self.of(service), credentials, target }.explain(rule)
+        Evaluation {
+            rules: self.of(service),
+            credentials,
+            target,
+        }
+        .explain(rule)
     }
 
     /// Whether compute and image take the caller for an administrator: their rule
@@ -114,7 +125,8 @@ impl Policy {
     /// rule, so nobody is one there. It goes into [`Credentials::is_admin`].
     pub fn is_admin(&self, service: Service, credentials: &Credentials<'_>) -> bool {
         let target = Attributes::of_caller(credentials);
-        self.check(service, "context_is_admin", credentials, &target).is_allowed()
+        self.check(service, "context_is_admin", credentials, &target)
+            .is_allowed()
     }
 
     /// The rule of this name.

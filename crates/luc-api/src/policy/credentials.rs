@@ -51,7 +51,10 @@ impl Scope {
 
 /// A fact of the caller that a rule may name on the left of a colon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the variants are the names of NAMES in camel case")]
+#[expect(
+    missing_docs,
+    reason = "the variants are the names of NAMES in camel case"
+)]
 pub enum Attribute {
     UserId,
     UserDomainId,
@@ -94,12 +97,18 @@ impl Attribute {
 
     /// The attribute of this name.
     pub fn named(name: &str) -> Option<Self> {
-        NAMES.iter().find(|(known, _)| *known == name).map(|(_, attribute)| *attribute)
+        NAMES
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, attribute)| *attribute)
     }
 
     /// Its name in a rule.
     pub fn name(self) -> &'static str {
-        NAMES.iter().find(|(_, known)| *known == self).map_or("", |(name, _)| name)
+        NAMES
+            .iter()
+            .find(|(_, known)| *known == self)
+            .map_or("", |(name, _)| name)
     }
 }
 
@@ -136,9 +145,10 @@ impl Credentials<'_> {
             Attribute::DomainId => or_none(self.domain_id),
             Attribute::SystemScope => or_none(self.system_scope),
             Attribute::Roles => Held::Many(&self.roles),
-            Attribute::IsAdmin => {
-                plain(self.is_admin.map(|admin| if admin { "True" } else { "False" }))
-            }
+            Attribute::IsAdmin => plain(
+                self.is_admin
+                    .map(|admin| if admin { "True" } else { "False" }),
+            ),
             Attribute::TokenUserId => or_absent(self.user_id),
             Attribute::TokenUserDomainId => or_absent(self.user_domain_id),
             Attribute::TokenProjectId => or_absent(self.project_id),

@@ -36,9 +36,21 @@ pub(super) fn rules_of(service: Service) -> RuleSet {
     };
     let file: File = serde_json::from_str(text).expect("the built-in rules are JSON");
     let mut rules = RuleSet::default();
-    for Row { name, check, scope_types, operations } in file.rules {
+    for Row {
+        name,
+        check,
+        scope_types,
+        operations,
+    } in file.rules
+    {
         let check = parse(&check).expect("the built-in rules are understood");
-        rules.insert(Rule { name, check, scope_types, operations, overridden: false });
+        rules.insert(Rule {
+            name,
+            check,
+            scope_types,
+            operations,
+            overridden: false,
+        });
     }
     rules
 }

@@ -55,7 +55,11 @@ impl Evaluation<'_> {
         if !rule.scope_types.is_empty() && !rule.scope_types.contains(&scope) {
             return Decision::Denied(Denial::Scope(scope));
         }
-        if self.holds(&rule.check) { Decision::Allowed } else { Decision::Denied(Denial::Check) }
+        if self.holds(&rule.check) {
+            Decision::Allowed
+        } else {
+            Decision::Denied(Denial::Check)
+        }
     }
 
     /// Whether `check` holds.
@@ -63,15 +67,17 @@ impl Evaluation<'_> {
         match check {
             Check::Always => true,
             Check::Never => false,
-            Check::Rule(name) => {
-                self.rules.resolve(name).is_some_and(|rule| self.holds(&rule.check))
-            }
-            Check::Role(name) => {
-                name.render(self.target).is_some_and(|name| self.credentials.has_role(&name))
-            }
-            Check::Caller { attribute, expected } => {
-                self.matches(self.credentials.held(*attribute), expected)
-            }
+            Check::Rule(name) => self
+                .rules
+                .resolve(name)
+                .is_some_and(|rule| self.holds(&rule.check)),
+            Check::Role(name) => name
+                .render(self.target)
+                .is_some_and(|name| self.credentials.has_role(&name)),
+            Check::Caller {
+                attribute,
+                expected,
+            } => self.matches(self.credentials.held(*attribute), expected),
             Check::Literal { literal, expected } => self.equals(literal, expected),
             Check::Not(check) => !self.holds(check),
             Check::All(checks) => checks.iter().all(|check| self.holds(check)),
@@ -91,6 +97,8 @@ impl Evaluation<'_> {
     }
 
     fn equals(&self, literal: &Literal, expected: &Template) -> bool {
-        expected.render(self.target).is_some_and(|value| value == literal.as_str())
+        expected
+            .render(self.target)
+            .is_some_and(|value| value == literal.as_str())
     }
 }

@@ -41,13 +41,23 @@ impl fmt::Display for Explanation {
             Decision::Allowed => write!(f, "{rule}: allowed")?,
             Decision::Denied(Denial::UnknownRule) => write!(f, "{rule}: denied, no such rule")?,
             Decision::Denied(Denial::Scope(scope)) => {
-                write!(f, "{rule}: denied, not for a token of scope {}", scope.as_str())?;
+                write!(
+                    f,
+                    "{rule}: denied, not for a token of scope {}",
+                    scope.as_str()
+                )?;
             }
             Decision::Denied(Denial::Check) => write!(f, "{rule}: denied")?,
         }
         for step in &self.steps {
             let answer = if step.holds { "yes" } else { "no " };
-            write!(f, "\n{:indent$}{answer} {}", "", step.check, indent = 2 * (step.depth + 1))?;
+            write!(
+                f,
+                "\n{:indent$}{answer} {}",
+                "",
+                step.check,
+                indent = 2 * (step.depth + 1)
+            )?;
             if let Some(facts) = &step.facts {
                 write!(f, " ({facts})")?;
             }
@@ -62,13 +72,22 @@ impl Evaluation<'_> {
         if let Some(rule) = self.rules.get(name) {
             self.explain_check(&rule.check, 0, &mut steps);
         }
-        Explanation { rule: name.to_owned(), decision: self.decide(name), steps }
+        Explanation {
+            rule: name.to_owned(),
+            decision: self.decide(name),
+            steps,
+        }
     }
 
     fn explain_check(&self, check: &Check, depth: usize, steps: &mut Vec<Step>) {
         let holds = self.holds(check);
         let facts = self.facts(check);
-        steps.push(Step { depth, check: check.to_string(), holds, facts });
+        steps.push(Step {
+            depth,
+            check: check.to_string(),
+            holds,
+            facts,
+        });
         match check {
             Check::Rule(name) => {
                 if let Some(rule) = self.rules.resolve(name) {
@@ -92,7 +111,10 @@ impl Evaluation<'_> {
     fn facts(&self, check: &Check) -> Option<String> {
         match check {
             Check::Role(_) => Some(format!("roles: {}", self.credentials.roles.join(", "))),
-            Check::Caller { attribute, expected } => {
+            Check::Caller {
+                attribute,
+                expected,
+            } => {
                 let held = match self.credentials.held(*attribute) {
                     Held::Absent => "nothing".to_owned(),
                     Held::One(value) => value.to_owned(),
@@ -106,15 +128,13 @@ impl Evaluation<'_> {
     }
 
     fn expectation(&self, expected: &Template) -> String {
-        match expected.render(self.target) {
-            Some(value) => format!("target: {value}"),
-            None => {
-                let missing = expected
-                    .attributes()
-                    .filter(|name| self.target.attribute(name).is_none())
-                    .collect::<Vec<_>>();
-                format!("target: no {}", missing.join(", "))
-            }
+        if let Some(value) = expected.render(self.target) {
+            return format!("target: {value}");
         }
+        let missing = expected
+            .attributes()
+            .filter(|name| self.target.attribute(name).is_none())
+            .collect::<Vec<_>>();
+        format!("target: no {}", missing.join(", "))
     }
 }

@@ -84,7 +84,10 @@ impl fmt::Display for Check {
             Self::Never => f.write_str("!"),
             Self::Rule(name) => write!(f, "rule:{name}"),
             Self::Role(name) => write!(f, "role:{name}"),
-            Self::Caller { attribute, expected } => write!(f, "{}:{expected}", attribute.name()),
+            Self::Caller {
+                attribute,
+                expected,
+            } => write!(f, "{}:{expected}", attribute.name()),
             Self::Literal { literal, expected } => write!(f, "{literal}:{expected}"),
             Self::Not(check) => write!(f, "not {check}"),
             Self::All(checks) => joined(f, checks, " and "),

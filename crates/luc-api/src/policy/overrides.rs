@@ -7,120 +7,11 @@ use std::collections::BTreeMap;
 
 use super::Policy;
 use super::expression::Check;
-use super::parse::{ExpressionError, parse, parse_lists};
+use super::parse::{parse, parse_lists};
+use super::problem::{PolicyError, Problem, Reason};
 use super::rules::{FALLBACK, Fault};
 use super::yaml::{self, Content, Node};
 use crate::service::Service;
-
-/// A `policy.yaml` that cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the policy file cannot be used:{}", listed(.problems))]
-pub struct PolicyError {
-    /// Everything that is wrong, in the order of the file.
-    pub problems: Vec<Problem>,
-}
-
-fn listed(problems: &[Problem]) -> String {
-    problems.iter().map(|problem| format!("\n  {problem}")).collect()
-}
-
-/// One thing that is wrong.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// The line, from 1.
-    pub line: usize,
-    /// The rule, where one is concerned.
-    pub rule: Option<String>,
-    /// What is wrong.
-    pub reason: Reason,
-}
-
-impl std::fmt::Display for Problem {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "line {}: ", self.line)?;
-        if let Some(rule) = &self.rule {
-            write!(f, "rule `{rule}`: ")?;
-        }
-        self.reason.fmt(f)
-    }
-}
-
-/// What can be wrong.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Reason {
-    /// The text is not YAML.
-    #[error("this is not YAML: {0}")]
-    Yaml(String),
-    /// YAML that policy files have no use for.
-    #[error("{0} is not understood in a policy file")]
-    Unsupported(&'static str),
-    /// A tag, most likely a `!` without quotes.
-    #[error("tags are not understood here; to deny everybody, write \"!\" with quotes")]
-    Tag,
-    /// The document is not a mapping.
-    #[error("a policy file is a mapping of rule names to checks")]
-    NotAMapping,
-    /// A key that is not text.
-    #[error("the name of a rule must be text")]
-    NotAName,
-    /// A mapping under a name that is no service's.
-    #[error("`{name}` is not a section; sections are compute, identity and image")]
-    UnknownSection {
-        /// The name.
-        name: String,
-    },
-    /// A name that several services have.
-    #[error("{services} have a rule of this name; put it under the section of the one you mean")]
-    SeveralServices {
-        /// The services.
-        services: String,
-    },
-    /// A rule that no service has and nothing refers to.
-    #[error("no service has a rule of this name and no rule refers to it{}", hint(.nearest))]
-    UnknownRule {
-        /// The most similar name that exists.
-        nearest: Option<String>,
-    },
-    /// The same rule a second time.
-    #[error("it stands already on line {line}")]
-    Twice {
-        /// Where it stands first.
-        line: usize,
-    },
-    /// No value.
-    #[error("it has no value; write \"\" to allow everybody or \"!\" to allow nobody")]
-    NoValue,
-    /// A value that is neither text nor lists of text.
-    #[error("a check is text, or a list of lists of text")]
-    NotACheck,
-    /// Text that is not in the language.
-    #[error(transparent)]
-    Expression(#[from] ExpressionError),
-    /// A reference to nothing.
-    #[error("it refers to the rule `{name}`, which does not exist{}", hint(.nearest))]
-    Undefined {
-        /// The name that is referred to.
-        name: String,
-        /// The most similar name that exists.
-        nearest: Option<String>,
-    },
-    /// Rules that refer to each other.
-    #[error("it refers to itself: {}", .rules.join(" → "))]
-    Ring {
-        /// The ring.
-        rules: Vec<String>,
-    },
-    /// References that go too deep.
-    #[error("too many rules refer to each other in a row, starting at `{rule}`")]
-    TooLong {
-        /// Where the chain starts.
-        rule: String,
-    },
-}
-
-fn hint(nearest: &Option<String>) -> String {
-    nearest.as_ref().map(|name| format!("; is `{name}` meant?")).unwrap_or_default()
-}
 
 /// One rule of the file.
 struct Entry {
@@ -132,11 +23,20 @@ struct Entry {
 
 /// Puts the rules of `text` over those of `policy`, or tells all that is wrong with them.
 pub(super) fn apply(policy: &mut Policy, text: &str) -> Result<(), PolicyError> {
-    let document = yaml::read(text).map_err(|problem| PolicyError { problems: vec![problem] })?;
+    let document = yaml::read(text).map_err(|problem| PolicyError {
+        problems: vec![problem],
+    })?;
     let mut file = File::default();
     match document {
-        None | Some(Node { content: Content::Nothing, .. }) => {}
-        Some(Node { content: Content::Mapping(pairs), .. }) => file.mapping(pairs, None),
+        None
+        | Some(Node {
+            content: Content::Nothing,
+            ..
+        }) => {}
+        Some(Node {
+            content: Content::Mapping(pairs),
+            ..
+        }) => file.mapping(pairs, None),
         Some(Node { line, .. }) => file.refuse(line, None, Reason::NotAMapping),
     }
     let mut changed = policy.clone();
@@ -147,7 +47,9 @@ pub(super) fn apply(policy: &mut Policy, text: &str) -> Result<(), PolicyError> 
         return Ok(());
     }
     file.problems.sort_by_key(|problem| problem.line);
-    Err(PolicyError { problems: file.problems })
+    Err(PolicyError {
+        problems: file.problems,
+    })
 }
 
 /// The file while it is read.
@@ -161,7 +63,11 @@ struct File {
 
 impl File {
     fn refuse(&mut self, line: usize, rule: Option<&str>, reason: Reason) {
-        self.problems.push(Problem { line, rule: rule.map(str::to_owned), reason });
+        self.problems.push(Problem {
+            line,
+            rule: rule.map(str::to_owned),
+            reason,
+        });
     }
 
     fn mapping(&mut self, pairs: Vec<(Node, Node)>, service: Option<Service>) {
@@ -182,7 +88,12 @@ impl File {
 
     fn entry(&mut self, line: usize, service: Option<Service>, name: String, content: Content) {
         match check_of(content) {
-            Ok(check) => self.entries.push(Entry { line, service, name, check }),
+            Ok(check) => self.entries.push(Entry {
+                line,
+                service,
+                name,
+                check,
+            }),
             Err(reason) => self.refuse(line, Some(&name), reason),
         }
     }
@@ -197,7 +108,11 @@ impl File {
                 several => {
                     let services = several.iter().map(|one| word(*one)).collect::<Vec<_>>();
                     let services = services.join(" and ");
-                    self.refuse(entry.line, Some(&entry.name), Reason::SeveralServices { services });
+                    self.refuse(
+                        entry.line,
+                        Some(&entry.name),
+                        Reason::SeveralServices { services },
+                    );
                 }
             }
         }
@@ -214,13 +129,22 @@ impl File {
         }
         for (entry, used) in own.iter().zip(used) {
             let first = own.iter().find(|other| {
-                other.line < entry.line && (&other.name, other.service) == (&entry.name, entry.service)
+                other.line < entry.line
+                    && (&other.name, other.service) == (&entry.name, entry.service)
             });
             if let Some(first) = first {
-                self.refuse(entry.line, Some(&entry.name), Reason::Twice { line: first.line });
+                self.refuse(
+                    entry.line,
+                    Some(&entry.name),
+                    Reason::Twice { line: first.line },
+                );
             } else if !used {
                 let nearest = nearest(policy, &Service::ALL, &entry.name);
-                self.refuse(entry.line, Some(&entry.name), Reason::UnknownRule { nearest });
+                self.refuse(
+                    entry.line,
+                    Some(&entry.name),
+                    Reason::UnknownRule { nearest },
+                );
             }
         }
     }
@@ -233,7 +157,9 @@ impl File {
             return;
         }
         self.lines.insert(key, entry.line);
-        policy.of_mut(service).override_check(&entry.name, entry.check.clone());
+        policy
+            .of_mut(service)
+            .override_check(&entry.name, entry.check.clone());
     }
 
     fn check_references(&mut self, policy: &Policy) {
@@ -242,7 +168,11 @@ impl File {
                 let (rule, reason) = match fault {
                     Fault::Undefined { rule, name } => {
                         // A broken definition of that name is told where it stands.
-                        if self.problems.iter().any(|one| one.rule.as_ref() == Some(&name)) {
+                        if self
+                            .problems
+                            .iter()
+                            .any(|one| one.rule.as_ref() == Some(&name))
+                        {
                             continue;
                         }
                         let nearest = nearest(policy, &[service], &name);
@@ -278,14 +208,20 @@ fn owners(policy: &Policy, entry: &Entry) -> Vec<Service> {
 }
 
 fn is_referred_to(policy: &Policy, service: Service, name: &str) -> bool {
-    policy.rules(service).iter().any(|rule| rule.check.references().contains(&name))
+    policy
+        .rules(service)
+        .iter()
+        .any(|rule| rule.check.references().contains(&name))
 }
 
 fn check_of(content: Content) -> Result<Check, Reason> {
     match content {
         Content::Text(text) => Ok(parse(&text)?),
         Content::List(items) => {
-            let lists = items.into_iter().map(inner_list).collect::<Option<Vec<_>>>();
+            let lists = items
+                .into_iter()
+                .map(inner_list)
+                .collect::<Option<Vec<_>>>();
             Ok(parse_lists(&lists.ok_or(Reason::NotACheck)?)?)
         }
         Content::Nothing => Err(Reason::NoValue),
@@ -306,7 +242,9 @@ fn inner_list(node: Node) -> Option<Vec<String>> {
 }
 
 fn section(name: &str) -> Option<Service> {
-    Service::ALL.into_iter().find(|service| word(*service) == name)
+    Service::ALL
+        .into_iter()
+        .find(|service| word(*service) == name)
 }
 
 /// The word for a service in the file.

@@ -73,7 +73,10 @@ pub enum ExpressionError {
 }
 
 fn attribute_names() -> String {
-    Attribute::all().map(Attribute::name).collect::<Vec<_>>().join(", ")
+    Attribute::all()
+        .map(Attribute::name)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// Parses the text of a rule. The empty text allows everybody.
@@ -85,11 +88,18 @@ pub fn parse(text: &str) -> Result<Check, ExpressionError> {
     let Some(last) = words.last() else {
         return Err(ExpressionError::Blank);
     };
-    let mut parser = Parser { words: &words, last, at: 0, depth: 0 };
+    let mut parser = Parser {
+        words: &words,
+        last,
+        at: 0,
+        depth: 0,
+    };
     let check = parser.any()?;
     match parser.peek() {
         None => Ok(check),
-        Some(word) => Err(ExpressionError::Unexpected { word: word.text().to_owned() }),
+        Some(word) => Err(ExpressionError::Unexpected {
+            word: word.text().to_owned(),
+        }),
     }
 }
 
@@ -101,10 +111,17 @@ pub fn parse_lists(lists: &[Vec<String>]) -> Result<Check, ExpressionError> {
     }
     let mut any = Vec::new();
     for list in lists.iter().filter(|list| !list.is_empty()) {
-        let all = list.iter().map(|text| single(text)).collect::<Result<Vec<_>, _>>()?;
+        let all = list
+            .iter()
+            .map(|text| single(text))
+            .collect::<Result<Vec<_>, _>>()?;
         any.push(one_or(all, Check::All));
     }
-    if any.is_empty() { Ok(Check::Never) } else { Ok(one_or(any, Check::Any)) }
+    if any.is_empty() {
+        Ok(Check::Never)
+    } else {
+        Ok(one_or(any, Check::Any))
+    }
 }
 
 /// The only check of `checks`, or all of them joined.
@@ -193,7 +210,9 @@ impl<'a> Parser<'a> {
 
     fn unary(&mut self) -> Result<Check, ExpressionError> {
         let Some(word) = self.peek() else {
-            return Err(ExpressionError::EndsEarly { after: self.last.text().to_owned() });
+            return Err(ExpressionError::EndsEarly {
+                after: self.last.text().to_owned(),
+            });
         };
         self.at += 1;
         match word {
@@ -209,15 +228,15 @@ impl<'a> Parser<'a> {
                         self.at += 1;
                         Ok(inner)
                     }
-                    Some(other) => {
-                        Err(ExpressionError::Unexpected { word: other.text().to_owned() })
-                    }
+                    Some(other) => Err(ExpressionError::Unexpected {
+                        word: other.text().to_owned(),
+                    }),
                     None => Err(ExpressionError::Unclosed),
                 }
             }
-            Word::Close | Word::And(_) | Word::Or(_) => {
-                Err(ExpressionError::Unexpected { word: word.text().to_owned() })
-            }
+            Word::Close | Word::And(_) | Word::Or(_) => Err(ExpressionError::Unexpected {
+                word: word.text().to_owned(),
+            }),
         }
     }
 
@@ -243,14 +262,20 @@ fn single(text: &str) -> Result<Check, ExpressionError> {
         _ => {}
     }
     let Some((kind, expected)) = text.split_once(':') else {
-        return Err(ExpressionError::NotACheck { word: text.to_owned() });
+        return Err(ExpressionError::NotACheck {
+            word: text.to_owned(),
+        });
     };
     // oslo.policy takes a word between equal quotes for a string, which is no check.
     if text.starts_with(['\'', '"']) && text.chars().next() == text.chars().next_back() {
-        return Err(ExpressionError::NotACheck { word: text.to_owned() });
+        return Err(ExpressionError::NotACheck {
+            word: text.to_owned(),
+        });
     }
     if expected.is_empty() {
-        return Err(ExpressionError::EmptyMatch { check: text.to_owned() });
+        return Err(ExpressionError::EmptyMatch {
+            check: text.to_owned(),
+        });
     }
     if kind == "rule" {
         return Ok(Check::Rule(expected.into()));
@@ -260,11 +285,17 @@ fn single(text: &str) -> Result<Check, ExpressionError> {
         return Ok(Check::Role(expected));
     }
     if let Some(attribute) = Attribute::named(kind) {
-        return Ok(Check::Caller { attribute, expected });
+        return Ok(Check::Caller {
+            attribute,
+            expected,
+        });
     }
     match literal(kind) {
         Some(literal) => Ok(Check::Literal { literal, expected }),
-        None => Err(ExpressionError::UnknownKind { kind: kind.to_owned(), check: text.to_owned() }),
+        None => Err(ExpressionError::UnknownKind {
+            kind: kind.to_owned(),
+            check: text.to_owned(),
+        }),
     }
 }
 
@@ -274,10 +305,16 @@ fn literal(kind: &str) -> Option<Literal> {
         return Some(Literal::Bare(kind.into()));
     }
     // Python spells a number back without zeros in front or a plus sign; only that form is read.
-    if kind.parse::<i64>().is_ok_and(|number| number.to_string() == kind) {
+    if kind
+        .parse::<i64>()
+        .is_ok_and(|number| number.to_string() == kind)
+    {
         return Some(Literal::Bare(kind.into()));
     }
-    let quote = kind.chars().next().filter(|quote| matches!(quote, '\'' | '"'))?;
+    let quote = kind
+        .chars()
+        .next()
+        .filter(|quote| matches!(quote, '\'' | '"'))?;
     let inner = kind.strip_prefix(quote)?.strip_suffix(quote)?;
     (!inner.contains([quote, '\\'])).then(|| Literal::Text(inner.into()))
 }

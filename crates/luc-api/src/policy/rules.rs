@@ -78,8 +78,12 @@ impl RuleSet {
         self.insert(Rule {
             name: name.into(),
             check,
-            scope_types: known.map(|rule| rule.scope_types.clone()).unwrap_or_default(),
-            operations: known.map(|rule| rule.operations.clone()).unwrap_or_default(),
+            scope_types: known
+                .map(|rule| rule.scope_types.clone())
+                .unwrap_or_default(),
+            operations: known
+                .map(|rule| rule.operations.clone())
+                .unwrap_or_default(),
             overridden: true,
         });
     }
@@ -97,7 +101,12 @@ impl RuleSet {
                 }
             }
         }
-        let mut walk = Walk { set: self, path: Vec::new(), heights: HashMap::new(), faults };
+        let mut walk = Walk {
+            set: self,
+            path: Vec::new(),
+            heights: HashMap::new(),
+            faults,
+        };
         for rule in &self.rules {
             walk.height(rule);
         }
@@ -120,13 +129,18 @@ impl<'a> Walk<'a> {
             return *height;
         }
         if let Some(start) = self.path.iter().position(|name| *name == &*rule.name) {
-            let rules = self.path[start..].iter().map(|name| (*name).to_owned()).collect();
+            let rules = self.path[start..]
+                .iter()
+                .map(|name| (*name).to_owned())
+                .collect();
             self.faults.push(Fault::Ring { rules });
             return 0;
         }
         // The path is bounded as well as the height, so that a long chain cannot exhaust the stack.
         if self.path.len() == CHAIN_MAX {
-            self.faults.push(Fault::TooLong { rule: rule.name.to_string() });
+            self.faults.push(Fault::TooLong {
+                rule: rule.name.to_string(),
+            });
             return 0;
         }
         self.path.push(&rule.name);
@@ -138,7 +152,9 @@ impl<'a> Walk<'a> {
         }
         self.path.pop();
         if below == CHAIN_MAX {
-            self.faults.push(Fault::TooLong { rule: rule.name.to_string() });
+            self.faults.push(Fault::TooLong {
+                rule: rule.name.to_string(),
+            });
         }
         self.heights.insert(&rule.name, below + 1);
         below + 1

@@ -98,6 +98,9 @@ impl<'a> Attributes<'a> {
 
 impl Target for Attributes<'_> {
     fn attribute(&self, name: &str) -> Option<Value<'_>> {
-        self.list.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
+        self.list
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, value)| *value)
     }
 }

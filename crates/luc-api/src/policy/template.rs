@@ -28,7 +28,10 @@ enum Part {
 impl Template {
     /// Parses the right side of a check.
     pub(super) fn parse(source: &str) -> Result<Self, ExpressionError> {
-        let refuse = |reason| ExpressionError::Template { text: source.to_owned(), reason };
+        let refuse = |reason| ExpressionError::Template {
+            text: source.to_owned(),
+            reason,
+        };
         let mut parts = Vec::new();
         let mut text = String::new();
         let mut rest = source;
@@ -40,12 +43,16 @@ impl Template {
                 rest = after;
                 continue;
             }
-            let inside = rest.strip_prefix('(').ok_or_else(|| refuse(STRAY_PERCENT))?;
+            let inside = rest
+                .strip_prefix('(')
+                .ok_or_else(|| refuse(STRAY_PERCENT))?;
             let (name, after) = inside.split_once(')').ok_or_else(|| refuse(OPEN_PLACE))?;
             if name.is_empty() || name.contains(['(', '%']) {
                 return Err(refuse(NO_NAME));
             }
-            rest = after.strip_prefix('s').ok_or_else(|| refuse(NOT_A_STRING))?;
+            rest = after
+                .strip_prefix('s')
+                .ok_or_else(|| refuse(NOT_A_STRING))?;
             if !text.is_empty() {
                 parts.push(Part::Text(std::mem::take(&mut text).into()));
             }

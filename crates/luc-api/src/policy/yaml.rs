@@ -6,7 +6,7 @@
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput};
 
-use super::overrides::{Problem, Reason};
+use super::problem::{Problem, Reason};
 
 /// Lists stand in lists in a mapping in a mapping; nothing in a policy nests deeper.
 const DEPTH_MAX: usize = 8;
@@ -35,7 +35,10 @@ pub(super) enum Content {
 
 /// Reads the one document of `text`; `None` if there is none, as in a file of comments.
 pub(super) fn read(text: &str) -> Result<Option<Node>, Problem> {
-    let mut reader = Reader { parser: Parser::new_from_str(text), depth: 0 };
+    let mut reader = Reader {
+        parser: Parser::new_from_str(text),
+        depth: 0,
+    };
     let mut document = None;
     loop {
         let (event, span) = reader.next()?;
@@ -51,7 +54,11 @@ pub(super) fn read(text: &str) -> Result<Option<Node>, Problem> {
 }
 
 fn refuse(span: &Span, reason: Reason) -> Problem {
-    Problem { line: span.start.line(), rule: None, reason }
+    Problem {
+        line: span.start.line(),
+        rule: None,
+        reason,
+    }
 }
 
 struct Reader<'a> {
@@ -91,7 +98,10 @@ impl<'a> Reader<'a> {
             _ => return Err(refuse(span, Reason::Yaml("a value is missing".to_owned()))),
         };
         self.depth -= 1;
-        Ok(Node { line: span.start.line(), content })
+        Ok(Node {
+            line: span.start.line(),
+            content,
+        })
     }
 
     fn list(&mut self) -> Result<Content, Problem> {
