@@ -48,6 +48,15 @@ impl Member {
         }
     }
 
+    /// A member that came with `first` and left after `last`, each a major and a minor number.
+    pub const fn between(path: &'static str, first: (u16, u16), last: (u16, u16)) -> Self {
+        let versions = VersionRange {
+            min: Microversion::new(first.0, first.1),
+            max: Microversion::new(last.0, last.1),
+        };
+        Self { path, versions, required: false }
+    }
+
     /// The same, but it must be there in those versions.
     #[must_use]
     pub const fn required(mut self) -> Self {
@@ -131,7 +140,10 @@ pub trait RequestBody: DeserializeOwned {
 /// [`ApiError::InvalidInput`] with the member's path for everything else.
 pub fn parse<T: RequestBody>(bytes: &[u8], version: Microversion) -> Result<T, ApiError> {
     let value: Value = serde_json::from_slice(bytes).map_err(|error| {
-        let message = format!("Malformed request body: expected {} ({error})", T::ROOT.name());
+        let message = format!(
+            "Malformed request body: expected {} ({error})",
+            T::ROOT.name()
+        );
         ApiError::BadRequest { message }
     })?;
     if !T::ROOT.fits(&value) {
