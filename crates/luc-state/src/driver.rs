@@ -13,7 +13,7 @@ use futures::future::{BoxFuture, poll_fn};
 use futures::stream::StreamExt;
 
 use crate::engine::{CommitError, Committed, EngineError, Feed, FeedEvent, Operation, Proposal};
-use crate::ledger::Ledger;
+use crate::ledger::{CLOSED, Ledger};
 use crate::load;
 use crate::pace::back_off;
 use crate::revision::Revision;
@@ -110,7 +110,7 @@ impl Run {
                 Step::Finished => break,
             }
         }
-        self.inner.with(|ledger| ledger.abandon("it was closed"));
+        self.inner.with(|ledger| ledger.abandon(CLOSED));
     }
 
     fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
@@ -295,6 +295,10 @@ async fn submit(inner: Arc<Inner>, mut proposal: Proposal, base: Revision) -> An
                 match resolve(&inner, &proposal.operation).await {
                     Ok(Some(revision)) => return committed(revision),
                     Err(reason) => return Answer::Lost(reason),
+                    Ok(None) if inner.with(|ledger| ledger.is_stalled()) => {
+                        // Those who waited were told to ask for this very operation.
+                        return Answer::Unavailable(reason);
+                    }
                     Ok(None) => {
                         // It never will be committed under this id.
                         proposal.operation = inner.operation(base);

@@ -123,11 +123,6 @@ impl EngineKey {
         Self::Fence(kind, Arc::clone(index), (hash % FENCES) as u8)
     }
 
-    /// Whether it only guards what was looked for.
-    pub(crate) const fn is_fence(&self) -> bool {
-        matches!(self, Self::Fence(..) | Self::Census(_))
-    }
-
     /// The text under which the engine keeps it.
     pub(crate) fn text(&self) -> String {
         let mut text = String::with_capacity(64);

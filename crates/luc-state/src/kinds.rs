@@ -192,6 +192,8 @@ kinds! {
         Parts(&["target kind", "target", "actor kind", "actor", "role", "inherited"]), Nowhere;
     /// A credential that a user made for a program.
     ApplicationCredential = "application_credential": OfDomain, Domain, Uuid(Simple), User;
+    /// What an application credential with rules may ask of which service; several may share one.
+    AccessRule = "access_rule": OfDomain, Domain, Uuid(Simple), Nowhere;
     /// That one user may act for another.
     Trust = "trust": OfDomain, Domain, Uuid(Simple), Nowhere;
     /// An EC2 or TOTP credential of a user.

@@ -83,6 +83,9 @@ struct Flight {
     committed: Option<Revision>,
 }
 
+/// Why transactions of a closed store are refused.
+pub(crate) const CLOSED: &str = "it was closed";
+
 enum Phase {
     Open,
     /// Until the view has this revision; `None`: until the flight is decided.
@@ -108,6 +111,8 @@ pub(crate) struct Ledger {
     phase: Phase,
     closing: bool,
     waiting: Vec<Waiter>,
+    /// Who waits for the view to reach a revision.
+    arrivals: Vec<(Revision, Waiter)>,
     outbox: Outbox,
     published: Arc<ArcSwap<Snapshot>>,
     log: Arc<Log>,
@@ -131,6 +136,7 @@ impl Ledger {
             phase: Phase::Open,
             closing: false,
             waiting: Vec::new(),
+            arrivals: Vec::new(),
             outbox: Outbox::default(),
             published,
             log,
@@ -152,7 +158,7 @@ impl Ledger {
     pub(crate) fn admission(&self) -> Admission {
         match &self.phase {
             Phase::Closed(reason) => Admission::Refused(Verdict::Closed(reason.clone())),
-            _ if self.closing => Admission::Refused(Verdict::Closed("it was closed".to_owned())),
+            _ if self.closing => Admission::Refused(Verdict::Closed(CLOSED.to_owned())),
             Phase::Open => Admission::Open,
             Phase::CatchingUp(_) => Admission::Wait,
             Phase::Stalled(operation) => Admission::Refused(Verdict::Unavailable(format!(
@@ -304,12 +310,32 @@ impl Ledger {
     }
 
     fn publish(&mut self, state: State, commit: Commit) {
-        self.durable = Arc::new(Snapshot {
-            state,
-            revision: commit.revision,
-        });
-        self.published.store(Arc::clone(&self.durable));
+        self.show(state, commit.revision);
         self.log.push(commit);
+    }
+
+    fn show(&mut self, state: State, revision: Revision) {
+        self.durable = Arc::new(Snapshot { state, revision });
+        self.published.store(Arc::clone(&self.durable));
+        for (_, waiter) in self
+            .arrivals
+            .extract_if(.., |(wanted, _)| *wanted <= revision)
+        {
+            self.outbox.0.push((waiter, Verdict::Committed(revision)));
+        }
+    }
+
+    /// Wakes `waiter` when the view has reached `revision`.
+    pub(crate) fn await_arrival(&mut self, revision: Revision, waiter: Waiter) {
+        if revision <= self.durable.revision() {
+            self.outbox
+                .0
+                .push((waiter, Verdict::Committed(self.durable.revision())));
+        } else if let Admission::Refused(verdict @ Verdict::Closed(_)) = self.admission() {
+            self.outbox.0.push((waiter, verdict));
+        } else {
+            self.arrivals.push((revision, waiter));
+        }
     }
 
     /// Another controller has committed `writes`, which changed `keys`.
@@ -323,9 +349,10 @@ impl Ledger {
         for write in writes {
             apply(&mut state, write, false);
         }
-        // Another controller says itself which fences it moved.
-        for key in keys.iter().filter(|key| key.is_fence()) {
-            state.fences.insert(key.clone(), Stamp::at(revision));
+        // Another controller says itself which fences it moved and which claims it wrote; one that
+        // removed a record and made it again in the same commit has written a claim that is kept.
+        for key in keys {
+            state.restamp(key, Stamp::at(revision));
         }
         self.publish(
             state,
@@ -436,8 +463,7 @@ impl Ledger {
     /// The whole state was loaded anew at `revision`.
     pub(crate) fn on_reload(&mut self, state: State, revision: Revision) {
         if revision > self.durable.revision() {
-            self.durable = Arc::new(Snapshot { state, revision });
-            self.published.store(Arc::clone(&self.durable));
+            self.show(state, revision);
             self.log.reset(revision);
         }
         self.retry_queue();
@@ -451,12 +477,21 @@ impl Ledger {
     /// Refuses new transactions; what is queued is still done.
     pub(crate) fn close(&mut self) {
         self.closing = true;
+        for waiter in self.waiting.drain(..) {
+            self.outbox
+                .0
+                .push((waiter, Verdict::Closed(CLOSED.to_owned())));
+        }
     }
 
     /// Whether the store is closed and nothing is left to do.
     pub(crate) fn is_finished(&self) -> bool {
         let idle = self.queue.is_empty() && self.flight.is_none();
-        matches!(self.phase, Phase::Closed(_)) || (self.closing && idle && self.waiting.is_empty())
+        match self.phase {
+            Phase::Closed(_) => true,
+            Phase::Stalled(_) => self.closing,
+            Phase::Open | Phase::CatchingUp(_) => self.closing && idle,
+        }
     }
 
     /// Whether transactions wait for the engine to have one of ours.
@@ -481,6 +516,11 @@ impl Ledger {
         self.flight
             .as_ref()
             .is_some_and(|flight| flight.operation.id == *operation)
+    }
+
+    /// Whether those who waited for the flight have been told that its outcome is unknown.
+    pub(crate) const fn is_stalled(&self) -> bool {
+        matches!(self.phase, Phase::Stalled(_))
     }
 
     /// Whether the view is behind what a conflict named.

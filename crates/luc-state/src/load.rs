@@ -80,8 +80,7 @@ pub(crate) fn read(schema: &Arc<Schema>, loaded: Loaded) -> Result<Opened, Entry
             .holder(index, key)
             .is_some_and(|(r, _)| r.id() == id);
         if fits {
-            let stamp = Stamp::at(entry.revision);
-            state.table_mut(*kind).stamp_claim(index, key, &id, stamp);
+            state.restamp(&claim, Stamp::at(entry.revision));
             held.insert(claim);
         } else if state.table(*kind).holder(index, key).is_none() {
             repairs.push((

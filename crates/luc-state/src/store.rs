@@ -102,6 +102,20 @@ pub enum OpenError {
     },
 }
 
+/// Why there is no snapshot as new as asked for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SnapshotError {
+    /// The engine did not say how far it is.
+    #[error("the engine does not say its newest revision")]
+    Engine(#[source] CommitError),
+    /// The store was closed before it got there.
+    #[error("the store was closed before it reached revision {revision}")]
+    Closed {
+        /// The revision waited for.
+        revision: Revision,
+    },
+}
+
 /// What a committed transaction gave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Committed<T> {
@@ -217,7 +231,11 @@ impl Inner {
 /// How one run of a transaction went.
 enum Attempt<T, E> {
     /// It ran; the verdict comes later.
-    Ran(Result<T, E>, oneshot::Receiver<Verdict>),
+    Ran {
+        result: Result<T, E>,
+        wrote: bool,
+        verdict: oneshot::Receiver<Verdict>,
+    },
     /// It ran, and nothing has to be waited for.
     Done(Result<T, E>, Revision),
     /// It could not run yet.
@@ -299,6 +317,35 @@ impl Store {
         self.inner.log.watch(from)
     }
 
+    /// The snapshot as soon as it has reached `revision`, which may be another controller's.
+    pub async fn reached(&self, revision: Revision) -> Result<Arc<Snapshot>, SnapshotError> {
+        let (sender, receiver) = oneshot::channel();
+        self.inner
+            .with(|ledger| ledger.await_arrival(revision, sender));
+        match receiver.await {
+            Ok(Verdict::Committed(_)) => Ok(self.snapshot()),
+            _ => Err(SnapshotError::Closed { revision }),
+        }
+    }
+
+    /// A snapshot with everything that any controller of the site had committed when this was
+    /// called. Costs nothing if there is one controller, else a round trip to the engine.
+    pub async fn newest(&self) -> Result<Arc<Snapshot>, SnapshotError> {
+        if !self.inner.shared {
+            return Ok(self.snapshot());
+        }
+        let operation = self.inner.operation(self.snapshot().revision());
+        let check = Proposal {
+            operation,
+            expectations: Vec::new(),
+            batch: Vec::new(),
+        };
+        match self.inner.engine.commit(check).await {
+            Ok(revision) => self.reached(revision).await,
+            Err(source) => Err(SnapshotError::Engine(source)),
+        }
+    }
+
     /// What became of an operation whose outcome was unknown: the revision at which it was
     /// committed, or `None` if it was not and never will be.
     pub async fn outcome(&self, operation: &Operation) -> Result<Option<Revision>, EngineError> {
@@ -331,13 +378,17 @@ impl Store {
                 Attempt::Done(result, revision) => return finish(result, revision),
                 Attempt::Refused(verdict) => return Err(refusal(verdict)),
                 Attempt::Wait(verdict) => (None, verdict.await),
-                Attempt::Ran(result, verdict) => {
+                Attempt::Ran {
+                    result,
+                    wrote,
+                    verdict,
+                } => {
                     self.inner.work.wake();
-                    (Some(result), verdict.await)
+                    (Some((result, wrote)), verdict.await)
                 }
             };
             match (result, verdict) {
-                (Some(result), Ok(Verdict::Committed(revision))) => {
+                (Some((result, _)), Ok(Verdict::Committed(revision))) => {
                     return finish(result, revision);
                 }
                 (_, Ok(Verdict::Retry { refused })) => {
@@ -346,8 +397,8 @@ impl Store {
                     }
                     attempts += u32::from(refused);
                 }
-                // One that wrote nothing has happened or not, to nobody's harm.
-                (Some(Err(_)), Ok(Verdict::Unknown(operation))) => {
+                // Only what it read is in doubt.
+                (Some((_, false)), Ok(Verdict::Unknown(operation))) => {
                     let reason = format!("the engine is silent about operation {operation}");
                     return Err(TransactError::Unavailable { reason });
                 }
@@ -378,9 +429,14 @@ impl Store {
                 run.writes.clear();
                 run.touched.clear();
             }
+            let wrote = !run.writes.is_empty();
             match ledger.enqueue(run, sender) {
                 Some(revision) => Attempt::Done(result, revision),
-                None => Attempt::Ran(result, receiver),
+                None => Attempt::Ran {
+                    result,
+                    wrote,
+                    verdict: receiver,
+                },
             }
         })
     }

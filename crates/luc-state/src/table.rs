@@ -221,12 +221,16 @@ impl Table {
         }
     }
 
-    /// Says at which revision the engine holds the claim of `key`.
-    pub(crate) fn stamp_claim(&mut self, index: usize, key: &IndexKey, id: &str, stamp: Stamp) {
-        if let Some(entry) = self.indexes[index].get_mut(&Probe {
+    fn restamp(&mut self, index: usize, key: &IndexKey, stamp: Stamp) {
+        let Some((holder, _)) = self.holder(index, key) else {
+            return;
+        };
+        let holder = Arc::clone(holder);
+        let probe = Probe {
             key: key.as_str(),
-            id,
-        }) {
+            id: holder.id(),
+        };
+        if let Some(entry) = self.indexes[index].get_mut(&probe) {
             entry.stamp = stamp;
         }
     }
@@ -269,5 +273,22 @@ impl State {
 
     pub(crate) fn apply(&mut self, write: &Write) {
         self.table_mut(write.kind).apply(write);
+    }
+
+    /// Says when the engine last wrote a fence, or the claim of a key that is held.
+    pub(crate) fn restamp(&mut self, key: &EngineKey, stamp: Stamp) {
+        match key {
+            EngineKey::Fence(..) | EngineKey::Census(_) => {
+                self.fences.insert(key.clone(), stamp);
+            }
+            EngineKey::Claim(kind, name, key) => {
+                let specs = self.table(*kind).specs();
+                if let Some(index) = specs.iter().position(|s| s.unique && s.name == *name) {
+                    self.table_mut(*kind).restamp(index, key, stamp);
+                }
+            }
+            // A record carries its own.
+            EngineKey::Record(..) => {}
+        }
     }
 }
