@@ -72,6 +72,8 @@ pub enum Operation {
 pub enum Access {
     /// Anybody, without a token: discovery and authentication.
     Public,
+    /// Any caller with a token, in any scope: what upstream guards by no rule (flavors in Nova).
+    Token,
     /// Callers for whom this rule of the service's policy holds. The handler checks it against the
     /// object concerned; the dispatcher refuses to answer if no handler did.
     Rule(&'static str),
@@ -147,6 +149,13 @@ impl Endpoint {
     #[must_use]
     pub const fn public(mut self) -> Self {
         self.access = Access::Public;
+        self
+    }
+
+    /// Callable with any token.
+    #[must_use]
+    pub const fn any_token(mut self) -> Self {
+        self.access = Access::Token;
         self
     }
 

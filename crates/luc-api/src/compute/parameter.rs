@@ -38,10 +38,16 @@ pub fn check_name(field: &str, text: &str) -> Result<(), InvalidField> {
 /// At most 255 printable characters.
 pub fn check_description(field: &str, text: &str) -> Result<(), InvalidField> {
     check_length(field, text, 0, TEXT_LENGTH_MAX)?;
+    check_printable(field, text)
+}
+
+/// Nothing but printable characters.
+pub fn check_printable(field: &str, text: &str) -> Result<(), InvalidField> {
     if text.chars().all(is_printable) {
         return Ok(());
     }
-    Err(InvalidField::new(field, format!("'{text}' has characters that are not printable")))
+    let shown: String = text.chars().take(64).collect();
+    Err(InvalidField::new(field, format!("'{shown}' has characters that are not printable")))
 }
 
 /// `least` to `most` characters.
@@ -110,16 +116,22 @@ pub fn check_metadata(
     metadata: &BTreeMap<String, String>,
 ) -> Result<(), InvalidField> {
     for (key, value) in metadata {
-        let plain = key.chars().all(|c| c.is_ascii_alphanumeric() || "-_:. ".contains(c));
-        if key.is_empty() || key.len() > TEXT_LENGTH_MAX || !plain {
-            let shown: String = key.chars().take(64).collect();
-            let reason =
-                format!("'{shown}' does not match any of the regexes: '^[a-zA-Z0-9-_:. ]{{1,255}}$'");
-            return Err(InvalidField::new(field, reason));
-        }
+        check_metadata_key(field, key)?;
         check_length(&format!("{field}.{key}"), value, 0, TEXT_LENGTH_MAX)?;
     }
     Ok(())
+}
+
+/// A key of metadata: 1 to 255 letters, digits, spaces, dashes, dots, colons and underscores.
+pub fn check_metadata_key(field: &str, key: &str) -> Result<(), InvalidField> {
+    let plain = key.chars().all(|c| c.is_ascii_alphanumeric() || "-_:. ".contains(c));
+    if !key.is_empty() && key.len() <= TEXT_LENGTH_MAX && plain {
+        return Ok(());
+    }
+    let shown: String = key.chars().take(64).collect();
+    let reason =
+        format!("'{shown}' does not match any of the regexes: '^[a-zA-Z0-9-_:. ]{{1,255}}$'");
+    Err(InvalidField::new(field, reason))
 }
 
 /// Base64 of the standard alphabet, white space aside.
