@@ -19,8 +19,8 @@
 //! use luc_api::Service;
 //!
 //! let policy = Policy::with_defaults();
-//! let caller =
-//!     Credentials { project_id: Some("p1"), roles: vec!["member", "reader"], ..Default::default() };
+//! let roles = vec!["member", "reader"];
+//! let caller = Credentials { project_id: Some("p1"), roles, ..Default::default() };
 //! let mine = Attributes::new().with("project_id", "p1");
 //! let other = Attributes::new().with("project_id", "p2");
 //! let rule = "os_compute_api:servers:delete";

@@ -69,7 +69,10 @@ pub enum Reason {
         services: String,
     },
     /// A rule that no service has and nothing refers to.
-    #[error("no service has a rule of this name and no rule refers to it{}", hint(.nearest.as_deref()))]
+    #[error(
+        "no service has a rule of this name and no rule refers to it{}",
+        hint(.nearest.as_deref())
+    )]
     UnknownRule {
         /// The most similar name that exists.
         nearest: Option<String>,

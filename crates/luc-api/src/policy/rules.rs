@@ -1,7 +1,8 @@
 //! The rules of one service by name, and what holds between them.
 //!
 //! A set is complete before it is used: every reference resolves and no rule refers to itself, so
-//! evaluation ends. It knows nothing of files; [`super::defaults`] and [`super::overrides`] fill it.
+//! evaluation ends. It knows nothing of files: [`super::defaults`] and [`super::overrides`] fill
+//! it.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! Tests of the policy evaluator: the language, agreement with oslo.policy, the defaults, overrides.
+//! Tests of the policy evaluator: language, agreement with oslo.policy, defaults, overrides.
 
 mod defaults;
 mod golden;

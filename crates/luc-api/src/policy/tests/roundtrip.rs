@@ -69,7 +69,8 @@ proptest! {
         words in proptest::collection::vec(
             prop_oneof![
                 Just("("), Just(")"), Just(" and "), Just(" or "), Just(" not "), Just("role:a"),
-                Just("'x':%(y)s"), Just("%"), Just(":"), Just("\""), Just("@"), Just("!"), Just(" "),
+                Just("'x':%(y)s"), Just("%"), Just(":"), Just("\""), Just("@"), Just("!"),
+                Just(" "),
             ],
             0..40,
         )
