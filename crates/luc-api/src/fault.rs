@@ -104,6 +104,12 @@ pub enum ApiError {
         /// What would be read.
         accepted: &'static str,
     },
+    /// The data is not what it was declared to be, or is not safe to use.
+    #[error("{reason}")]
+    UnacceptableData {
+        /// What was found.
+        reason: String,
+    },
     /// A quota would be exceeded.
     #[error("{message}")]
     QuotaExceeded {
@@ -205,7 +211,9 @@ impl ApiError {
             Self::Gone { .. } => StatusCode::GONE,
             Self::TooLarge { .. } | Self::LimitExceeded { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::RangeNotSatisfiable { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
-            Self::UnsupportedMediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::UnsupportedMediaType { .. } | Self::UnacceptableData { .. } => {
+                StatusCode::UNSUPPORTED_MEDIA_TYPE
+            }
             Self::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::NotImplemented { .. } => StatusCode::NOT_IMPLEMENTED,
             Self::SiteUnreachable { .. } | Self::Unavailable { .. } => {

@@ -55,14 +55,14 @@ endpoints! {
             .rule("delete_member") .answers(204),
 
         /// The schema of an image.
-        ShowImageSchema = Get "/schemas/image" .rule("default"),
+        ShowImageSchema = Get "/schemas/image" .any_token(),
         /// The schema of a list of images.
-        ShowImagesSchema = Get "/schemas/images" .rule("default"),
+        ShowImagesSchema = Get "/schemas/images" .any_token(),
         /// The schema of a member of an image.
-        ShowMemberSchema = Get "/schemas/member" .rule("default"),
+        ShowMemberSchema = Get "/schemas/member" .any_token(),
         /// The schema of a list of members.
-        ShowMembersSchema = Get "/schemas/members" .rule("default"),
+        ShowMembersSchema = Get "/schemas/members" .any_token(),
         /// The ways, beside the upload, in which data may come in: none.
-        ShowImportMethods = Get "/info/import" .rule("default"),
+        ShowImportMethods = Get "/info/import" .any_token(),
     }
 }
