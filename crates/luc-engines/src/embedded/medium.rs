@@ -1,0 +1,130 @@
+//! Where the bytes are: a file on disk, or whatever a test puts in its place.
+//!
+//! A [`Medium`] can be opened again after a failure. [`Observed`] stands between redb and the
+//! bytes and remembers whether a *sync* has failed, which redb does not tell apart from other
+//! failures and which must not be survived.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::ops::Bound;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use redb::backends::FileBackend;
+use redb::{BackendError, StorageBackend};
+
+/// Something that holds a file and can be opened any number of times, one after the other.
+pub trait Medium: Send + 'static {
+    /// Its name in messages.
+    fn name(&self) -> String;
+
+    /// Opens it; makes an empty one if there is none.
+    fn open(&self) -> io::Result<Box<dyn StorageBackend>>;
+}
+
+/// A file on disk.
+#[derive(Debug)]
+pub struct FileMedium {
+    path: PathBuf,
+}
+
+impl FileMedium {
+    /// The file at `path`.
+    pub fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+        }
+    }
+}
+
+impl Medium for FileMedium {
+    fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    fn open(&self) -> io::Result<Box<dyn StorageBackend>> {
+        let mut options = OpenOptions::new();
+        let options = options.read(true).write(true).create(true).truncate(false);
+        let file = options.open(&self.path)?;
+        // A new file is durable only once its directory knows it.
+        if let Some(parent) = self.path.parent() {
+            let parent = if parent.as_os_str().is_empty() {
+                Path::new(".")
+            } else {
+                parent
+            };
+            File::open(parent)?.sync_all()?;
+        }
+        Ok(Box::new(FileBackend::new(file).map_err(io::Error::other)?))
+    }
+}
+
+/// A backend that is watched for failed syncs.
+#[derive(Debug)]
+pub(super) struct Observed {
+    inner: Arc<dyn StorageBackend>,
+    sync_failed: Arc<AtomicBool>,
+}
+
+impl Observed {
+    pub(super) fn new(inner: Arc<dyn StorageBackend>, sync_failed: Arc<AtomicBool>) -> Self {
+        Self { inner, sync_failed }
+    }
+}
+
+impl StorageBackend for Observed {
+    fn len(&self) -> io::Result<u64> {
+        self.inner.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.inner.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.inner.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.inner
+            .sync_data()
+            .inspect_err(|_| self.sync_failed.store(true, Ordering::Release))
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.inner.write(offset, data)
+    }
+
+    fn close(&self) -> io::Result<()> {
+        self.inner.close()
+    }
+
+    fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.inner.try_lock_range(start, end)
+    }
+
+    fn try_lock_shared_range(
+        &self,
+        start: Bound<u64>,
+        end: Bound<u64>,
+    ) -> Result<bool, BackendError> {
+        self.inner.try_lock_shared_range(start, end)
+    }
+
+    fn lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.inner.lock_range(start, end)
+    }
+
+    fn lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.inner.lock_shared_range(start, end)
+    }
+
+    fn unlock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.inner.unlock_range(start, end)
+    }
+
+    fn query_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.inner.query_lock_range(start, end)
+    }
+}

@@ -1,0 +1,320 @@
+//! What stands in the file, and how a batch of proposals changes it.
+//!
+//! | table | key → value |
+//! |---|---|
+//! | `entries` | key → revision, value (JSON) |
+//! | `commits` | revision → operation, mutations: the history for watches |
+//! | `outcomes` | operation → revision, or nothing if it is sealed |
+//! | `decided` | number → revision at that time, operation: the order in which outcomes age |
+//! | `meta` | `format`, `counters` |
+//!
+//! One [`Tables`] is one redb transaction. Nothing in it is true before that is committed.
+
+use std::sync::Arc;
+
+use luc_core::id::OpId;
+use luc_state::Revision;
+use luc_state::engine::{
+    CommitError, Committed, EngineError, Entry, Loaded, Mutation, Operation, Proposal,
+};
+use redb::{
+    Database, ReadableDatabase, ReadableTable, StorageError, Table, TableDefinition, TableError,
+    WriteTransaction,
+};
+
+use super::EmbeddedOptions;
+
+type Logged<'a> = (&'a str, Vec<(&'a str, Option<&'a [u8]>)>);
+
+const ENTRIES: TableDefinition<&str, (u64, &[u8])> = TableDefinition::new("entries");
+const COMMITS: TableDefinition<u64, Logged> = TableDefinition::new("commits");
+const OUTCOMES: TableDefinition<&str, Option<u64>> = TableDefinition::new("outcomes");
+const DECIDED: TableDefinition<u64, (u64, &str)> = TableDefinition::new("decided");
+const META: TableDefinition<&str, (u64, u64, u64, u64, u64)> = TableDefinition::new("meta");
+
+/// The format of the file that this release reads and writes.
+pub(super) const FORMAT: u64 = 1;
+
+/// The numbers that every commit may move.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counters {
+    /// The newest revision.
+    pub(super) revision: u64,
+    /// The history has every commit after this.
+    pub(super) oldest: u64,
+    /// Outcomes are complete for operations with a base at or after this.
+    pub(super) horizon: u64,
+    /// The first and the next number in `decided`.
+    decided: (u64, u64),
+}
+
+/// The tables within one write transaction.
+pub(super) struct Tables<'t> {
+    entries: Table<'t, &'static str, (u64, &'static [u8])>,
+    commits: Table<'t, u64, Logged<'static>>,
+    outcomes: Table<'t, &'static str, Option<u64>>,
+    decided: Table<'t, u64, (u64, &'static str)>,
+    meta: Table<'t, &'static str, (u64, u64, u64, u64, u64)>,
+    counters: Counters,
+    before: Counters,
+    history_max: u64,
+    outcomes_max: u64,
+}
+
+/// What becomes of a proposal if the transaction is committed.
+pub(super) type Decision = Result<(Revision, Option<Arc<Committed>>), CommitError>;
+
+impl Counters {
+    const fn row(self) -> (u64, u64, u64, u64, u64) {
+        (
+            self.revision,
+            self.oldest,
+            self.horizon,
+            self.decided.0,
+            self.decided.1,
+        )
+    }
+
+    const fn of(row: (u64, u64, u64, u64, u64)) -> Self {
+        Self {
+            revision: row.0,
+            oldest: row.1,
+            horizon: row.2,
+            decided: (row.3, row.4),
+        }
+    }
+}
+
+impl<'t> Tables<'t> {
+    pub(super) fn open(
+        transaction: &'t WriteTransaction,
+        options: &EmbeddedOptions,
+    ) -> Result<Self, TableError> {
+        let meta = transaction.open_table(META)?;
+        let counters = meta
+            .get("counters")?
+            .map_or_else(Counters::default, |row| Counters::of(row.value()));
+        Ok(Self {
+            entries: transaction.open_table(ENTRIES)?,
+            commits: transaction.open_table(COMMITS)?,
+            outcomes: transaction.open_table(OUTCOMES)?,
+            decided: transaction.open_table(DECIDED)?,
+            meta,
+            counters,
+            before: counters,
+            history_max: options.history_max.max(1),
+            outcomes_max: options.outcomes_max.max(1),
+        })
+    }
+
+    /// The format of the file; a new one gets ours.
+    pub(super) fn format(&mut self) -> Result<u64, StorageError> {
+        if let Some(row) = self.meta.get("format")? {
+            return Ok(row.value().0);
+        }
+        self.meta.insert("format", (FORMAT, 0, 0, 0, 0))?;
+        self.meta.insert("counters", self.counters.row())?;
+        Ok(FORMAT)
+    }
+
+    pub(super) const fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Writes the counters down. False if nothing at all was changed.
+    pub(super) fn finish(mut self) -> Result<bool, StorageError> {
+        if self.counters == self.before {
+            return Ok(false);
+        }
+        self.meta.insert("counters", self.counters.row())?;
+        Ok(true)
+    }
+
+    /// Decides over a proposal and, if it holds, makes its changes.
+    pub(super) fn propose(&mut self, proposal: Proposal) -> Result<Decision, StorageError> {
+        let Operation { id, base } = &proposal.operation;
+        if let Some(outcome) = self.outcomes.get(id.as_str())? {
+            return Ok(match outcome.value() {
+                Some(revision) => Ok((Revision::new(revision), None)),
+                None => Err(self.conflict("")),
+            });
+        }
+        if base.number() < self.counters.horizon {
+            return Ok(Err(self.conflict("")));
+        }
+        for expectation in &proposal.expectations {
+            let found = self.entries.get(expectation.key.as_str())?;
+            if found.map(|entry| Revision::new(entry.value().0)) != expectation.revision {
+                return Ok(Err(self.conflict(&expectation.key)));
+            }
+        }
+        if proposal.batch.is_empty() {
+            return Ok(Ok((Revision::new(self.counters.revision), None)));
+        }
+        self.counters.revision += 1;
+        let revision = self.counters.revision;
+        for mutation in &proposal.batch {
+            match mutation {
+                Mutation::Put { key, value } => {
+                    self.entries.insert(key.as_str(), (revision, &**value))?;
+                }
+                Mutation::Delete { key } => {
+                    self.entries.remove(key.as_str())?;
+                }
+            }
+        }
+        self.decide(id, Some(revision))?;
+        self.log(revision, id, &proposal.batch)?;
+        let revision = Revision::new(revision);
+        let (operation, batch) = (proposal.operation.id, proposal.batch);
+        Ok(Ok((
+            revision,
+            Some(Arc::new(Committed {
+                revision,
+                operation,
+                batch,
+            })),
+        )))
+    }
+
+    fn conflict(&self, key: &str) -> CommitError {
+        let revision = Revision::new(self.counters.revision);
+        CommitError::Conflict {
+            key: key.to_owned(),
+            revision,
+        }
+    }
+
+    fn log(&mut self, revision: u64, id: &OpId, batch: &[Mutation]) -> Result<(), StorageError> {
+        let mutations = batch.iter().map(|mutation| match mutation {
+            Mutation::Put { key, value } => (key.as_str(), Some(&**value)),
+            Mutation::Delete { key } => (key.as_str(), None),
+        });
+        self.commits
+            .insert(revision, (id.as_str(), mutations.collect()))?;
+        self.compact(revision.saturating_sub(self.history_max))
+    }
+
+    /// Forgets the history up to and including `until`.
+    pub(super) fn compact(&mut self, until: u64) -> Result<(), StorageError> {
+        let until = until.min(self.counters.revision);
+        for revision in self.counters.oldest + 1..=until {
+            self.commits.remove(revision)?;
+        }
+        self.counters.oldest = self.counters.oldest.max(until);
+        Ok(())
+    }
+
+    fn decide(&mut self, id: &OpId, outcome: Option<u64>) -> Result<(), StorageError> {
+        self.outcomes.insert(id.as_str(), outcome)?;
+        let (mut first, next) = self.counters.decided;
+        self.decided
+            .insert(next, (self.counters.revision, id.as_str()))?;
+        while next + 1 - first > self.outcomes_max {
+            if let Some(row) = self.decided.remove(first)? {
+                let (revision, id) = row.value();
+                self.outcomes.remove(id)?;
+                // An operation decided at `revision` has its base at or before that.
+                self.counters.horizon = self.counters.horizon.max(revision + 1);
+            }
+            first += 1;
+        }
+        self.counters.decided = (first, next + 1);
+        Ok(())
+    }
+
+    /// What became of an operation; if nothing did, nothing ever will.
+    pub(super) fn outcome(
+        &mut self,
+        operation: &Operation,
+    ) -> Result<Result<Option<Revision>, EngineError>, StorageError> {
+        if let Some(outcome) = self.outcomes.get(operation.id.as_str())? {
+            return Ok(Ok(outcome.value().map(Revision::new)));
+        }
+        if operation.base.number() < self.counters.horizon {
+            return Ok(Err(EngineError::Forgotten {
+                operation: operation.id.clone(),
+                horizon: Revision::new(self.counters.horizon),
+            }));
+        }
+        self.decide(&operation.id, None)?;
+        Ok(Ok(None))
+    }
+}
+
+/// The next part of the history.
+pub(super) enum Past {
+    Commits(Vec<Arc<Committed>>),
+    Gap { oldest: Revision },
+}
+
+/// At most `count` commits after `from`.
+pub(super) fn history(
+    database: &Database,
+    from: Revision,
+    count: usize,
+) -> Result<Past, redb::Error> {
+    let transaction = database.begin_read()?;
+    let row = transaction
+        .open_table(META)?
+        .get("counters")?
+        .map(|row| row.value());
+    let counters = row.map_or_else(Counters::default, Counters::of);
+    if from.number() < counters.oldest {
+        return Ok(Past::Gap {
+            oldest: Revision::new(counters.oldest),
+        });
+    }
+    let commits = transaction.open_table(COMMITS)?;
+    let mut past = Vec::new();
+    for row in commits.range(from.number() + 1..)?.take(count) {
+        let (revision, commit) = row?;
+        let (operation, mutations) = commit.value();
+        let operation = OpId::parse(operation)
+            .map_err(|error| redb::Error::Corrupted(format!("in the history: {error}")))?;
+        let batch = mutations.into_iter().map(|(key, value)| match value {
+            Some(value) => Mutation::Put {
+                key: key.to_owned(),
+                value: value.into(),
+            },
+            None => Mutation::Delete {
+                key: key.to_owned(),
+            },
+        });
+        let revision = Revision::new(revision.value());
+        past.push(Arc::new(Committed {
+            revision,
+            operation,
+            batch: batch.collect(),
+        }));
+    }
+    Ok(Past::Commits(past))
+}
+
+/// All entries under `prefix`.
+pub(super) fn load(database: &Database, prefix: &str) -> Result<Loaded, redb::Error> {
+    let transaction = database.begin_read()?;
+    let row = transaction
+        .open_table(META)?
+        .get("counters")?
+        .map(|row| row.value());
+    let counters = row.map_or_else(Counters::default, Counters::of);
+    let table = transaction.open_table(ENTRIES)?;
+    let mut entries = Vec::new();
+    for row in table.range(prefix..)? {
+        let (key, entry) = row?;
+        if !key.value().starts_with(prefix) {
+            break;
+        }
+        let (revision, value) = entry.value();
+        entries.push(Entry {
+            key: key.value().to_owned(),
+            value: value.into(),
+            revision: Revision::new(revision),
+        });
+    }
+    Ok(Loaded {
+        revision: Revision::new(counters.revision),
+        entries,
+    })
+}
