@@ -10,6 +10,7 @@
 mod figure;
 mod history;
 mod machine;
+mod site;
 
 use anyhow::{Context, Result, bail};
 
@@ -35,7 +36,7 @@ trait Bench {
 
 /// All measurements, in the order in which they are listed.
 fn all() -> Vec<Box<dyn Bench>> {
-    vec![Box::new(machine::MachineBench)]
+    vec![Box::new(machine::MachineBench), Box::new(site::SiteBench)]
 }
 
 /// What to measure, and what to do with the result.
