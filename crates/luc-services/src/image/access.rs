@@ -31,13 +31,29 @@ impl Seen {
     /// Checks `rule`; what the caller may not even see is not found.
     pub(super) fn authorize(&self, request: &Request, rule: &str) -> Result<(), ApiError> {
         let target = self.target();
-        request.authorize_as(rule, &target).map_err(|refused| {
+        authorize(request, rule, &target).map_err(|refused| {
             if rule == "get_image" || !request.may("get_image", &target) {
                 return not_found(self.image.id.as_str());
             }
             refused
         })
     }
+}
+
+/// Checks `rule`, refusing in Glance's words.
+pub(super) fn authorize(
+    request: &Request,
+    rule: &str,
+    target: &Attributes<'_>,
+) -> Result<(), ApiError> {
+    request
+        .authorize_as(rule, target)
+        .map_err(|refused| match refused {
+            ApiError::Forbidden { .. } => {
+                ApiError::forbidden(format!("You are not authorized to complete {rule} action."))
+            }
+            other => other,
+        })
 }
 
 /// What policy rules may ask about `image`, for a caller whose project is its `member`.

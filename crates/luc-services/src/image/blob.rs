@@ -170,6 +170,8 @@ impl DiskBlobs {
             _ => {}
         }
         fs::create_dir_all(&staging)?;
+        sync_directory(directory)?;
+        sync_directory(&directory.join("blobs"))?;
         Ok(Self {
             blobs,
             staging,

@@ -2,18 +2,16 @@
 
 use std::io;
 
-use luc_state::Snapshot;
+use luc_state::{Snapshot, Store};
 
 use super::Images;
 use super::blob::BlobId;
 use super::model::Image;
-use crate::Services;
 
 /// Removes `blob` if no image has it. A blob that cannot be removed is left for the next start.
-pub(super) async fn collect(services: &Services, blob: &BlobId) {
-    let images = &services.image;
+pub(super) async fn collect(images: &Images, store: &Store, blob: &BlobId) {
     let _gate = images.gate.lock().await;
-    if is_wanted(&services.store.snapshot(), blob) {
+    if is_wanted(&store.snapshot(), blob) {
         return;
     }
     if let Err(error) = images.blobs.delete(blob).await {

@@ -103,7 +103,7 @@ fn draft(
 
 fn authorize_new(request: &Request, image: &Image) -> Result<(), ApiError> {
     let target = access::target(image, None);
-    request.authorize(&target).map_err(|refused| {
+    access::authorize(request, "add_image", &target).map_err(|refused| {
         let own = request
             .caller
             .as_ref()
@@ -130,7 +130,7 @@ pub(super) fn authorize_visibility(
         Visibility::Community => "communitize_image",
         Visibility::Shared | Visibility::Private => return Ok(()),
     };
-    request.authorize_as(rule, &access::target(image, None))
+    access::authorize(request, rule, &access::target(image, None))
 }
 
 /// Shows an image.
@@ -159,7 +159,7 @@ pub(super) async fn delete(services: &Arc<Services>, request: &Request) -> Resul
     })
     .await?;
     if let Some(blob) = deleted.blob() {
-        garbage::collect(services, &blob).await;
+        garbage::collect(&services.image, &services.store, &blob).await;
     }
     Ok(Reply::empty())
 }

@@ -9,7 +9,7 @@ use luc_core::id::{ImageId, ProjectId};
 use luc_state::{Snapshot, Stored, key};
 use serde_json::{Map, Value, json};
 
-use super::access::{self, is_admin, is_visible};
+use super::access::{self, authorize, is_admin, is_visible};
 use super::filter::{Filter, Shown};
 use super::model::{Image, Member, MemberStatus, Visibility};
 use super::sort::Order;
@@ -26,7 +26,7 @@ const LIMIT_MAX: usize = 1000;
 
 /// Lists images.
 pub(super) fn list(services: &Services, request: &Request) -> Result<Reply, ApiError> {
-    request.authorize(&request.own_target())?;
+    authorize(request, "get_images", &request.own_target())?;
     let query = &request.query;
     let (filter, order) = (Filter::of(query)?, Order::of(query)?);
     let limit = limit(query)?;
@@ -195,9 +195,7 @@ impl Viewer<'_> {
             .snapshot
             .get::<Image>(marker)
             .filter(|image| self.admin || is_visible(self.snapshot, image, self.project))
-            .ok_or_else(|| {
-                ApiError::bad_request(format!("No image found with ID {marker} to start after"))
-            })?;
+            .ok_or_else(|| ApiError::bad_request(format!("No image found with ID {marker}")))?;
         Ok(images.partition_point(|other| order.compare(other, &image).is_le()))
     }
 }

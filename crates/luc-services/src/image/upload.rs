@@ -16,17 +16,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures::TryStreamExt as _;
-use http::header::CONTENT_TYPE;
+use http::HeaderValue;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use luc_api::ApiError;
 use luc_core::id::ImageId;
 use luc_core::time::Timestamp;
+use luc_state::Store;
 
 use super::access::Seen;
 use super::blob::{DataStream, StageError, Staged};
 use super::images::{authorized, existing};
 use super::model::{Data, Image, Status};
 use super::write::transact;
-use super::{garbage, inspect};
+use super::{Images, garbage, inspect};
 use crate::Services;
 use crate::reply::Reply;
 use crate::request::{Payload, Request};
@@ -89,39 +91,34 @@ pub(super) async fn upload(
     request: &mut Request,
 ) -> Result<Reply, ApiError> {
     check_media_type(request)?;
-    let declared = declared_size(request)?;
+    let declared = declared_size(request, services.image.size_max)?;
     let Seen { image, .. } = authorized(services, request, "upload_image")?;
-    let format = check_ready(&image)?.to_owned();
-    let is_bare = image.container_format.as_deref() == Some("bare");
+    let formats = check_ready(&image)?;
     let claim = services
         .image
         .uploads
         .claim(&image.id)
         .ok_or_else(|| wrong_status("saving"))?;
     let payload = std::mem::replace(&mut request.payload, Payload::Bytes(Bytes::new()));
-    let staged = stage(services, payload).await?;
-    if declared.is_some_and(|declared| declared != staged.measured.size) {
-        return Err(ApiError::bad_request(format!(
-            "{} bytes were announced and {} were sent.",
-            declared.unwrap_or_default(),
-            staged.measured.size
-        )));
+    let staged = stage(&services.image, payload).await?;
+    let size = staged.measured.size;
+    if let Some(declared) = declared.filter(|declared| *declared != size) {
+        let message = format!("Size mismatch: expected {declared} bytes, got {size} bytes");
+        return Err(ApiError::BadRequest { message });
     }
-    let (staged, virtual_size) = if is_bare {
-        inspected(staged, format.clone()).await?
-    } else {
-        (staged, None)
-    };
+    let (staged, virtual_size) = inspected(staged, &formats).await?;
+    let now = request.now;
     let finish = Finish {
         claim,
         staged,
         virtual_size,
-        format,
-        now: request.now,
+        formats,
+        now,
     };
     // From here on the caller may go away: what is whole is made known.
     let services = Arc::clone(services);
-    let finished = tokio::spawn(async move { finish.run(&services).await }).await;
+    let finished =
+        tokio::spawn(async move { finish.run(&services.image, &services.store).await }).await;
     finished.unwrap_or_else(|error| Err(ApiError::internal(format!("finishing: {error}"))))?;
     Ok(Reply::empty())
 }
@@ -142,26 +139,35 @@ fn check_media_type(request: &Request) -> Result<(), ApiError> {
     })
 }
 
-/// How many bytes the caller says there are.
-fn declared_size(request: &Request) -> Result<Option<u64>, ApiError> {
-    let Some(value) = request.headers.get("x-openstack-image-size") else {
-        return Ok(None);
-    };
-    let size = value
-        .to_str()
-        .ok()
-        .and_then(|text| text.trim().parse().ok());
-    size.map(Some)
-        .ok_or_else(|| ApiError::bad_request("Invalid or missing image size in request headers."))
+/// How many bytes the caller says there are; at most `limit`.
+fn declared_size(request: &Request, limit: u64) -> Result<Option<u64>, ApiError> {
+    let wrong = || ApiError::bad_request("Invalid or missing image size in request headers.");
+    let number = |value: &HeaderValue| value.to_str().ok()?.trim().parse::<u64>().ok();
+    let headers = &request.headers;
+    let value = headers
+        .get("x-openstack-image-size")
+        .or_else(|| headers.get(CONTENT_LENGTH));
+    let Some(value) = value else { return Ok(None) };
+    match number(value).ok_or_else(wrong)? {
+        size if size > limit => Err(ApiError::TooLarge { limit }),
+        size => Ok(Some(size)),
+    }
 }
 
-/// The disk format of an image that waits for its data and can get it.
-fn check_ready(image: &Image) -> Result<&str, ApiError> {
+/// What the data of an image is declared to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Formats {
+    disk: String,
+    container: String,
+}
+
+/// The formats of an image that waits for its data and can get it.
+fn check_ready(image: &Image) -> Result<Formats, ApiError> {
     if image.status != Status::Queued {
         return Err(wrong_status(image.status.as_str()));
     }
-    match (&image.disk_format, &image.container_format) {
-        (Some(format), Some(_)) => Ok(format),
+    match (image.disk_format.clone(), image.container_format.clone()) {
+        (Some(disk), Some(container)) => Ok(Formats { disk, container }),
         (None, Some(_)) => Err(unset("Property disk_format")),
         (Some(_), None) => Err(unset("Property container_format")),
         (None, None) => Err(unset("Properties disk_format, container_format")),
@@ -178,12 +184,11 @@ fn wrong_status(status: &str) -> ApiError {
     ))
 }
 
-async fn stage(services: &Services, payload: Payload) -> Result<Staged, ApiError> {
+async fn stage(images: &Images, payload: Payload) -> Result<Staged, ApiError> {
     let data: DataStream = match payload {
         Payload::Stream(body) => Box::pin(body.into_data_stream().map_err(io::Error::other)),
         Payload::Bytes(bytes) => Box::pin(futures::stream::iter([Ok(bytes)])),
     };
-    let images = &services.image;
     images
         .blobs
         .stage(data, images.size_max)
@@ -203,12 +208,17 @@ async fn stage(services: &Services, payload: Payload) -> Result<Staged, ApiError
         })
 }
 
-/// Looks into staged bytes, where that may block.
-async fn inspected(staged: Staged, format: String) -> Result<(Staged, Option<u64>), ApiError> {
+/// Looks into staged bytes, where that may block. Only what is declared to be a bare disk can be
+/// looked into; the size of that disk, where it says so.
+async fn inspected(staged: Staged, formats: &Formats) -> Result<(Staged, Option<u64>), ApiError> {
+    if formats.container != "bare" {
+        return Ok((staged, None));
+    }
+    let declared = formats.disk.clone();
     let looked = tokio::task::spawn_blocking(move || {
         let size = staged.measured.size;
         let mut file = File::open(staged.path()).map_err(inspect::Refusal::Disk)?;
-        inspect::check(&format, &mut file, size).map(|virtual_size| (staged, virtual_size))
+        inspect::check(&declared, &mut file, size).map(|virtual_size| (staged, virtual_size))
     });
     match looked.await {
         Ok(Ok(found)) => Ok(found),
@@ -229,25 +239,25 @@ struct Finish {
     claim: Claim,
     staged: Staged,
     virtual_size: Option<u64>,
-    format: String,
+    formats: Formats,
     now: Timestamp,
 }
 
 impl Finish {
     /// Keeps the bytes and makes the image active; bytes that nobody wants any more go again.
-    async fn run(self, services: &Services) -> Result<(), ApiError> {
+    async fn run(self, images: &Images, store: &Store) -> Result<(), ApiError> {
         let Self {
             claim,
             staged,
             virtual_size,
-            format,
+            formats,
             now,
         } = self;
         let measured = staged.measured.clone();
         let blob = measured.blob.clone();
         let recorded = {
-            let _gate = services.image.gate.lock().await;
-            let kept = services.image.blobs.keep(staged).await;
+            let _gate = images.gate.lock().await;
+            let kept = images.blobs.keep(staged).await;
             kept.map_err(|error| ApiError::internal(format!("keeping {blob:?}: {error}")))?;
             let data = Data {
                 sha512: blob.as_str().to_owned(),
@@ -255,34 +265,31 @@ impl Finish {
                 size: measured.size,
                 virtual_size,
             };
-            record(services, &claim.image, &format, data, now).await
+            record(store, &claim.image, &formats, data, now).await
         };
         if recorded.is_err() {
-            garbage::collect(services, &blob).await;
+            garbage::collect(images, store, &blob).await;
         }
         recorded
     }
 }
 
 async fn record(
-    services: &Services,
+    store: &Store,
     id: &ImageId,
-    format: &str,
+    formats: &Formats,
     data: Data,
     now: Timestamp,
 ) -> Result<(), ApiError> {
-    transact(&services.store, |tx| {
+    transact(store, |tx| {
         let mut image = existing(tx, id).map_err(|_| ApiError::Gone {
             message: format!(
                 "Image {id} could not be found after upload. The image may have been deleted \
                  during the upload, cleaning up the chunks uploaded."
             ),
         })?;
-        if image.status != Status::Queued {
-            return Err(wrong_status(image.status.as_str()).into());
-        }
-        if image.disk_format.as_deref() != Some(format) {
-            let message = "The image's disk_format was changed during the upload.".to_owned();
+        if check_ready(&image)? != *formats {
+            let message = "The formats of the image were changed during the upload.".to_owned();
             return Err(ApiError::Conflict { message }.into());
         }
         image.status = Status::Active;
@@ -293,3 +300,6 @@ async fn record(
     })
     .await
 }
+
+#[cfg(test)]
+mod tests;
