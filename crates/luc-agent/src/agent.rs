@@ -10,7 +10,6 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::StreamExt as _;
@@ -32,8 +31,6 @@ use crate::worker::{Wish, Worker};
 /// How an agent behaves.
 #[derive(Clone, Debug)]
 pub struct AgentConfig {
-    /// A directory on the file system that holds the servers, for the host's facts.
-    pub disk_at: PathBuf,
     /// How long a guest may take to shut down when asked (Nova's default is 60 s).
     pub shutdown_timeout: Duration,
     /// How often a step that fails for a reason that may pass is tried before it is a fault.
@@ -54,7 +51,6 @@ impl Default for AgentConfig {
     fn default() -> Self {
         let step = Duration::from_millis(200);
         Self {
-            disk_at: PathBuf::from("/"),
             shutdown_timeout: Duration::from_secs(60),
             tries_max: 6,
             step_backoff: Backoff {
@@ -125,7 +121,7 @@ impl Context {
     fn heartbeat(&self) -> Heartbeat {
         let orphans = self.orphans.lock().unwrap_or_else(PoisonError::into_inner);
         Heartbeat {
-            facts: HostFacts::read(&self.config.disk_at),
+            facts: self.driver.host_facts(),
             hypervisor_type: self.driver.hypervisor_type().to_owned(),
             hypervisor_version: self.driver.hypervisor_version(),
             driver_facts: self
@@ -200,7 +196,7 @@ impl Agent {
 
     /// What the host has.
     pub fn host_facts(&self) -> HostFacts {
-        HostFacts::read(&self.context.config.disk_at)
+        self.context.driver.host_facts()
     }
 
     /// What the agent did since it was started.

@@ -22,6 +22,7 @@ use tokio::sync::mpsc;
 
 use crate::controller::Images;
 use crate::desired::{Build, DesiredServer, Generation, RebootNonce, Shape};
+use crate::host::HostFacts;
 use crate::observed::{Forward, PowerState};
 
 /// One thing a driver can be told to do.
@@ -255,6 +256,9 @@ pub trait Driver: Send + Sync + 'static {
 
     /// What the hypervisor record shows as its version, major × 1 000 000 + minor × 1 000 + micro.
     fn hypervisor_version(&self) -> u64;
+
+    /// What the host has, as far as this driver may use it.
+    fn host_facts(&self) -> HostFacts;
 
     /// Facts for the operator: accelerator and why, isolation and why.
     fn facts(&self) -> Vec<(&'static str, String)>;

@@ -1,0 +1,553 @@
+//! The driver without a hypervisor: servers that are only written down.
+//!
+//! Instant by default, or with delays and failures from a seed; with a directory its servers
+//! survive a restart, as real ones do. Guests have a demand for processor time
+//! ([`FakeDriver::set_demand`]), the host gives what it has. Good for 5 000 servers in one process.
+//! It is no simulator of hypervisors: it has no disks, no memory, no network.
+//!
+//! Metadata of a server can steer it: [`FAULT_KEY`] makes steps fail, `luc:fake-acpi=ignored` makes
+//! the guest deaf to a request to shut down, `luc:load=0.5` is its demand in processors after it
+//! has started.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use luc_core::id::ServerId;
+use luc_core::time::Timestamp;
+use luc_core::units::{Bytes, DiskGib, MemoryMib, Vcpus};
+use tokio::sync::mpsc;
+
+pub use faults::{Delays, FAULT_KEY, FaultKind, FaultRule};
+pub use load::{Demand, HostUsage};
+
+use crate::controller::Images;
+use crate::desired::{DesiredServer, Generation};
+use crate::driver::{Actual, Driver, DriverError, Marks, StartLimit, Stats, Step};
+use crate::host::{CpuInfo, HostFacts};
+use crate::observed::PowerState;
+use crate::reconcile;
+use faults::{Fate, Try};
+use load::Load;
+use servers::{FakeServer, Servers};
+
+mod console;
+mod faults;
+mod load;
+mod servers;
+
+/// How a fake host behaves.
+#[derive(Clone, Debug)]
+pub struct FakeConfig {
+    /// The host's name.
+    pub hostname: String,
+    /// Its processors.
+    pub vcpus: Vcpus,
+    /// Its memory.
+    pub memory: MemoryMib,
+    /// Its disk.
+    pub disk: DiskGib,
+    /// Where servers are written down; without it they end with the process.
+    pub directory: Option<PathBuf>,
+    /// What delays and failures follow from.
+    pub seed: u64,
+    /// How long steps take.
+    pub delays: Delays,
+    /// Which steps fail.
+    pub faults: Vec<FaultRule>,
+    /// How many guests may boot at once.
+    pub start_limit: Option<StartLimit>,
+}
+
+impl Default for FakeConfig {
+    fn default() -> Self {
+        Self {
+            hostname: "fake".into(),
+            vcpus: Vcpus(64),
+            memory: MemoryMib(256 * 1024),
+            disk: DiskGib(4096),
+            directory: None,
+            seed: 0,
+            delays: Delays::none(),
+            faults: Vec::new(),
+            start_limit: None,
+        }
+    }
+}
+
+/// The driver without a hypervisor.
+#[derive(Clone)]
+pub struct FakeDriver {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: FakeConfig,
+    fate: Fate,
+    state: Mutex<State>,
+}
+
+struct State {
+    servers: Servers,
+    load: Load,
+    subscribers: Vec<mpsc::UnboundedSender<ServerId>>,
+}
+
+impl FakeDriver {
+    /// Opens the fake host with whatever its directory holds.
+    pub fn open(config: FakeConfig) -> Result<Self, DriverError> {
+        let servers = Servers::open(config.directory.as_deref())?;
+        let mut load = Load::new(config.vcpus);
+        for server in servers
+            .iter()
+            .filter(|server| server.power == PowerState::Running)
+        {
+            load.set(&server.id, server.demand());
+        }
+        let (delays, rules) = (config.delays.clone(), config.faults.clone());
+        let fate = Fate {
+            seed: config.seed,
+            delays,
+            rules,
+        };
+        let state = Mutex::new(State {
+            servers,
+            load,
+            subscribers: Vec::new(),
+        });
+        Ok(Self {
+            inner: Arc::new(Inner {
+                config,
+                fate,
+                state,
+            }),
+        })
+    }
+
+    /// What the server's guest would use of the host from now on.
+    pub fn set_demand(&self, id: &ServerId, demand: Demand) -> Result<(), DriverError> {
+        let mut state = self.lock();
+        let mut server = state.server(id)?.clone();
+        let cpu = demand.cpu.clamp(0.0, server.shape.vcpus.get() as f64);
+        server.demand_cpu = cpu;
+        server.demand_dirty = demand.dirty;
+        if server.power == PowerState::Running {
+            state.load.set(id, server.demand());
+        }
+        state.servers.put(server)
+    }
+
+    /// What the guests use together.
+    pub fn host_usage(&self) -> HostUsage {
+        self.lock().load.usage()
+    }
+
+    /// The guest shuts down from inside.
+    pub fn shut_down_from_inside(&self, id: &ServerId) -> Result<(), DriverError> {
+        self.lock().change_power(id, PowerState::Shutdown)
+    }
+
+    /// The guest panics.
+    pub fn crash(&self, id: &ServerId) -> Result<(), DriverError> {
+        self.lock().change_power(id, PowerState::Crashed)
+    }
+
+    /// The host goes down under its guests and comes back.
+    pub fn lose_power(&self) -> Result<(), DriverError> {
+        let mut state = self.lock();
+        for id in state.servers.ids() {
+            let mut server = state.server(&id)?.clone();
+            if matches!(server.power, PowerState::Running | PowerState::Paused) {
+                server.power = PowerState::Shutdown;
+                server.marks.settled = Generation(0);
+                state.keep(server)?;
+            }
+            state.tell(&id);
+        }
+        Ok(())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.inner
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits as long as this try takes and lets it fail if it is to fail.
+    async fn suffer(&self, id: &ServerId, step: Step) -> Result<(), DriverError> {
+        let (delay, verdict) = {
+            let mut state = self.lock();
+            let mut server = state.server(id)?.clone();
+            let count = server.tries.get(&step).copied().unwrap_or(0);
+            let (name, metadata) = (server.name.as_str(), Some(&server.metadata));
+            let tried = Try {
+                id,
+                name,
+                metadata,
+                step,
+                count,
+            };
+            let judged = (self.inner.fate.delay(&tried), self.inner.fate.judge(&tried));
+            server.tries.insert(step, count + 1);
+            state.servers.remember(server);
+            judged
+        };
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
+        verdict
+    }
+
+    /// One step from one of the states `from`; nothing to do in state `to`.
+    async fn go(
+        &self,
+        id: &ServerId,
+        step: Step,
+        from: &[PowerState],
+        to: PowerState,
+    ) -> Result<(), DriverError> {
+        if self.lock().built(id)?.power == to {
+            return Ok(());
+        }
+        self.suffer(id, step).await?;
+        let mut state = self.lock();
+        let mut server = state.built(id)?.clone();
+        if server.power != to && !from.contains(&server.power) {
+            let message = format!("cannot {step} a server that is {:?}", server.power);
+            return Err(DriverError::transient(message));
+        }
+        server.power = to;
+        state.keep(server)
+    }
+
+    /// One step on a server that is off.
+    async fn alter(
+        &self,
+        id: &ServerId,
+        step: Step,
+        change: impl FnOnce(&mut FakeServer) -> Result<(), DriverError>,
+    ) -> Result<(), DriverError> {
+        self.suffer(id, step).await?;
+        let mut state = self.lock();
+        let mut server = state.built(id)?.clone();
+        if server.power != PowerState::Shutdown {
+            return Err(DriverError::transient(format!(
+                "cannot {step}: the server is not off"
+            )));
+        }
+        change(&mut server)?;
+        state.keep(server)
+    }
+}
+
+impl State {
+    fn server(&self, id: &ServerId) -> Result<&FakeServer, DriverError> {
+        self.servers
+            .get(id)
+            .ok_or_else(|| DriverError::transient(format!("server {id} is not on this host")))
+    }
+
+    fn built(&self, id: &ServerId) -> Result<&FakeServer, DriverError> {
+        let server = self.server(id)?;
+        if server.build.is_none() {
+            return Err(DriverError::transient(format!(
+                "server {id} has no complete disks"
+            )));
+        }
+        Ok(server)
+    }
+
+    /// Keeps a server and brings its load in line with its power state.
+    fn keep(&mut self, server: FakeServer) -> Result<(), DriverError> {
+        if server.power == PowerState::Running {
+            self.load.set(&server.id, server.demand());
+        } else {
+            self.load.remove(&server.id);
+        }
+        self.servers.put(server)
+    }
+
+    fn change_power(&mut self, id: &ServerId, power: PowerState) -> Result<(), DriverError> {
+        let mut server = self.built(id)?.clone();
+        if server.power != PowerState::Running {
+            return Err(DriverError::transient(format!("server {id} does not run")));
+        }
+        server.power = power;
+        self.keep(server)?;
+        self.tell(id);
+        Ok(())
+    }
+
+    fn tell(&mut self, id: &ServerId) {
+        self.subscribers
+            .retain(|subscriber| subscriber.send(id.clone()).is_ok());
+    }
+}
+
+fn now() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    Timestamp::from_unix_micros(since.map_or(0, |since| since.as_micros() as i64))
+}
+
+/// The demand that a server's metadata asks for.
+fn demand_of(wish: &DesiredServer) -> Demand {
+    let load = wish
+        .boot
+        .metadata
+        .get("luc:load")
+        .and_then(|text| text.parse::<f64>().ok());
+    let cpu = load
+        .unwrap_or(0.0)
+        .clamp(0.0, wish.shape.vcpus.get() as f64);
+    Demand {
+        cpu,
+        dirty: Bytes::ZERO,
+    }
+}
+
+#[async_trait]
+impl Driver for FakeDriver {
+    fn hypervisor_type(&self) -> &'static str {
+        "fake"
+    }
+
+    fn hypervisor_version(&self) -> u64 {
+        1_000
+    }
+
+    fn host_facts(&self) -> HostFacts {
+        let config = &self.inner.config;
+        HostFacts {
+            hostname: config.hostname.clone(),
+            vcpus: config.vcpus,
+            memory: config.memory,
+            memory_available: config.memory,
+            disk: config.disk,
+            disk_free: config.disk,
+            cpu: CpuInfo {
+                arch: "x86_64".into(),
+                vendor: "fake".into(),
+                model: "fake".into(),
+                sockets: 1,
+                cores: config.vcpus.get(),
+                threads: 1,
+                features: Vec::new(),
+            },
+            ..HostFacts::default()
+        }
+    }
+
+    fn facts(&self) -> Vec<(&'static str, String)> {
+        vec![("seed", self.inner.config.seed.to_string())]
+    }
+
+    fn start_limit(&self) -> Option<StartLimit> {
+        self.inner.config.start_limit
+    }
+
+    fn subscribe(&self, changed: mpsc::UnboundedSender<ServerId>) {
+        self.lock().subscribers.push(changed);
+    }
+
+    async fn list(&self) -> Result<Vec<ServerId>, DriverError> {
+        Ok(self.lock().servers.ids())
+    }
+
+    async fn inspect(&self, id: &ServerId) -> Result<Actual, DriverError> {
+        Ok(self
+            .lock()
+            .servers
+            .get(id)
+            .map_or(Actual::Absent, FakeServer::actual))
+    }
+
+    async fn prepare(&self, _: &DesiredServer, _: &dyn Images) -> Result<(), DriverError> {
+        Ok(())
+    }
+
+    async fn build(&self, wish: &DesiredServer) -> Result<(), DriverError> {
+        {
+            let mut state = self.lock();
+            let before = state.servers.get(&wish.id);
+            let running = before.is_some_and(|before| {
+                matches!(before.power, PowerState::Running | PowerState::Paused)
+            });
+            if running {
+                return Err(DriverError::transient(
+                    "cannot build: the server is not off",
+                ));
+            }
+            let server = FakeServer::unbuilt(wish, before, demand_of(wish));
+            state.keep(server)?;
+        }
+        self.suffer(&wish.id, Step::Build).await?;
+        let mut state = self.lock();
+        let mut server = state.server(&wish.id)?.clone();
+        server.build = Some(wish.build);
+        state.keep(server)
+    }
+
+    async fn start(&self, wish: &DesiredServer) -> Result<(), DriverError> {
+        if self.lock().built(&wish.id)?.power == PowerState::Running {
+            return Ok(());
+        }
+        self.alter(&wish.id, Step::Start, |server| {
+            server.power = PowerState::Running;
+            server.boots += 1;
+            server.marks.rebooted = reconcile::rebooted(wish, server.marks);
+            server.nic.clone_from(&wish.nic);
+            server.launched_at = server.launched_at.or_else(|| Some(now()));
+            Ok(())
+        })
+        .await
+    }
+
+    async fn ask_shutdown(&self, id: &ServerId) -> Result<(), DriverError> {
+        let deaf = {
+            let state = self.lock();
+            let acpi = state.built(id)?.metadata.get("luc:fake-acpi");
+            acpi.is_some_and(|acpi| acpi == "ignored")
+        };
+        if deaf {
+            return Ok(());
+        }
+        let driver = self.clone();
+        let id = id.clone();
+        let obey = async move {
+            driver.suffer(&id, Step::AskShutdown).await?;
+            // It may have been cut off meanwhile, which is just as well.
+            let _ = driver.lock().change_power(&id, PowerState::Shutdown);
+            Ok(())
+        };
+        if self.inner.config.delays.is_none(Step::AskShutdown) {
+            return obey.await;
+        }
+        tokio::spawn(obey);
+        Ok(())
+    }
+
+    async fn power_off(&self, id: &ServerId) -> Result<(), DriverError> {
+        let from = [
+            PowerState::Running,
+            PowerState::Paused,
+            PowerState::Crashed,
+            PowerState::Suspended,
+        ];
+        self.go(id, Step::PowerOff, &from, PowerState::Shutdown)
+            .await
+    }
+
+    async fn pause(&self, id: &ServerId) -> Result<(), DriverError> {
+        self.go(id, Step::Pause, &[PowerState::Running], PowerState::Paused)
+            .await
+    }
+
+    async fn unpause(&self, id: &ServerId) -> Result<(), DriverError> {
+        self.go(
+            id,
+            Step::Unpause,
+            &[PowerState::Paused],
+            PowerState::Running,
+        )
+        .await
+    }
+
+    async fn suspend(&self, id: &ServerId) -> Result<(), DriverError> {
+        let from = [PowerState::Running, PowerState::Paused];
+        self.go(id, Step::Suspend, &from, PowerState::Suspended)
+            .await
+    }
+
+    async fn resume(&self, wish: &DesiredServer) -> Result<(), DriverError> {
+        self.go(
+            &wish.id,
+            Step::Resume,
+            &[PowerState::Suspended],
+            PowerState::Running,
+        )
+        .await
+    }
+
+    async fn resize(&self, wish: &DesiredServer) -> Result<(), DriverError> {
+        self.alter(&wish.id, Step::Resize, |server| {
+            if server.shape == wish.shape {
+                return Ok(());
+            }
+            if wish.shape.root_disk < server.shape.root_disk {
+                return Err(DriverError::permanent(format!(
+                    "cannot shrink the root disk from {} to {}",
+                    server.shape.root_disk, wish.shape.root_disk
+                )));
+            }
+            server.previous = wish.keep_previous.then_some(server.shape);
+            server.shape = wish.shape;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn revert_resize(&self, id: &ServerId) -> Result<(), DriverError> {
+        self.alter(id, Step::RevertResize, |server| {
+            if let Some(previous) = server.previous.take() {
+                server.shape = previous;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn confirm_resize(&self, id: &ServerId) -> Result<(), DriverError> {
+        self.suffer(id, Step::ConfirmResize).await?;
+        let mut state = self.lock();
+        let mut server = state.built(id)?.clone();
+        server.previous = None;
+        state.servers.put(server)
+    }
+
+    async fn destroy(&self, id: &ServerId) -> Result<(), DriverError> {
+        if self.lock().servers.get(id).is_none() {
+            return Ok(());
+        }
+        self.suffer(id, Step::Destroy).await?;
+        let mut state = self.lock();
+        state.load.remove(id);
+        state.servers.remove(id)
+    }
+
+    async fn mark(&self, id: &ServerId, marks: Marks) -> Result<(), DriverError> {
+        let mut state = self.lock();
+        let mut server = state.built(id)?.clone();
+        server.marks = marks;
+        state.servers.put(server)
+    }
+
+    async fn console(&self, id: &ServerId, lines: Option<usize>) -> Result<String, DriverError> {
+        let state = self.lock();
+        let server = state.server(id)?;
+        let log = console::log(&console::Guest {
+            hostname: &server.hostname,
+            vcpus: server.shape.vcpus,
+            memory: server.shape.memory,
+            boots: server.boots,
+            shut_down: server.power == PowerState::Shutdown,
+            panicked: server.power == PowerState::Crashed,
+        });
+        Ok(crate::console::last_lines(&log, lines).to_owned())
+    }
+
+    async fn stats(&self, id: &ServerId) -> Result<Stats, DriverError> {
+        let mut state = self.lock();
+        let memory = state.built(id)?.shape.memory;
+        let (cpu_time, dirty) = state
+            .load
+            .of(id)
+            .ok_or_else(|| DriverError::transient(format!("server {id} does not run")))?;
+        Ok(Stats {
+            cpu_time,
+            vcpu_times: Vec::new(),
+            memory_resident: Bytes(memory.get() << 20),
+            dirty_rate: Some(dirty),
+        })
+    }
+}
