@@ -239,12 +239,12 @@ impl Endpoint {
 
 /// Declares the operations of a service together with their rows.
 ///
-/// ```ignore
+/// ```text
 /// endpoints! {
 ///     /// What the compute service can be asked.
 ///     pub enum ComputeOp in Compute {
 ///         /// Lists servers.
-///         ListServers = Get "/servers" => |row| row.rule("os_compute_api:servers:index"),
+///         ListServers = Get "/servers" .rule("os_compute_api:servers:index"),
 ///     }
 /// }
 /// ```
