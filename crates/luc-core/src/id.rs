@@ -64,7 +64,9 @@ impl FromStr for SitePrefix {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        let error = || IdError::SitePrefix { text: text.to_owned() };
+        let error = || IdError::SitePrefix {
+            text: text.to_owned(),
+        };
         if text.len() != 12 || !text.is_ascii() {
             return Err(error());
         }
@@ -112,22 +114,33 @@ impl Uuid {
     /// 36 characters with dashes, as Nova and Glance write ids.
     pub fn hyphenated(&self) -> String {
         let hex = self.simple();
-        [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+        [
+            &hex[..8],
+            &hex[8..12],
+            &hex[12..16],
+            &hex[16..20],
+            &hex[20..],
+        ]
+        .join("-")
     }
 
     /// 32 characters without dashes, as Keystone writes ids.
     pub fn simple(&self) -> String {
-        self.0.iter().fold(String::with_capacity(32), |mut hex, byte| {
-            use fmt::Write as _;
-            // Writing to a string cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+        self.0
+            .iter()
+            .fold(String::with_capacity(32), |mut hex, byte| {
+                use fmt::Write as _;
+                // Writing to a string cannot fail.
+                let _ = write!(hex, "{byte:02x}");
+                hex
+            })
     }
 
     /// Reads either written form, in any letter case.
     pub fn parse(text: &str) -> Result<Self, IdError> {
-        let error = || IdError::Uuid { text: text.chars().take(64).collect() };
+        let error = || IdError::Uuid {
+            text: text.chars().take(64).collect(),
+        };
         let raw = text.as_bytes();
         let hyphens_right = match raw.len() {
             32 => true,
@@ -142,7 +155,11 @@ impl Uuid {
             *byte = (*byte << 4) | digit;
             digits += 1;
         }
-        if digits == 32 && hyphens_right { Ok(Self(bytes)) } else { Err(error()) }
+        if digits == 32 && hyphens_right {
+            Ok(Self(bytes))
+        } else {
+            Err(error())
+        }
     }
 }
 
@@ -208,8 +225,16 @@ pub const ID_LENGTH_MAX: usize = 255;
 fn check_name(text: &str) -> Result<(), IdError> {
     let good = !text.is_empty()
         && text.len() <= ID_LENGTH_MAX
-        && !text.chars().any(|c| c == '/' || c.is_control() || c.is_whitespace());
-    if good { Ok(()) } else { Err(IdError::Name { text: text.chars().take(64).collect() }) }
+        && !text
+            .chars()
+            .any(|c| c == '/' || c.is_control() || c.is_whitespace());
+    if good {
+        Ok(())
+    } else {
+        Err(IdError::Name {
+            text: text.chars().take(64).collect(),
+        })
+    }
 }
 
 /// How a kind of id is written when the cloud makes it.

@@ -70,7 +70,9 @@ pub struct Effects<P: Protocol + ?Sized> {
 impl<P: Protocol + ?Sized> Effects<P> {
     /// An empty buffer.
     pub const fn new() -> Self {
-        Self { effects: Vec::new() }
+        Self {
+            effects: Vec::new(),
+        }
     }
 
     /// Asks for durability of `record` before all later effects.

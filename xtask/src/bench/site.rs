@@ -151,14 +151,14 @@ fn calls(
     for _ in 0..count / 10 {
         call(cloud)?;
     }
-    let cpu = cloud.cpu_time()?;
+    let cpu = cloud.cpu_secs()?;
     let mut times = Vec::with_capacity(count);
     for _ in 0..count {
         let started = Instant::now();
         call(cloud)?;
         times.push(started.elapsed().as_secs_f64() * 1e3);
     }
-    let cpu = (cloud.cpu_time()? - cpu).as_secs_f64() * 1e3 / count as f64;
+    let cpu = (cloud.cpu_secs()? - cpu) * 1e3 / count as f64;
     times.sort_by(f64::total_cmp);
     let p50 = times[count / 2];
     table.add(&format!("{name}, p50"), "ms", p50);
@@ -172,7 +172,7 @@ fn calls(
 
 /// Creates the servers by parallel calls and waits until the last is ACTIVE.
 fn create_all(cloud: &Cloud, table: &mut Table) -> Result<()> {
-    let cpu = cloud.cpu_time()?;
+    let cpu = cloud.cpu_secs()?;
     let next = AtomicUsize::new(0);
     let started = Instant::now();
     let times: Vec<f64> = std::thread::scope(|scope| -> Result<Vec<f64>> {
@@ -197,7 +197,7 @@ fn create_all(cloud: &Cloud, table: &mut Table) -> Result<()> {
     let active = started.elapsed();
     let there = cloud.ids_of("/compute/v2.1/servers?status=ACTIVE")?.len();
     ensure!(there == SERVERS, "{there} of {SERVERS} servers are ACTIVE");
-    let cpu = (cloud.cpu_time()? - cpu).as_secs_f64();
+    let cpu = cloud.cpu_secs()? - cpu;
     let mut sorted = times;
     sorted.sort_by(f64::total_cmp);
     table.add("500 servers accepted", "s", accepted.as_secs_f64());

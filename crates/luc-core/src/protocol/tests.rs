@@ -32,8 +32,14 @@ impl Protocol for Pinger {
                 effects.send(peer, Message::Ping);
                 effects.schedule(Duration::from_secs(1), self.epoch);
             }
-            Input::Message { from, message: Message::Ping } => effects.send(from, Message::Pong),
-            Input::Message { message: Message::Pong, .. } => {
+            Input::Message {
+                from,
+                message: Message::Ping,
+            } => effects.send(from, Message::Pong),
+            Input::Message {
+                message: Message::Pong,
+                ..
+            } => {
                 self.answered = true;
                 effects.emit("answered");
             }
@@ -62,7 +68,10 @@ fn what_must_be_durable_stands_before_the_send_that_depends_on_it() {
     let mut pinger = Pinger::default();
     let mut effects = Effects::new();
     pinger.handle(Instant::ORIGIN, Input::Command(4), &mut effects);
-    assert_eq!(shown(&mut effects), ["persist 1", "send Ping to 4", "wake 1 after 1s"]);
+    assert_eq!(
+        shown(&mut effects),
+        ["persist 1", "send Ping to 4", "wake 1 after 1s"]
+    );
     assert!(effects.is_empty());
 }
 
@@ -83,10 +92,16 @@ fn a_timer_of_an_older_epoch_is_stale() {
 fn a_ping_is_answered_with_a_pong() {
     let mut pinger = Pinger::default();
     let mut effects = Effects::new();
-    let ping = Input::Message { from: 9, message: Message::Ping };
+    let ping = Input::Message {
+        from: 9,
+        message: Message::Ping,
+    };
     pinger.handle(Instant::ORIGIN, ping, &mut effects);
     assert_eq!(shown(&mut effects), ["send Pong to 9"]);
-    let pong = Input::Message { from: 9, message: Message::Pong };
-    pinger.handle(Instant::ORIGIN, pong, &mut effects);
+    let answer = Input::Message {
+        from: 9,
+        message: Message::Pong,
+    };
+    pinger.handle(Instant::ORIGIN, answer, &mut effects);
     assert_eq!(shown(&mut effects), ["emit answered"]);
 }

@@ -133,10 +133,10 @@ impl Cloud {
         )?;
         let body = json!({"name": "nothing", "disk_format": "raw", "container_format": "bare"});
         let image = self.client.post(self, "/image/v2/images", &body)?;
-        self.image = image["id"]
+        image["id"]
             .as_str()
             .context("the image has an id")?
-            .to_owned();
+            .clone_into(&mut self.image);
         let path = format!("/image/v2/images/{}/file", self.image);
         let request = self.client.0.put(format!("{}{path}", self.url));
         let request = request
@@ -147,10 +147,10 @@ impl Cloud {
         let flavors = flavors["flavors"].as_array().cloned().unwrap_or_default();
         let nano = flavors.iter().find(|flavor| flavor["name"] == "m1.nano");
         let nano = nano.context("there is a flavor m1.nano")?;
-        self.flavor = nano["id"]
+        nano["id"]
             .as_str()
             .context("the flavor has an id")?
-            .to_owned();
+            .clone_into(&mut self.flavor);
         Ok(())
     }
 
@@ -230,8 +230,8 @@ impl Cloud {
         self.ids_of("/compute/v2.1/servers")
     }
 
-    /// User and system time of the cloud's process so far.
-    pub(super) fn cpu_time(&self) -> Result<Duration> {
+    /// User and system time of the cloud's process so far, in seconds.
+    pub(super) fn cpu_secs(&self) -> Result<f64> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
         let after_name = stat
             .rsplit_once(") ")
@@ -240,7 +240,7 @@ impl Cloud {
         let fields: Vec<&str> = after_name.split(' ').collect();
         // utime and stime are the 14th and 15th fields; the name was the 2nd. In units of 10 ms.
         let ticks: u64 = fields[11].parse::<u64>()? + fields[12].parse::<u64>()?;
-        Ok(Duration::from_millis(ticks * 10))
+        Ok(ticks as f64 / 100.0)
     }
 
     /// Resident memory of the cloud's process.
