@@ -66,7 +66,7 @@ impl Default for EmbeddedOptions {
 /// Why the file could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Another process has it open, or another engine of this one.
+    /// Another process has it open or is just making it, or another engine of this process.
     #[error("the state file {name} is in use by another process")]
     InUse {
         /// Which file.

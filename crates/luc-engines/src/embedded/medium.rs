@@ -4,7 +4,7 @@
 //! bytes and remembers whether a *sync* has failed, which redb does not tell apart from other
 //! failures and which must not be survived.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
@@ -14,13 +14,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use redb::backends::FileBackend;
 use redb::{BackendError, StorageBackend};
 
-/// Something that holds a file and can be opened any number of times, one after the other.
+/// Something that holds a file, which can be opened any number of times, one after the other.
+///
+/// A new file is made as a *draft* first: redb cannot make one that a power cut leaves usable, so
+/// a file counts only once it is complete and has taken its place.
 pub trait Medium: Send + 'static {
     /// Its name in messages.
     fn name(&self) -> String;
 
-    /// Opens it; makes an empty one if there is none.
-    fn open(&self) -> io::Result<Box<dyn StorageBackend>>;
+    /// Opens the file; `None` if there is none yet.
+    fn open(&self) -> io::Result<Option<Box<dyn StorageBackend>>>;
+
+    /// Makes an empty draft, in place of one that was left unfinished. An error of the kind
+    /// `WouldBlock` says that somebody else is at it.
+    fn draft(&self) -> io::Result<Box<dyn StorageBackend>>;
+
+    /// Puts the draft, which is complete, synced and still open, in its place, durably.
+    fn adopt(&self) -> io::Result<()>;
 }
 
 /// A file on disk.
@@ -36,6 +46,19 @@ impl FileMedium {
             path: path.to_owned(),
         }
     }
+
+    fn draft_path(&self) -> PathBuf {
+        let mut name = self.path.clone().into_os_string();
+        name.push(".new");
+        name.into()
+    }
+
+    fn directory(&self) -> &Path {
+        match self.path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        }
+    }
 }
 
 impl Medium for FileMedium {
@@ -43,20 +66,34 @@ impl Medium for FileMedium {
         self.path.display().to_string()
     }
 
-    fn open(&self) -> io::Result<Box<dyn StorageBackend>> {
+    fn open(&self) -> io::Result<Option<Box<dyn StorageBackend>>> {
+        match OpenOptions::new().read(true).write(true).open(&self.path) {
+            Ok(file) => Ok(Some(Box::new(
+                FileBackend::new(file).map_err(io::Error::other)?,
+            ))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn draft(&self) -> io::Result<Box<dyn StorageBackend>> {
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create(true).truncate(false);
-        let file = options.open(&self.path)?;
-        // A new file is durable only once its directory knows it.
-        if let Some(parent) = self.path.parent() {
-            let parent = if parent.as_os_str().is_empty() {
-                Path::new(".")
-            } else {
-                parent
-            };
-            File::open(parent)?.sync_all()?;
+        let file = options.open(self.draft_path())?;
+        // The lock goes with the open file, so redb's own lock does not stumble over it.
+        file.try_lock()?;
+        if self.path.exists() {
+            // Somebody else was faster; the file that is there is the one to open.
+            fs::remove_file(self.draft_path())?;
+            return Err(io::ErrorKind::WouldBlock.into());
         }
+        file.set_len(0)?;
         Ok(Box::new(FileBackend::new(file).map_err(io::Error::other)?))
+    }
+
+    fn adopt(&self) -> io::Result<()> {
+        fs::rename(self.draft_path(), &self.path)?;
+        File::open(self.directory())?.sync_all()
     }
 }
 

@@ -21,7 +21,7 @@ use redb::{Builder, Database, DatabaseError, StorageBackend, StorageError};
 
 use super::feed::Recent;
 use super::medium::{Medium, Observed};
-use super::tables::{self, Decision, FORMAT, Past, Tables};
+use super::tables::{self, Counters, Decision, FORMAT, Past, Tables};
 use super::{EmbeddedOptions, OpenError};
 
 /// The most jobs that share one sync. Enough that a sync is a small part of their time, few enough
@@ -89,14 +89,35 @@ impl Writer {
         }
     }
 
-    /// Opens the file and makes sure that everything in it is durable.
+    /// Opens the file, or makes it.
     pub(super) fn open(&mut self) -> Result<(), OpenError> {
         let name = self.medium.name();
-        let io = |source| OpenError::Io {
-            name: name.clone(),
-            source,
+        let io = |source: std::io::Error| match source.kind() {
+            std::io::ErrorKind::WouldBlock => OpenError::InUse { name: name.clone() },
+            _ => OpenError::Io {
+                name: name.clone(),
+                source,
+            },
         };
-        let backend: Arc<dyn StorageBackend> = Arc::from(self.medium.open().map_err(io)?);
+        let (database, counters) = if let Some(backend) = self.medium.open().map_err(io)? {
+            self.open_on(backend)?
+        } else {
+            // It stays open, and so locked, while it takes its place.
+            let draft = self.open_on(self.medium.draft().map_err(io)?)?;
+            self.medium.adopt().map_err(io)?;
+            draft
+        };
+        let oldest = Revision::new(counters.oldest);
+        self.recent
+            .restart(Revision::new(counters.revision), oldest);
+        self.disk = Disk::Open(database);
+        Ok(())
+    }
+
+    /// Opens a database and makes sure that everything in it is durable.
+    fn open_on(&self, backend: Box<dyn StorageBackend>) -> Result<(Database, Counters), OpenError> {
+        let name = self.medium.name();
+        let backend: Arc<dyn StorageBackend> = Arc::from(backend);
         let observed = Observed::new(Arc::clone(&backend), Arc::clone(&self.sync_failed));
         let mut builder = Builder::new();
         builder.set_cache_size(self.options.cache_bytes);
@@ -117,27 +138,19 @@ impl Writer {
             self.sync_failed.store(true, Ordering::Release);
             return Err(OpenError::Io { name, source });
         }
-        let counters = match start(&database, &self.options) {
-            Ok((FORMAT, counters)) => counters,
-            Ok((found, _)) => {
-                return Err(OpenError::Format {
-                    name,
-                    found,
-                    known: FORMAT,
-                });
-            }
-            Err(error) => {
-                return Err(OpenError::Damaged {
-                    name,
-                    reason: error.to_string(),
-                });
-            }
-        };
-        let oldest = Revision::new(counters.oldest);
-        self.recent
-            .restart(Revision::new(counters.revision), oldest);
-        self.disk = Disk::Open(database);
-        Ok(())
+        match start(&database, &self.options) {
+            Ok((FORMAT, counters)) => Ok((database, counters)),
+            Ok((found, _)) => Err(OpenError::Format {
+                name,
+                found,
+                known: FORMAT,
+            }),
+            Err(redb::Error::Io(source)) => Err(OpenError::Io { name, source }),
+            Err(error) => Err(OpenError::Damaged {
+                name,
+                reason: error.to_string(),
+            }),
+        }
     }
 
     /// Works until it is told to stop or nobody can ask any more.
@@ -266,10 +279,7 @@ impl Writer {
     }
 }
 
-fn start(
-    database: &Database,
-    options: &EmbeddedOptions,
-) -> Result<(u64, tables::Counters), redb::Error> {
+fn start(database: &Database, options: &EmbeddedOptions) -> Result<(u64, Counters), redb::Error> {
     let transaction = database.begin_write()?;
     let mut tables = Tables::open(&transaction, options)?;
     let (format, counters) = (tables.format()?, tables.counters());
