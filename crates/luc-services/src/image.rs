@@ -27,6 +27,7 @@ mod write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use http::StatusCode;
 use luc_api::image::{ImageOp, schema};
 use luc_api::policy::Attributes;
 use luc_api::{ApiError, Service, discovery};
@@ -99,7 +100,12 @@ pub async fn handle(
     request: &mut Request,
 ) -> Result<Reply, ApiError> {
     match op {
-        ImageOp::ListVersions | ImageOp::ListVersionsPlainly => {
+        ImageOp::ListVersions => {
+            let status = StatusCode::from_u16(discovery::root_status(Service::Image));
+            let document = discovery::root(Service::Image, &request.base_url);
+            Ok(Reply::json(&document)?.status(status.unwrap_or_default()))
+        }
+        ImageOp::ListVersionsPlainly => {
             Reply::json(&discovery::root(Service::Image, &request.base_url))
         }
         ImageOp::ShowVersion => Reply::json(&discovery::version(Service::Image, &request.base_url)),
