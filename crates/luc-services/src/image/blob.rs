@@ -30,7 +30,8 @@ use tokio_util::io::ReaderStream;
 /// Bytes as they come, or why no more came.
 pub type DataStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
-/// How many bytes are gathered before they are hashed and written: the memory of one upload.
+/// How many bytes are gathered before they are hashed and written. An upload holds twice as many:
+/// those that are written and those that come in meanwhile.
 const GATHERED: usize = 1 << 20;
 
 /// How many bytes are read at once for a download.
@@ -254,17 +255,17 @@ impl BlobStore for DiskBlobs {
             md5: Md5::new(),
             size: 0,
         };
-        loop {
-            let chunks = gather(&mut data).await.map_err(StageError::Sender)?;
-            if chunks.is_empty() {
-                break;
-            }
+        let mut chunks = gather(&mut data).await.map_err(StageError::Sender)?;
+        while !chunks.is_empty() {
             let more: usize = chunks.iter().map(Bytes::len).sum();
             if intake.size + more as u64 > limit {
                 return Err(StageError::TooLarge { limit });
             }
-            let taken = blocking(move || intake.take(&chunks).map(|()| intake)).await;
+            // The next bytes come in while these are hashed and written.
+            let taking = blocking(move || intake.take(&chunks).map(|()| intake));
+            let (taken, next) = futures::future::join(taking, gather(&mut data)).await;
             intake = taken.map_err(StageError::of_disk)?;
+            chunks = next.map_err(StageError::Sender)?;
         }
         let measured = blocking(move || intake.finish())
             .await
