@@ -11,9 +11,7 @@ use luc_core::id::{ProjectId, UserId};
 use luc_core::units::{MemoryMib, Vcpus};
 use luc_state::{Snapshot, Stored, Tx, TxError};
 
-use super::model::quota::{
-    Limits, QuotaClass, QuotaSet, QuotaUsage, Resource, UNLIMITED, Used,
-};
+use super::model::quota::{Limits, QuotaClass, QuotaSet, QuotaUsage, Resource, UNLIMITED, Used};
 
 /// What is to be used more, or less.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,7 +42,9 @@ pub struct QuotaExceeded {
 
 impl From<QuotaExceeded> for ApiError {
     fn from(exceeded: QuotaExceeded) -> Self {
-        Self::QuotaExceeded { message: exceeded.to_string() }
+        Self::QuotaExceeded {
+            message: exceeded.to_string(),
+        }
     }
 }
 
@@ -105,10 +105,7 @@ pub fn reserve(
     user: &UserId,
     delta: Delta,
 ) -> Result<(), ReserveError> {
-    let held = Held {
-        class: tx.get::<QuotaClass>(QuotaClass::DEFAULT),
-        set: tx.get::<QuotaSet>(project.as_str()),
-    };
+    let held = Held::within(tx, project.as_str());
     let mut usage = usage_of(tx, project);
     let of_user = usage.users.get(user).copied().unwrap_or_default();
     check(&held.allowance(None), usage.used, delta)?;
@@ -128,7 +125,12 @@ pub fn release(
 ) -> Result<(), TxError> {
     let mut usage = usage_of(tx, project);
     usage.used = usage.used.minus(delta);
-    let of_user = usage.users.get(user).copied().unwrap_or_default().minus(delta);
+    let of_user = usage
+        .users
+        .get(user)
+        .copied()
+        .unwrap_or_default()
+        .minus(delta);
     if of_user == Used::default() {
         usage.users.remove(user);
     } else {
@@ -149,7 +151,12 @@ fn check(allowance: &Allowance<'_>, used: Used, delta: Delta) -> Result<(), Quot
     let after = used.plus(delta);
     let rows = [
         (Resource::Cores, delta.cores.get(), used.cores, after.cores),
-        (Resource::Instances, delta.instances, used.instances, after.instances),
+        (
+            Resource::Instances,
+            delta.instances,
+            used.instances,
+            after.instances,
+        ),
         (Resource::Ram, delta.ram.get(), used.ram, after.ram),
     ];
     let over: Vec<_> = rows
@@ -203,6 +210,14 @@ impl Held {
         }
     }
 
+    /// The limits of `project` as a transaction sees them.
+    pub fn within(tx: &Tx<'_>, project: &str) -> Self {
+        Self {
+            class: tx.get::<QuotaClass>(QuotaClass::DEFAULT),
+            set: tx.get::<QuotaSet>(project),
+        }
+    }
+
     /// The allowance of the project, or of `user` inside it.
     pub fn allowance(&self, user: Option<&UserId>) -> Allowance<'_> {
         Allowance::of(
@@ -212,3 +227,6 @@ impl Held {
         )
     }
 }
+
+#[cfg(test)]
+mod tests;

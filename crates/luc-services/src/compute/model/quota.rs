@@ -64,6 +64,11 @@ impl Resource {
         Self::ServerGroups,
     ];
 
+    /// The resource that the wire calls `name`.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|resource| resource.name() == name)
+    }
+
     /// As it stands on the wire.
     pub fn name(self) -> &'static str {
         match self {
