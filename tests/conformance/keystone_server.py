@@ -18,7 +18,7 @@ import sys
 import threading
 import warnings
 from pathlib import Path
-from wsgiref.simple_server import ServerHandler, WSGIRequestHandler, WSGIServer
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 warnings.filterwarnings("ignore")
 
@@ -42,9 +42,7 @@ password_hash_rounds = 4
 
 
 class Handler(WSGIRequestHandler):
-    """Serves one request without the access log and with HTTP/1.1 status lines."""
-
-    protocol_version = "HTTP/1.0"
+    """Serves one request on each connection, without an access log."""
 
     def log_message(self, *_args):
         """Stays silent; keystone writes its own log."""
@@ -107,7 +105,6 @@ def main():
     from keystone.server.wsgi import initialize_public_application
 
     server.set_app(initialize_public_application())
-    ServerHandler.http_version = "1.1"
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print("ready", url, flush=True)
     sys.stdin.read()
