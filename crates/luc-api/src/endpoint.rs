@@ -123,6 +123,9 @@ pub struct Endpoint {
     pub success: u16,
     /// The longest body that is read, in bytes.
     pub body_length_max: usize,
+    /// Whether every request is refused, after all checks, because what it asks for is not there
+    /// yet.
+    pub not_there_yet: bool,
 }
 
 /// The default of oslo.middleware's `max_request_body_size`, in bytes.
@@ -142,6 +145,7 @@ impl Endpoint {
             body: Body::None,
             success: 200,
             body_length_max: BODY_LENGTH_MAX,
+            not_there_yet: false,
         }
     }
 
@@ -213,6 +217,13 @@ impl Endpoint {
     #[must_use]
     pub const fn until(mut self, major: u16, minor: u16) -> Self {
         self.versions.max = Microversion::new(major, minor);
+        self
+    }
+
+    /// Refuses every request: what it asks for is not there yet.
+    #[must_use]
+    pub const fn not_there_yet(mut self) -> Self {
+        self.not_there_yet = true;
         self
     }
 

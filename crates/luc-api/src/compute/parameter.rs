@@ -47,7 +47,10 @@ pub fn check_printable(field: &str, text: &str) -> Result<(), InvalidField> {
         return Ok(());
     }
     let shown: String = text.chars().take(64).collect();
-    Err(InvalidField::new(field, format!("'{shown}' has characters that are not printable")))
+    Err(InvalidField::new(
+        field,
+        format!("'{shown}' has characters that are not printable"),
+    ))
 }
 
 /// `least` to `most` characters.
@@ -73,7 +76,10 @@ pub fn check_length(
 pub fn check_tag(field: &str, tag: &str) -> Result<(), InvalidField> {
     check_length(field, tag, 1, TAG_LENGTH_MAX)?;
     if tag.contains(['/', ',']) {
-        return Err(InvalidField::new(field, format!("'{tag}' does not match '^[^,/]*$'")));
+        return Err(InvalidField::new(
+            field,
+            format!("'{tag}' does not match '^[^,/]*$'"),
+        ));
     }
     Ok(())
 }
@@ -96,7 +102,10 @@ pub fn check_uuid(field: &str, text: &str) -> Result<(), InvalidField> {
         Ok(_) => Ok(()),
         Err(_) => {
             let shown: String = text.chars().take(64).collect();
-            Err(InvalidField::new(field, format!("'{shown}' is not a 'uuid'")))
+            Err(InvalidField::new(
+                field,
+                format!("'{shown}' is not a 'uuid'"),
+            ))
         }
     }
 }
@@ -104,10 +113,16 @@ pub fn check_uuid(field: &str, text: &str) -> Result<(), InvalidField> {
 /// A host's name: 1 to 255 letters, digits, dashes, dots and underscores.
 pub fn check_fqdn(field: &str, text: &str) -> Result<(), InvalidField> {
     check_length(field, text, 1, TEXT_LENGTH_MAX)?;
-    if text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)) {
+    if text
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+    {
         return Ok(());
     }
-    Err(InvalidField::new(field, format!("'{text}' does not match '^[a-zA-Z0-9-._]*$'")))
+    Err(InvalidField::new(
+        field,
+        format!("'{text}' does not match '^[a-zA-Z0-9-._]*$'"),
+    ))
 }
 
 /// Keys of 1 to 255 plain characters, values of at most 255 characters.
@@ -124,7 +139,9 @@ pub fn check_metadata(
 
 /// A key of metadata: 1 to 255 letters, digits, spaces, dashes, dots, colons and underscores.
 pub fn check_metadata_key(field: &str, key: &str) -> Result<(), InvalidField> {
-    let plain = key.chars().all(|c| c.is_ascii_alphanumeric() || "-_:. ".contains(c));
+    let plain = key
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || "-_:. ".contains(c));
     if !key.is_empty() && key.len() <= TEXT_LENGTH_MAX && plain {
         return Ok(());
     }
@@ -197,9 +214,15 @@ mod tests {
     #[test]
     fn the_refused_member_is_named() {
         let metadata = BTreeMap::from([("k".to_owned(), "v".repeat(256))]);
-        assert_eq!(check_metadata("metadata", &metadata).unwrap_err().field, "metadata.k");
+        assert_eq!(
+            check_metadata("metadata", &metadata).unwrap_err().field,
+            "metadata.k"
+        );
         let metadata = BTreeMap::from([("a/b".to_owned(), String::new())]);
-        assert_eq!(check_metadata("metadata", &metadata).unwrap_err().field, "metadata");
+        assert_eq!(
+            check_metadata("metadata", &metadata).unwrap_err().field,
+            "metadata"
+        );
     }
 
     #[test]

@@ -200,7 +200,8 @@ pub struct ConsoleLength {
 impl ConsoleLength {
     /// The last so many lines, or all that is kept.
     pub fn lines(&self) -> Option<u64> {
-        self.length.and_then(|LooseInt(length)| u64::try_from(length).ok())
+        self.length
+            .and_then(|LooseInt(length)| u64::try_from(length).ok())
     }
 }
 
@@ -309,7 +310,10 @@ impl RequestBody for Migrate {
             return Ok(());
         }
         let Some(object) = self.migrate.as_object() else {
-            return Err(InvalidField::new("migrate", "is not of type 'object', 'null'"));
+            return Err(InvalidField::new(
+                "migrate",
+                "is not of type 'object', 'null'",
+            ));
         };
         for (name, value) in object {
             match (name.as_str(), value) {
@@ -375,7 +379,10 @@ impl RequestBody for MigrateLive {
         if fits {
             return Ok(());
         }
-        Err(InvalidField::new("os-migrateLive.block_migration", "is not a boolean"))
+        Err(InvalidField::new(
+            "os-migrateLive.block_migration",
+            "is not a boolean",
+        ))
     }
 }
 
@@ -412,7 +419,10 @@ impl RequestBody for Evacuate {
     ];
 
     fn validate(&self, _version: Microversion) -> Result<(), InvalidField> {
-        self.evacuate.host.as_deref().map_or(Ok(()), |host| check_fqdn("evacuate.host", host))
+        self.evacuate
+            .host
+            .as_deref()
+            .map_or(Ok(()), |host| check_fqdn("evacuate.host", host))
     }
 }
 

@@ -51,12 +51,21 @@ impl RequestBody for AttachInterface {
     const MEMBERS: &'static [Member] = &[Member::since("interfaceAttachment.tag", 2, 49)];
 
     fn validate(&self, _version: Microversion) -> Result<(), InvalidField> {
-        let Some(attachment) = &self.attachment else { return Ok(()) };
-        for (name, id) in [("net_id", &attachment.net_id), ("port_id", &attachment.port_id)] {
+        let Some(attachment) = &self.attachment else {
+            return Ok(());
+        };
+        for (name, id) in [
+            ("net_id", &attachment.net_id),
+            ("port_id", &attachment.port_id),
+        ] {
             let field = format!("interfaceAttachment.{name}");
             id.as_deref().map_or(Ok(()), |id| check_uuid(&field, id))?;
         }
-        if attachment.fixed_ips.as_ref().is_some_and(|addresses| addresses.len() != 1) {
+        if attachment
+            .fixed_ips
+            .as_ref()
+            .is_some_and(|addresses| addresses.len() != 1)
+        {
             let reason = "has to have exactly one element";
             return Err(InvalidField::new("interfaceAttachment.fixed_ips", reason));
         }
@@ -102,7 +111,9 @@ impl RequestBody for AttachVolume {
         check_uuid("volumeAttachment.volumeId", &self.attachment.volume)?;
         let tag = self.attachment.tag.as_deref();
         tag.map_or(Ok(()), |tag| check_tag("volumeAttachment.tag", tag))?;
-        let Some(device) = self.attachment.device.as_deref() else { return Ok(()) };
+        let Some(device) = self.attachment.device.as_deref() else {
+            return Ok(());
+        };
         let bare = device.strip_prefix("/dev/").unwrap_or_default();
         let named = bare.trim_end_matches(|c: char| c.is_ascii_digit());
         if !named.is_empty() && named.bytes().all(|byte| byte.is_ascii_lowercase()) {
@@ -148,7 +159,10 @@ mod tests {
     fn an_interface_has_one_address_at_most() {
         let body = br#"{"interfaceAttachment": {"fixed_ips": []}}"#;
         let error = parse::<AttachInterface>(body, VERSION).unwrap_err();
-        assert!(error.to_string().contains("interfaceAttachment.fixed_ips"), "{error}");
+        assert!(
+            error.to_string().contains("interfaceAttachment.fixed_ips"),
+            "{error}"
+        );
         assert!(parse::<AttachInterface>(b"{}", VERSION).is_ok());
     }
 

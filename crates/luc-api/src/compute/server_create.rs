@@ -338,21 +338,29 @@ impl NewServer {
             ("server.availability_zone", &self.availability_zone),
         ];
         for (field, name) in names {
-            name.as_deref().map_or(Ok(()), |name| check_name(field, name))?;
+            name.as_deref()
+                .map_or(Ok(()), |name| check_name(field, name))?;
         }
         let hosts = [
             ("server.host", &self.host),
             ("server.hypervisor_hostname", &self.hypervisor_hostname),
         ];
         for (field, host) in hosts {
-            host.as_deref().map_or(Ok(()), |host| check_fqdn(field, host))?;
+            host.as_deref()
+                .map_or(Ok(()), |host| check_fqdn(field, host))?;
         }
         for (index, group) in self.security_groups.iter().flatten().enumerate() {
             let field = format!("server.security_groups.{index}.name");
-            group.name.as_deref().map_or(Ok(()), |name| check_name(&field, name))?;
+            group
+                .name
+                .as_deref()
+                .map_or(Ok(()), |name| check_name(&field, name))?;
         }
         for (index, file) in self.personality.iter().enumerate() {
-            check_base64(&format!("server.personality.{index}.contents"), &file.contents)?;
+            check_base64(
+                &format!("server.personality.{index}.contents"),
+                &file.contents,
+            )?;
         }
         if let Some(user_data) = &self.user_data {
             check_user_data("server.user_data", user_data)?;
@@ -379,7 +387,10 @@ impl NewServer {
         match &self.trusted_image_certificates {
             Some(ids) if ids.is_empty() || ids.len() > 50 => {
                 let reason = "has to have 1 to 50 elements";
-                Err(InvalidField::new("server.trusted_image_certificates", reason))
+                Err(InvalidField::new(
+                    "server.trusted_image_certificates",
+                    reason,
+                ))
             }
             _ => Ok(()),
         }
@@ -389,13 +400,15 @@ impl NewServer {
         let words = version.at_least(2, 37);
         let field = "server.networks";
         match &self.networks {
-            None if words => {
-                Err(InvalidField::new("server", "'networks' is a required property"))
-            }
+            None if words => Err(InvalidField::new(
+                "server",
+                "'networks' is a required property",
+            )),
             None => Ok(()),
-            Some(Networks::Word(word)) if !words => {
-                Err(InvalidField::new(field, format!("'{word}' is not of type 'array'")))
-            }
+            Some(Networks::Word(word)) if !words => Err(InvalidField::new(
+                field,
+                format!("'{word}' is not of type 'array'"),
+            )),
             Some(Networks::Word(word)) if word == "none" || word == "auto" => Ok(()),
             Some(Networks::Word(word)) => {
                 let reason = format!("'{word}' is not a list, and not one of 'none' and 'auto'");
@@ -443,14 +456,16 @@ impl NewServer {
 
 impl NetworkRequest {
     fn check(&self, field: &str, version: Microversion) -> Result<(), InvalidField> {
-        let tagged = (version.at_least(2, 32) && !version.at_least(2, 37)) || version.at_least(2, 42);
+        let tagged =
+            (version.at_least(2, 32) && !version.at_least(2, 37)) || version.at_least(2, 42);
         match &self.tag {
             Some(_) if !tagged => return Err(unexpected(field, "tag")),
             Some(tag) => check_tag(&format!("{field}.tag"), tag)?,
             None => {}
         }
         for (name, id) in [("uuid", &self.uuid), ("port", &self.port)] {
-            id.as_deref().map_or(Ok(()), |id| check_uuid(&format!("{field}.{name}"), id))?;
+            id.as_deref()
+                .map_or(Ok(()), |id| check_uuid(&format!("{field}.{name}"), id))?;
         }
         Ok(())
     }
@@ -462,9 +477,10 @@ impl SchedulerHints {
         if let Some(group) = &self.group {
             check_uuid(&format!("{field}.group"), group)?;
         }
-        for (name, servers) in
-            [("different_host", &self.different_host), ("same_host", &self.same_host)]
-        {
+        for (name, servers) in [
+            ("different_host", &self.different_host),
+            ("same_host", &self.same_host),
+        ] {
             for server in servers.iter().flat_map(|servers| servers.iter()) {
                 check_uuid(&format!("{field}.{name}"), server)?;
             }

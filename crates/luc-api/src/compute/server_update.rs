@@ -139,7 +139,10 @@ impl RequestBody for RebuildServer {
             check_length("rebuild.key_name", name, 1, 255)?;
         }
         for (index, file) in rebuild.personality.iter().flatten().enumerate() {
-            check_base64(&format!("rebuild.personality.{index}.contents"), &file.contents)?;
+            check_base64(
+                &format!("rebuild.personality.{index}.contents"),
+                &file.contents,
+            )?;
         }
         match &rebuild.user_data {
             Some(Some(text)) => check_user_data("rebuild.user_data", text),

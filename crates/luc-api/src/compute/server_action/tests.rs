@@ -14,14 +14,20 @@ fn a_plain_action_takes_any_value_and_no_neighbour() {
     for value in [json!(null), json!({}), json!("now")] {
         assert!(accepts::<Start>(1, &json!({"os-start": value})));
     }
-    assert!(!accepts::<Start>(1, &json!({"os-start": null, "os-stop": null})));
+    assert!(!accepts::<Start>(
+        1,
+        &json!({"os-start": null, "os-stop": null})
+    ));
     assert!(!accepts::<Start>(1, &json!({})));
 }
 
 #[test]
 fn a_reboot_is_soft_or_hard() {
     for word in ["SOFT", "Hard", "soft"] {
-        assert!(accepts::<Reboot>(1, &json!({"reboot": {"type": word}})), "{word}");
+        assert!(
+            accepts::<Reboot>(1, &json!({"reboot": {"type": word}})),
+            "{word}"
+        );
     }
     for bad in [json!({"type": "warm"}), json!({}), json!(null)] {
         assert!(!accepts::<Reboot>(1, &json!({"reboot": bad})), "{bad}");
@@ -35,7 +41,10 @@ fn a_lock_has_a_reason_from_2_73_on() {
     assert_eq!(parsed.reason(), Some("maintenance"));
     assert!(accepts::<Lock>(72, &json!({"lock": "anything"})));
     assert!(!accepts::<Lock>(73, &json!({"lock": "anything"})));
-    assert!(!accepts::<Lock>(73, &json!({"lock": {"locked_reason": ""}})));
+    assert!(!accepts::<Lock>(
+        73,
+        &json!({"lock": {"locked_reason": ""}})
+    ));
     assert!(!accepts::<Lock>(73, &json!({"lock": {"why": "x"}})));
 }
 
@@ -64,7 +73,10 @@ fn moves_follow_their_rungs() {
         body
     };
     assert!(accepts::<MigrateLive>(25, &live(json!({}))));
-    assert!(!accepts::<MigrateLive>(24, &live(json!({"disk_over_commit": false}))));
+    assert!(!accepts::<MigrateLive>(
+        24,
+        &live(json!({"disk_over_commit": false}))
+    ));
     let old = live(json!({"disk_over_commit": false, "block_migration": false}));
     assert!(accepts::<MigrateLive>(24, &old));
     assert!(!accepts::<MigrateLive>(29, &live(json!({"force": true}))));

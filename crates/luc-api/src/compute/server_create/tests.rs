@@ -26,8 +26,14 @@ fn the_smallest_request_of_each_rung_is_accepted() {
 
 #[test]
 fn networks_are_required_from_2_37_on() {
-    let error = create(37, |server| drop(server.as_object_mut().unwrap().remove("networks")));
-    assert!(error.unwrap_err().contains("'networks' is a required property"));
+    let error = create(37, |server| {
+        drop(server.as_object_mut().unwrap().remove("networks"))
+    });
+    assert!(
+        error
+            .unwrap_err()
+            .contains("'networks' is a required property")
+    );
     let error = create(36, |server| server["networks"] = json!("auto")).unwrap_err();
     assert!(error.contains("server.networks"), "{error}");
     assert!(create(37, |server| server["networks"] = json!("some")).is_err());
@@ -47,7 +53,11 @@ fn members_exist_only_on_their_rungs() {
         for minor in 1..=79 {
             let outcome = create(minor, |server| server[name] = value.clone());
             let expected = (first..=last).contains(&minor);
-            assert_eq!(outcome.is_ok(), expected, "{name} at 2.{minor}: {outcome:?}");
+            assert_eq!(
+                outcome.is_ok(),
+                expected,
+                "{name} at 2.{minor}: {outcome:?}"
+            );
         }
     }
 }
@@ -60,8 +70,14 @@ fn device_tags_came_went_and_came_back() {
         let outcome = create(minor, |server| server["networks"] = network.clone());
         let expected = (32..=36).contains(&minor) || minor >= 42;
         assert_eq!(outcome.is_ok(), expected, "network tag at 2.{minor}");
-        let outcome = create(minor, |server| server["block_device_mapping_v2"] = device.clone());
-        assert_eq!(outcome.is_ok(), minor == 32 || minor >= 42, "disk tag at 2.{minor}");
+        let outcome = create(minor, |server| {
+            server["block_device_mapping_v2"] = device.clone()
+        });
+        assert_eq!(
+            outcome.is_ok(),
+            minor == 32 || minor >= 42,
+            "disk tag at 2.{minor}"
+        );
     }
 }
 
@@ -81,7 +97,10 @@ fn a_wrong_member_is_named_with_its_path() {
     ];
     for (name, value, field) in cases {
         let error = create(79, |server| server[name] = value).unwrap_err();
-        assert!(error.contains(&format!("{field}.")) || error.contains(field), "{error}");
+        assert!(
+            error.contains(&format!("{field}.")) || error.contains(field),
+            "{error}"
+        );
     }
     let error = create(79, |server| server["flavour"] = json!("1")).unwrap_err();
     assert!(error.contains("'flavour' was unexpected"), "{error}");
@@ -96,11 +115,22 @@ fn hints_are_read_and_strange_ones_ignored() {
     let version = Microversion::new(2, 1);
     let parsed: CreateServer = parse(body.to_string().as_bytes(), version).unwrap();
     let hints = parsed.scheduler_hints().unwrap();
-    assert_eq!(hints.different_host.as_ref().unwrap().iter().collect::<Vec<_>>(), [IMAGE]);
+    assert_eq!(
+        hints
+            .different_host
+            .as_ref()
+            .unwrap()
+            .iter()
+            .collect::<Vec<_>>(),
+        [IMAGE]
+    );
     let mut body = body;
     body["os:scheduler_hints"] = json!({"group": "x"});
     let error = parse::<CreateServer>(body.to_string().as_bytes(), version).unwrap_err();
-    assert!(error.to_string().contains("os:scheduler_hints.group"), "{error}");
+    assert!(
+        error.to_string().contains("os:scheduler_hints.group"),
+        "{error}"
+    );
 }
 
 #[test]

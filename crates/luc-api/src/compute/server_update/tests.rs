@@ -34,7 +34,11 @@ fn members_of_rebuild_exist_only_on_their_rungs() {
         for minor in 1..=79 {
             let body = json!({"rebuild": {"imageRef": IMAGE, name: value}}).to_string();
             let outcome = parse::<RebuildServer>(body.as_bytes(), version(minor));
-            assert_eq!(outcome.is_ok(), (first..=last).contains(&minor), "{name} at 2.{minor}");
+            assert_eq!(
+                outcome.is_ok(),
+                (first..=last).contains(&minor),
+                "{name} at 2.{minor}"
+            );
         }
     }
 }

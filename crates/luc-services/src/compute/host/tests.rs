@@ -1,0 +1,50 @@
+//! What holds for hosts and their heartbeats.
+
+use super::*;
+
+use std::time::Duration;
+
+fn resources(vcpus: u64, memory: u64, disk: u64) -> Resources {
+    Resources {
+        vcpus: Vcpus(vcpus),
+        memory: MemoryMib(memory),
+        disk: DiskGib(disk),
+    }
+}
+
+#[test]
+fn resources_add_and_subtract_by_dimension() {
+    let sum = resources(1, 512, 10).plus(resources(2, 256, 0));
+    assert_eq!(sum, resources(3, 768, 10));
+    assert_eq!(sum.minus(resources(4, 256, 1)), resources(0, 512, 9));
+    assert_eq!(
+        resources(1, 512, 10).max(resources(2, 256, 0)),
+        resources(2, 512, 10)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_host_counts_as_down() {
+    let liveness = Liveness::new(Duration::from_secs(60));
+    assert!(
+        !liveness.is_heard("n1"),
+        "a host that never spoke is not heard"
+    );
+    let noon = Timestamp::from_unix_secs(1_000);
+    liveness.note(
+        "n1",
+        noon,
+        Heartbeat {
+            running_vms: 3,
+            ..Heartbeat::default()
+        },
+    );
+    tokio::time::advance(Duration::from_secs(60)).await;
+    assert!(liveness.is_heard("n1"));
+    tokio::time::advance(Duration::from_millis(1)).await;
+    assert!(!liveness.is_heard("n1"));
+    let last = liveness.last("n1").unwrap();
+    assert_eq!((last.at, last.heartbeat.running_vms), (noon, 3));
+    liveness.forget("n1");
+    assert_eq!(liveness.last("n1"), None);
+}

@@ -1,0 +1,533 @@
+//! The stored server: what its owner asked for, where it runs, what its host is to do, and what
+//! was last seen of it.
+//!
+//! The record is both the API's truth and the host's orders ([`Order`]): an agent reads the servers
+//! of its host, makes each so, and reports back; whatever dies in between is taken up again from
+//! here. [`DeletedServer`] is what stays of a server for those who ask later.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use luc_api::value::Secret;
+use luc_core::id::{FlavorId, ImageId, ProjectId, ServerGroupId, ServerId, UserId};
+use luc_core::time::Timestamp;
+use luc_core::units::{DiskGib, MemoryMib, Vcpus};
+use luc_state::{Index, Kind, Record, Scope, key};
+use serde::{Deserialize, Serialize};
+
+use super::keypair::KeypairType;
+use crate::compute::host::Resources;
+use crate::compute::server::state::{PowerState, Status, TaskState, VmState};
+
+/// The name under which addresses of the host's user-mode network are shown.
+pub const USER_NETWORK: &str = "user";
+
+/// The flavor a server was made with; the flavor itself may change or go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlavorCopy {
+    /// Its id.
+    pub id: FlavorId,
+    /// Its name.
+    pub name: String,
+    /// Virtual processors.
+    pub vcpus: Vcpus,
+    /// Memory.
+    pub ram: MemoryMib,
+    /// The root disk; zero means as big as the image.
+    pub disk: DiskGib,
+    /// The ephemeral disk beside it.
+    pub ephemeral: DiskGib,
+    /// The swap disk.
+    pub swap: MemoryMib,
+    /// What the scheduler and the hypervisor are told.
+    #[serde(default)]
+    pub extra_specs: BTreeMap<String, String>,
+}
+
+/// What a server knows of its image; the image itself may go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageCopy {
+    /// Its id.
+    pub id: ImageId,
+    /// The smallest disk it boots from.
+    #[serde(default)]
+    pub min_disk: DiskGib,
+    /// The least memory it boots with.
+    #[serde(default)]
+    pub min_ram: MemoryMib,
+    /// The disk it unpacks to.
+    #[serde(default)]
+    pub disk: DiskGib,
+    /// Its properties, which hypervisors and the scheduler read.
+    #[serde(default)]
+    pub properties: BTreeMap<String, String>,
+}
+
+/// How a server is connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Connection {
+    /// Not at all.
+    None,
+    /// Through its host's user-mode network: it reaches out, nobody reaches in.
+    Auto,
+}
+
+/// An address that the host saw on a server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Address {
+    /// The name of the network.
+    pub network: String,
+    /// The address.
+    pub address: IpAddr,
+    /// The hardware address behind it.
+    pub mac: String,
+}
+
+/// The public key that a server's user logs in with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoginKey {
+    /// The name of the key pair.
+    pub name: String,
+    /// What kind of key it is.
+    pub kind: KeypairType,
+    /// The public half.
+    pub public_key: String,
+}
+
+/// A file that is written into a server before its first boot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InjectedFile {
+    /// Where it goes.
+    pub path: String,
+    /// What it holds, in base64.
+    pub contents: String,
+}
+
+/// What the guest gets to configure itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Personal {
+    /// Its host name.
+    pub hostname: String,
+    /// Its key.
+    #[serde(default)]
+    pub key: Option<LoginKey>,
+    /// For cloud-init, in base64.
+    #[serde(default)]
+    pub user_data: Option<String>,
+    /// Files.
+    #[serde(default)]
+    pub files: Vec<InjectedFile>,
+    /// Whether it gets a config drive; its host may decide so without this.
+    #[serde(default)]
+    pub config_drive: bool,
+    /// The administrator's password, kept only until the server has been built.
+    #[serde(default)]
+    pub admin_pass: Option<Secret>,
+}
+
+/// What was asked of the scheduler; kept for every later choice.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wish {
+    /// In this availability zone.
+    #[serde(default)]
+    pub zone: Option<String>,
+    /// On this host.
+    #[serde(default)]
+    pub host: Option<String>,
+    /// On the host with this hypervisor.
+    #[serde(default)]
+    pub hypervisor: Option<String>,
+    /// Whether the host was forced, past the filters.
+    #[serde(default)]
+    pub forced: bool,
+    /// Not where one of these runs.
+    #[serde(default)]
+    pub different_host: Vec<ServerId>,
+    /// Where one of these runs.
+    #[serde(default)]
+    pub same_host: Vec<ServerId>,
+    /// As the policy of this group says.
+    #[serde(default)]
+    pub group: Option<ServerGroupId>,
+}
+
+/// Where a server is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placement {
+    /// The host.
+    pub host: String,
+    /// The host's own name for itself.
+    pub hypervisor_hostname: String,
+    /// What the server claims of the host.
+    pub claim: Resources,
+}
+
+/// A host that could not build the server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// The host.
+    pub host: String,
+    /// What it said.
+    pub reason: String,
+}
+
+/// What a host is to do with a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Task {
+    /// Make its disks and start it.
+    Build,
+    /// Switch it on.
+    Start,
+    /// Ask it to switch off; after a time switch it off.
+    Stop,
+    /// Ask it to reboot; after a time cut its power.
+    RebootSoft,
+    /// Cut its power and give it again.
+    RebootHard,
+    /// Freeze it.
+    Pause,
+    /// Let it go on.
+    Unpause,
+    /// Write its memory to disk and stop it.
+    Suspend,
+    /// Read its memory and let it go on.
+    Resume,
+    /// Make its root disk anew from its image and start it, unless it was off.
+    Rebuild,
+    /// Give it the size of its flavor; keep what is needed to go back.
+    Resize,
+    /// Drop what was kept to go back.
+    ConfirmResize,
+    /// Go back to the old size.
+    RevertResize,
+    /// Remove everything of it: another host will build it, or none.
+    Abandon,
+    /// Remove everything of it: its owner deletes it.
+    Delete,
+}
+
+/// How to reboot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RebootKind {
+    /// The guest is asked; after a time its power is cut.
+    Soft,
+    /// Its power is cut.
+    Hard,
+}
+
+/// The last reboot that was ordered. A host carries out each number once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reboot {
+    /// How.
+    pub kind: RebootKind,
+    /// Which one: the generation of its order.
+    pub number: u64,
+}
+
+/// The host's orders. A host carries out `task` once per generation; reports name the generation
+/// they answer, so one that comes late or twice changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// Raised with every order.
+    pub generation: u64,
+    /// What is to be done; nothing, if it has been done.
+    pub task: Option<Task>,
+    /// The id of the action that shows how it went.
+    #[serde(default)]
+    pub action: Option<String>,
+}
+
+/// What a VM is to be when nothing is left to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Goal {
+    /// It runs.
+    Running,
+    /// It is off.
+    Stopped,
+    /// It is frozen.
+    Paused,
+    /// Its memory is on disk.
+    Suspended,
+    /// There is nothing of it.
+    Absent,
+    /// Whatever it is: something failed, and its owner decides. Hosts only look.
+    AsIs,
+}
+
+/// Who locked a server, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lock {
+    /// Whether an administrator of another project did.
+    pub by_admin: bool,
+    /// Why.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// What failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// An HTTP status.
+    pub code: u16,
+    /// For its owner.
+    pub message: String,
+    /// For administrators.
+    #[serde(default)]
+    pub details: Option<String>,
+    /// When.
+    pub created_at: Timestamp,
+}
+
+/// A change of size that waits for its owner's word.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resizing {
+    /// The flavor before.
+    pub old_flavor: FlavorCopy,
+    /// What it claimed before.
+    pub old_claim: Resources,
+    /// What it was before.
+    pub was: VmState,
+}
+
+/// A server.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Server {
+    /// Its id.
+    pub id: ServerId,
+    /// The project it belongs to.
+    pub project: ProjectId,
+    /// The user who made it.
+    pub user: UserId,
+    /// Its name.
+    pub name: String,
+    /// Words for people.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// Its size.
+    pub flavor: FlavorCopy,
+    /// Its image.
+    pub image: ImageCopy,
+    /// How it is connected.
+    pub connection: Connection,
+    /// What the guest gets.
+    pub personal: Personal,
+    /// What was asked of the scheduler.
+    #[serde(default)]
+    pub wish: Wish,
+    /// The request that made it, and others with it.
+    pub reservation: String,
+    /// Its place among them.
+    pub launch_index: u32,
+    /// Whether the root partition grows with the disk.
+    #[serde(default)]
+    pub auto_disk_config: bool,
+    /// An address that the user knows it by.
+    #[serde(default)]
+    pub access_ipv4: Option<Ipv4Addr>,
+    /// An address that the user knows it by.
+    #[serde(default)]
+    pub access_ipv6: Option<Ipv6Addr>,
+    /// The user's own words about it.
+    #[serde(default)]
+    pub metadata: BTreeMap<String, String>,
+    /// Its tags.
+    #[serde(default)]
+    pub tags: BTreeSet<String>,
+    /// What it is.
+    pub vm_state: VmState,
+    /// What is being done to it.
+    #[serde(default)]
+    pub task_state: Option<TaskState>,
+    /// What its hypervisor said last.
+    #[serde(default)]
+    pub power_state: PowerState,
+    /// How far the task is, in hundredths.
+    #[serde(default)]
+    pub progress: u8,
+    /// What failed last.
+    #[serde(default)]
+    pub fault: Option<Fault>,
+    /// Whether others may change it.
+    #[serde(default)]
+    pub lock: Option<Lock>,
+    /// Where it is.
+    #[serde(default)]
+    pub placement: Option<Placement>,
+    /// What its host is to do.
+    pub order: Order,
+    /// How often its disks were to be made anew: one more for each rebuild.
+    #[serde(default)]
+    pub rebuilds: u64,
+    /// Of which of them its host has said that they are made.
+    #[serde(default)]
+    pub built: Option<u64>,
+    /// The last reboot.
+    #[serde(default)]
+    pub reboot: Option<Reboot>,
+    /// The hosts that could not build it.
+    #[serde(default)]
+    pub attempts: Vec<Attempt>,
+    /// A change of size that is not decided.
+    #[serde(default)]
+    pub resizing: Option<Resizing>,
+    /// What its host saw.
+    #[serde(default)]
+    pub addresses: Vec<Address>,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// When it first ran.
+    #[serde(default)]
+    pub launched_at: Option<Timestamp>,
+    /// When it stopped for good.
+    #[serde(default)]
+    pub terminated_at: Option<Timestamp>,
+}
+
+impl Server {
+    /// Finds the servers of a project.
+    pub const BY_PROJECT: Index<Self> =
+        Index::plain("project", |server| vec![key(&[server.project.as_str()])]);
+
+    /// Finds the servers of a host.
+    pub const BY_HOST: Index<Self> = Index::plain("host", |server| {
+        server
+            .placement
+            .iter()
+            .map(|placement| key(&[placement.host.as_str()]))
+            .collect()
+    });
+
+    /// The host it is on.
+    pub fn host(&self) -> Option<&str> {
+        self.placement
+            .as_ref()
+            .map(|placement| placement.host.as_str())
+    }
+
+    /// What users see of its state.
+    pub const fn status(&self) -> Status {
+        Status::of(self.vm_state, self.task_state)
+    }
+
+    /// What the hypervisor calls it: short, and the same for the whole life of the server.
+    pub fn instance_name(&self) -> String {
+        let id = self.id.as_str();
+        format!(
+            "instance-{}",
+            id.get(id.len().saturating_sub(8)..).unwrap_or(id)
+        )
+    }
+
+    /// What its VM is to be once its order is carried out.
+    pub fn goal(&self) -> Goal {
+        let settled = |state: VmState| match state {
+            VmState::Building | VmState::Active => Goal::Running,
+            VmState::Stopped => Goal::Stopped,
+            VmState::Paused => Goal::Paused,
+            VmState::Suspended => Goal::Suspended,
+            VmState::Resized | VmState::Error => Goal::AsIs,
+        };
+        match self.order.task {
+            Some(Task::Abandon | Task::Delete) => Goal::Absent,
+            Some(Task::Stop) => Goal::Stopped,
+            Some(Task::Pause) => Goal::Paused,
+            Some(Task::Suspend) => Goal::Suspended,
+            Some(
+                Task::Build
+                | Task::Start
+                | Task::RebootSoft
+                | Task::RebootHard
+                | Task::Unpause
+                | Task::Resume,
+            ) => Goal::Running,
+            Some(Task::Rebuild) if self.vm_state == VmState::Stopped => Goal::Stopped,
+            Some(Task::Rebuild) => Goal::Running,
+            Some(Task::Resize | Task::ConfirmResize | Task::RevertResize) | None => {
+                match &self.resizing {
+                    Some(resizing) => settled(resizing.was),
+                    None => settled(self.vm_state),
+                }
+            }
+        }
+    }
+
+    /// What it holds of its project's quota.
+    pub fn charge(&self) -> Resources {
+        self.placement.as_ref().map_or_else(
+            || footprint(&self.flavor, self.image.disk),
+            |placement| placement.claim,
+        )
+    }
+}
+
+/// What a server of `flavor` takes of a host; `image` is the disk that its image unpacks to.
+pub fn footprint(flavor: &FlavorCopy, image: DiskGib) -> Resources {
+    let root = if flavor.disk == DiskGib::ZERO {
+        image
+    } else {
+        flavor.disk
+    };
+    let swap = DiskGib(flavor.swap.get().div_ceil(1024));
+    Resources {
+        vcpus: flavor.vcpus,
+        memory: flavor.ram,
+        disk: root.plus(flavor.ephemeral).plus(swap),
+    }
+}
+
+impl Record for Server {
+    const KIND: Kind = Kind::Server;
+    const INDEXES: &'static [Index<Self>] = &[Self::BY_PROJECT, Self::BY_HOST];
+
+    fn id(&self) -> &str {
+        self.id.as_str()
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Project(self.project.clone())
+    }
+}
+
+/// A server that is gone, as it was.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeletedServer {
+    /// What it was.
+    pub server: Server,
+    /// When it was deleted.
+    pub deleted_at: Timestamp,
+    /// Whether its host, which could not be reached, may still have something of it. The host's
+    /// resources stay claimed until it says that it has not.
+    #[serde(default)]
+    pub leftover: bool,
+}
+
+impl DeletedServer {
+    /// Finds the deleted servers of a project.
+    pub const BY_PROJECT: Index<Self> =
+        Index::plain("project", |gone| vec![key(&[gone.server.project.as_str()])]);
+
+    /// Finds what a host has to clean up.
+    pub const BY_LEFTOVER_HOST: Index<Self> = Index::plain("leftover_host", |gone| {
+        let host = gone.server.host().filter(|_| gone.leftover);
+        host.iter().map(|host| key(&[host])).collect()
+    });
+}
+
+impl Record for DeletedServer {
+    const KIND: Kind = Kind::DeletedServer;
+    const INDEXES: &'static [Index<Self>] = &[Self::BY_PROJECT, Self::BY_LEFTOVER_HOST];
+
+    fn id(&self) -> &str {
+        self.server.id.as_str()
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Project(self.server.project.clone())
+    }
+}

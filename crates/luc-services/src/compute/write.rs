@@ -1,0 +1,65 @@
+//! Transactions of the compute service, and what becomes of those that fail.
+
+use luc_api::ApiError;
+use luc_state::{Store, TransactError, Tx, TxError};
+
+use super::quota::ReserveError;
+
+/// Why a write was not made.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum WriteError {
+    /// The request is to blame.
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    /// The store refused a record.
+    #[error(transparent)]
+    Store(#[from] TxError),
+}
+
+impl From<ReserveError> for WriteError {
+    fn from(error: ReserveError) -> Self {
+        match error {
+            ReserveError::Exceeded(exceeded) => Self::Api(exceeded.into()),
+            ReserveError::Store(refused) => Self::Store(refused),
+        }
+    }
+}
+
+/// Runs `body` as one transaction.
+pub(super) async fn transact<T>(
+    store: &Store,
+    body: impl FnMut(&mut Tx<'_>) -> Result<T, WriteError>,
+) -> Result<T, ApiError> {
+    store
+        .transact(body)
+        .await
+        .map(|committed| committed.value)
+        .map_err(|error| match error {
+            TransactError::Refused(WriteError::Api(refused)) => refused,
+            TransactError::Refused(WriteError::Store(refused)) => of_tx(&refused),
+            TransactError::Conflict { .. } => {
+                ApiError::conflict("Others changed the same things at the same time; try again.")
+            }
+            TransactError::Unknown { operation } => ApiError::OutcomeUnknown {
+                operation: operation.id.to_string(),
+            },
+            TransactError::Unavailable { reason } | TransactError::Closed { reason } => {
+                tracing::warn!(%reason, "the store did not take a write");
+                ApiError::Unavailable {
+                    message: "The store is not available.".to_owned(),
+                }
+            }
+            TransactError::Unwritable { .. } => ApiError::internal(error.to_string()),
+        })
+}
+
+/// What a refusal of the store means where the handler did not expect it.
+fn of_tx(refused: &TxError) -> ApiError {
+    match refused {
+        TxError::Exists { .. } | TxError::Duplicate { .. } => {
+            ApiError::conflict(refused.to_string())
+        }
+        TxError::Missing { .. } => ApiError::not_found(refused.to_string()),
+        TxError::Scope { .. } | TxError::Id { .. } => ApiError::internal(refused.to_string()),
+    }
+}
