@@ -146,6 +146,9 @@ fn usage_of(tx: &Tx<'_>, project: &ProjectId) -> QuotaUsage {
     )
 }
 
+/// A resource, how much more of it is asked for, what is used, and what would be.
+type Growth = (Resource, u64, u64, u64);
+
 /// Checks every resource that grows; one that does not is never refused.
 fn check(allowance: &Allowance<'_>, used: Used, delta: Delta) -> Result<(), QuotaExceeded> {
     let after = used.plus(delta);
@@ -166,7 +169,7 @@ fn check(allowance: &Allowance<'_>, used: Used, delta: Delta) -> Result<(), Quot
     if over.is_empty() {
         return Ok(());
     }
-    let joined = |text: &dyn Fn(&(Resource, u64, u64, u64)) -> String| {
+    let joined = |text: &dyn Fn(&Growth) -> String| {
         over.iter().map(text).collect::<Vec<_>>().join(", ")
     };
     Err(QuotaExceeded {

@@ -34,13 +34,22 @@ pub struct Aggregate {
 }
 
 impl Aggregate {
+    /// The id as the number that it is.
+    pub fn number(&self) -> u64 {
+        self.id.parse().unwrap_or_default()
+    }
+
     /// Finds an aggregate by its name.
     pub const BY_NAME: Index<Self> =
         Index::unique("name", |aggregate| vec![key(&[aggregate.name.as_str()])]);
 
     /// Finds the aggregates of a host.
     pub const BY_HOST: Index<Self> = Index::plain("host", |aggregate| {
-        aggregate.hosts.iter().map(|host| key(&[host.as_str()])).collect()
+        aggregate
+            .hosts
+            .iter()
+            .map(|host| key(&[host.as_str()]))
+            .collect()
     });
 }
 

@@ -50,8 +50,7 @@ pub struct Keypair {
 
 impl Keypair {
     /// Finds the key pairs of a user.
-    pub const BY_USER: Index<Self> =
-        Index::plain("user", |pair| vec![key(&[pair.user.as_str()])]);
+    pub const BY_USER: Index<Self> = Index::plain("user", |pair| vec![key(&[pair.user.as_str()])]);
 
     /// The id of the record of `user`'s key pair `name`.
     pub fn record_id(user: &UserId, name: &str) -> String {

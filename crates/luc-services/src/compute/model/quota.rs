@@ -10,9 +10,7 @@ use luc_state::{Index, Kind, Record, Scope};
 use serde::{Deserialize, Serialize};
 
 /// Something that is limited. The wire's name is the variant in snake case.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Resource {
     /// Virtual processors of a project.
@@ -66,7 +64,9 @@ impl Resource {
 
     /// The resource that the wire calls `name`.
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|resource| resource.name() == name)
+        Self::ALL
+            .into_iter()
+            .find(|resource| resource.name() == name)
     }
 
     /// As it stands on the wire.
@@ -196,7 +196,11 @@ pub struct QuotaUsage {
 impl QuotaUsage {
     /// The usage of a project that uses nothing.
     pub fn none(project: ProjectId) -> Self {
-        Self { project, used: Used::default(), users: BTreeMap::new() }
+        Self {
+            project,
+            used: Used::default(),
+            users: BTreeMap::new(),
+        }
     }
 }
 

@@ -33,8 +33,8 @@ fn servers(instances: u64, cores: u64, ram: u64) -> Delta {
     }
 }
 
-/// Runs `story` against a fresh store.
-fn told<T, F: Future<Output = T>>(story: impl FnOnce(Store) -> F) -> T {
+/// Runs `scene` against a fresh store.
+fn told<T, F: Future<Output = T>>(scene: impl FnOnce(Store) -> F) -> T {
     let options = StoreOptions::new(SitePrefix::of_key(b"site"), SplitMix64::new(1));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
@@ -44,7 +44,7 @@ fn told<T, F: Future<Output = T>>(story: impl FnOnce(Store) -> F) -> T {
             .await
             .unwrap();
         tokio::spawn(driver);
-        story(store).await
+        scene(store).await
     })
 }
 
