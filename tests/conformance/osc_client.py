@@ -13,6 +13,7 @@ import io
 import json
 import logging
 import os
+import sys
 import time
 from dataclasses import dataclass
 
@@ -34,6 +35,15 @@ class Result:
             return json.loads(self.output)
         except ValueError:
             return None
+
+
+class Terminal(io.StringIO):
+    """A terminal at which nobody types: without one `image create` takes its standard input for
+    the image's data."""
+
+    def isatty(self):
+        """It says that it is a terminal."""
+        return True
 
 
 def shorten_sleeps():
@@ -76,10 +86,13 @@ def run(words, variables=None):
     output, errors = io.StringIO(), io.StringIO()
     # The client sets up logging anew for each shell; handlers of earlier ones must not stay.
     logging.getLogger().handlers.clear()
-    with environment(variables), contextlib.redirect_stdout(output), \
-            contextlib.redirect_stderr(errors):
-        try:
+    terminal, sys.stdin = sys.stdin, Terminal()
+    try:
+        with environment(variables), contextlib.redirect_stdout(output), \
+                contextlib.redirect_stderr(errors):
             status = shell.main(words)
-        except SystemExit as end:
-            status = end.code
+    except SystemExit as end:
+        status = end.code
+    finally:
+        sys.stdin = terminal
     return Result(int(status or 0), output.getvalue(), errors.getvalue())
