@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use luc_core::id::FlavorId;
+use luc_core::time::Timestamp;
 use luc_core::units::{DiskGib, MemoryMib, Vcpus};
-use luc_state::{TransactError, TxError};
+use luc_state::{Store, TransactError, TxError};
 
 use super::model::flavor::Flavor;
 use crate::Services;
@@ -22,8 +23,11 @@ const FLAVORS: [(&str, &str, u64, u64, u64); 6] = [
 /// Makes the flavors that every cloud begins with, unless there are flavors already: an operator
 /// who has deleted one does not get it back.
 pub async fn bootstrap(services: &Services) -> Result<(), TransactError<TxError>> {
-    let now = services.clock.now();
-    let made = services.store.transact(|tx| {
+    make_flavors(&services.store, services.clock.now()).await
+}
+
+async fn make_flavors(store: &Store, now: Timestamp) -> Result<(), TransactError<TxError>> {
+    let made = store.transact(|tx| {
         if tx.count::<Flavor>() > 0 {
             return Ok(());
         }
@@ -56,12 +60,36 @@ pub async fn bootstrap(services: &Services) -> Result<(), TransactError<TxError>
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use luc_core::SitePrefix;
+    use luc_core::entropy::SplitMix64;
+    use luc_state::{MemoryEngine, Schema, StoreOptions};
+
     use super::*;
 
-    #[test]
-    fn every_id_of_the_first_flavors_is_an_id() {
-        for (id, ..) in FLAVORS {
-            assert!(FlavorId::parse(id).is_ok(), "{id}");
-        }
+    #[tokio::test]
+    async fn a_cloud_gets_its_first_flavors_once() {
+        let options = StoreOptions::new(SitePrefix::of_key(b"site"), SplitMix64::new(1));
+        let schema = Schema::new().table::<Flavor>();
+        let opened = Store::open(Arc::new(MemoryEngine::new()), schema, options).await;
+        let (store, driver) = opened.unwrap();
+        tokio::spawn(driver);
+        let now = Timestamp::from_unix_secs(0);
+        make_flavors(&store, now).await.unwrap();
+        assert_eq!(
+            store.snapshot().count::<Flavor>(),
+            FLAVORS.len(),
+            "every id is an id"
+        );
+        let deleted = store
+            .transact(|tx| tx.delete::<Flavor>("42").map(drop))
+            .await;
+        deleted.unwrap();
+        make_flavors(&store, now).await.unwrap();
+        assert!(
+            store.snapshot().get::<Flavor>("42").is_none(),
+            "what was deleted stays so"
+        );
     }
 }
