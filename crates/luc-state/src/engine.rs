@@ -43,7 +43,8 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Applies the batch if all expectations hold, and answers when that is durable.
     ///
-    /// A batch without mutations is a check: it makes no revision and answers with the newest one.
+    /// A proposal without mutations is a check: it makes no revision, has no outcome to be looked
+    /// up, and answers with the newest revision.
     async fn commit(&self, proposal: Proposal) -> Result<Revision, CommitError>;
 
     /// The revision at which the operation was committed. `None`: it was not, and never will be.

@@ -60,6 +60,10 @@ pub(crate) type Waiter = oneshot::Sender<Verdict>;
 pub(crate) struct Outbox(Vec<(Waiter, Verdict)>);
 
 impl Outbox {
+    fn send(&mut self, waiter: Waiter, verdict: Verdict) {
+        self.0.push((waiter, verdict));
+    }
+
     pub(crate) fn deliver(self) {
         for (waiter, verdict) in self.0 {
             // Nobody listens to a transaction whose future was dropped.
@@ -304,7 +308,7 @@ impl Ledger {
             );
         }
         for waiter in flight.waiters {
-            self.outbox.0.push((waiter, Verdict::Committed(revision)));
+            self.outbox.send(waiter, Verdict::Committed(revision));
         }
         self.reopen_if_caught_up();
     }
@@ -321,7 +325,7 @@ impl Ledger {
             .arrivals
             .extract_if(.., |(wanted, _)| *wanted <= revision)
         {
-            self.outbox.0.push((waiter, Verdict::Committed(revision)));
+            self.outbox.send(waiter, Verdict::Committed(revision));
         }
     }
 
@@ -329,10 +333,9 @@ impl Ledger {
     pub(crate) fn await_arrival(&mut self, revision: Revision, waiter: Waiter) {
         if revision <= self.durable.revision() {
             self.outbox
-                .0
-                .push((waiter, Verdict::Committed(self.durable.revision())));
+                .send(waiter, Verdict::Committed(self.durable.revision()));
         } else if let Admission::Refused(verdict @ Verdict::Closed(_)) = self.admission() {
-            self.outbox.0.push((waiter, verdict));
+            self.outbox.send(waiter, verdict);
         } else {
             self.arrivals.push((revision, waiter));
         }
@@ -388,8 +391,7 @@ impl Ledger {
         let holds = holds.count();
         for pending in self.queue.drain(holds..) {
             self.outbox
-                .0
-                .push((pending.waiter, Verdict::Retry { refused: false }));
+                .send(pending.waiter, Verdict::Retry { refused: false });
         }
         let mut head = self.durable.state.clone();
         let flight = self.flight.iter().flat_map(|flight| &flight.group.members);
@@ -432,7 +434,7 @@ impl Ledger {
             } else {
                 Verdict::Retry { refused: false }
             };
-            self.outbox.0.push((waiter, verdict));
+            self.outbox.send(waiter, verdict);
         }
         self.retry_queue();
         self.enter(Phase::CatchingUp(None));
@@ -447,15 +449,13 @@ impl Ledger {
         let operation = flight.operation.clone();
         for waiter in flight.waiters.drain(..) {
             self.outbox
-                .0
-                .push((waiter, Verdict::Unknown(operation.clone())));
+                .send(waiter, Verdict::Unknown(operation.clone()));
         }
         let reason = format!("the engine has not yet told the outcome of operation {operation}");
         let waiters = self.queue.drain(..).map(|pending| pending.waiter);
         for waiter in waiters.chain(self.waiting.drain(..)) {
             self.outbox
-                .0
-                .push((waiter, Verdict::Unavailable(reason.clone())));
+                .send(waiter, Verdict::Unavailable(reason.clone()));
         }
         self.enter(Phase::Stalled(operation));
     }
@@ -478,9 +478,7 @@ impl Ledger {
     pub(crate) fn close(&mut self) {
         self.closing = true;
         for waiter in self.waiting.drain(..) {
-            self.outbox
-                .0
-                .push((waiter, Verdict::Closed(CLOSED.to_owned())));
+            self.outbox.send(waiter, Verdict::Closed(CLOSED.to_owned()));
         }
     }
 
@@ -530,17 +528,16 @@ impl Ledger {
 
     /// Stops everything. What is in flight stays unknown to those who wait for it.
     pub(crate) fn abandon(&mut self, reason: &str) {
-        self.on_stalled();
-        self.flight = None;
-        for pending in self.queue.drain(..) {
-            self.outbox
-                .0
-                .push((pending.waiter, Verdict::Closed(reason.to_owned())));
+        if let Some(flight) = self.flight.take() {
+            for waiter in flight.waiters {
+                self.outbox
+                    .send(waiter, Verdict::Unknown(flight.operation.clone()));
+            }
         }
-        for waiter in self.waiting.drain(..) {
-            self.outbox
-                .0
-                .push((waiter, Verdict::Closed(reason.to_owned())));
+        let queued = self.queue.drain(..).map(|pending| pending.waiter);
+        let arriving = self.arrivals.drain(..).map(|(_, waiter)| waiter);
+        for waiter in queued.chain(self.waiting.drain(..)).chain(arriving) {
+            self.outbox.send(waiter, Verdict::Closed(reason.to_owned()));
         }
         self.enter(Phase::Closed(reason.to_owned()));
         self.log.close();
@@ -556,7 +553,7 @@ impl Ledger {
     fn drop_flight(&mut self, verdict: &Verdict) {
         if let Some(flight) = self.flight.take() {
             for waiter in flight.waiters {
-                self.outbox.0.push((waiter, verdict.clone()));
+                self.outbox.send(waiter, verdict.clone());
             }
         }
     }
@@ -564,8 +561,7 @@ impl Ledger {
     fn retry_queue(&mut self) {
         for pending in self.queue.drain(..) {
             self.outbox
-                .0
-                .push((pending.waiter, Verdict::Retry { refused: false }));
+                .send(pending.waiter, Verdict::Retry { refused: false });
         }
     }
 
@@ -579,9 +575,7 @@ impl Ledger {
             self.phase = Phase::Open;
             self.head = self.durable.state.clone();
             for waiter in self.waiting.drain(..) {
-                self.outbox
-                    .0
-                    .push((waiter, Verdict::Retry { refused: false }));
+                self.outbox.send(waiter, Verdict::Retry { refused: false });
             }
         }
     }

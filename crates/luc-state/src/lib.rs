@@ -105,6 +105,8 @@ mod store;
 #[cfg(any(test, feature = "suite"))]
 pub mod suite;
 mod table;
+#[cfg(test)]
+mod tests;
 mod tx;
 mod unknown;
 

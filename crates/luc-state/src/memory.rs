@@ -92,11 +92,13 @@ impl MemoryEngine {
 impl Core {
     fn commit(&mut self, proposal: Proposal) -> Result<Revision, CommitError> {
         let Operation { id, base } = &proposal.operation;
-        match self.outcomes.get(id) {
-            Some(Some(revision)) => return Ok(*revision),
-            Some(None) => return Err(self.conflict(String::new())),
-            None if *base < self.horizon => return Err(self.conflict(String::new())),
-            None => {}
+        if !proposal.batch.is_empty() {
+            match self.outcomes.get(id) {
+                Some(Some(revision)) => return Ok(*revision),
+                Some(None) => return Err(self.conflict(String::new())),
+                None if *base < self.horizon => return Err(self.conflict(String::new())),
+                None => {}
+            }
         }
         for expectation in &proposal.expectations {
             let found = self

@@ -133,13 +133,14 @@ impl<'t> Tables<'t> {
     /// Decides over a proposal and, if it holds, makes its changes.
     pub(super) fn propose(&mut self, proposal: Proposal) -> Result<Decision, StorageError> {
         let Operation { id, base } = &proposal.operation;
-        if let Some(outcome) = self.outcomes.get(id.as_str())? {
+        let check = proposal.batch.is_empty();
+        if !check && let Some(outcome) = self.outcomes.get(id.as_str())? {
             return Ok(match outcome.value() {
                 Some(revision) => Ok((Revision::new(revision), None)),
                 None => Err(self.conflict("")),
             });
         }
-        if base.number() < self.counters.horizon {
+        if !check && base.number() < self.counters.horizon {
             return Ok(Err(self.conflict("")));
         }
         for expectation in &proposal.expectations {
@@ -148,7 +149,7 @@ impl<'t> Tables<'t> {
                 return Ok(Err(self.conflict(&expectation.key)));
             }
         }
-        if proposal.batch.is_empty() {
+        if check {
             return Ok(Ok((Revision::new(self.counters.revision), None)));
         }
         self.counters.revision += 1;

@@ -1,0 +1,10 @@
+//! Tests of the crate as a whole: scenarios with a scripted engine, the stored form, a model.
+
+mod closing;
+mod conflicts;
+mod model;
+mod scripted;
+mod silence;
+mod speculation;
+mod stored;
+mod watching;
