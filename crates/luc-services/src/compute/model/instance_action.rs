@@ -54,6 +54,8 @@ pub struct InstanceAction {
     pub id: String,
     /// The server.
     pub server: ServerId,
+    /// Its place in the history of the server, from 1.
+    pub number: u32,
     /// The project the server belongs to.
     pub project: ProjectId,
     /// What was asked, such as `reboot`.

@@ -359,6 +359,9 @@ pub struct Server {
     pub placement: Option<Placement>,
     /// What its host is to do.
     pub order: Order,
+    /// How many actions its history has.
+    #[serde(default)]
+    pub history: u32,
     /// How often its disks were to be made anew: one more for each rebuild.
     #[serde(default)]
     pub rebuilds: u64,
@@ -454,6 +457,14 @@ impl Server {
                     None => settled(self.vm_state),
                 }
             }
+        }
+    }
+
+    /// The size that is shown: the old one until its host has given it the new one.
+    pub fn shown_flavor(&self) -> &FlavorCopy {
+        match &self.resizing {
+            Some(resizing) if self.order.task == Some(Task::Resize) => &resizing.old_flavor,
+            _ => &self.flavor,
         }
     }
 

@@ -10,7 +10,7 @@ use crate::compute::model::server::{
     Address, Attempt, Connection, DeletedServer, Fault, Server, Task, USER_NETWORK,
 };
 use crate::compute::quota::{self, Delta};
-use crate::compute::server::history::{self, Origin};
+use crate::compute::server::history::{self, Origin, Step};
 use crate::compute::server::outcome::{self, Settlement};
 use crate::compute::server::state::{PowerState, VmState};
 use crate::compute::server::{action, removal};
@@ -173,7 +173,7 @@ fn drift(
         tx,
         server,
         name,
-        Some("compute_sync_power_state"),
+        Some(Step::of_host("compute_sync_power_state")),
         &origin,
         scene.now,
     )?;

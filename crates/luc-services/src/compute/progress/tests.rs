@@ -17,7 +17,7 @@ use crate::compute::model::server::{DeletedServer, Placement, Server, Task};
 use crate::compute::quota::{self, Delta};
 use crate::compute::server::action::begin;
 use crate::compute::server::fixture::{NOON, active, host, planned, resources, server_id};
-use crate::compute::server::history::{self, Origin};
+use crate::compute::server::history::{self, Origin, Step};
 use crate::compute::server::state::{TaskState, VmState};
 
 struct Site {
@@ -72,7 +72,8 @@ impl Site {
                     })?;
                 }
                 let (name, event) = history::names(task);
-                history::open(tx, &server, name, Some(event), &origin, NOON)?;
+                let step = Some(Step::of_host(event));
+                history::open(tx, &mut server, name, step, &origin, NOON)?;
                 begin(&mut server, task, Some("a1".to_owned()), NOON);
                 tx.insert(server)?;
                 Ok(())

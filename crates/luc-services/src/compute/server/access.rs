@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use luc_api::endpoint::Body;
 use luc_api::policy::Attributes;
 use luc_api::{ApiError, Service};
 use luc_core::time::Timestamp;
@@ -14,7 +15,7 @@ use super::history::Origin;
 use crate::Services;
 use crate::compute::model::server::{DeletedServer, Server};
 use crate::ports::Drawn;
-use crate::request::Request;
+use crate::request::{Payload, Request};
 
 /// Whether the caller counts as an administrator of the compute service.
 pub(super) fn is_admin(request: &Request) -> bool {
@@ -88,6 +89,14 @@ pub(super) fn admitted(
         .clone();
     admit(action, &server, is_admin)?;
     Ok(server)
+}
+
+/// Refuses a body that is not of the row's form, where the handler needs nothing of what it says.
+pub(super) fn check_form(request: &Request) -> Result<(), ApiError> {
+    match (request.endpoint.body, &request.payload) {
+        (Body::Json(check), Payload::Bytes(bytes)) => check(bytes, request.version),
+        _ => Ok(()),
+    }
 }
 
 /// Who asks, for the server's history.

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::access;
 use super::action::{Action, admit};
+use super::state::PowerState;
 use crate::Services;
 use crate::compute::model::server::Server;
 use crate::compute::ports::AskError;
@@ -44,7 +45,7 @@ pub(in crate::compute) async fn diagnostics(
     let asked = services.compute.hosts.diagnostics(host, &server.id).await;
     let measured = asked.map_err(|error| refusal(&server, &error))?;
     let answer = if request.version.at_least(2, 48) {
-        standard(&measured)
+        standard(&server, &measured)
     } else {
         plain(&measured)
     };
@@ -70,18 +71,9 @@ fn refusal(server: &Server, error: &AskError) -> ApiError {
     }
 }
 
-/// The members of diagnostics from 2.48 on, with what a host may leave out as null.
-const MEMBERS: [&str; 9] = [
-    "state",
-    "driver",
-    "hypervisor",
-    "hypervisor_os",
-    "uptime",
-    "config_drive",
-    "num_cpus",
-    "num_nics",
-    "num_disks",
-];
+/// The drivers that the API knows. Ours is none of them; the one that drives QEMU is nearest, and
+/// `hypervisor` says what it really is.
+const DRIVERS: [&str; 5] = ["libvirt", "xenapi", "vmwareapi", "ironic", "hyperv"];
 
 const CPU: [&str; 3] = ["id", "time", "utilisation"];
 const DISK: [&str; 5] = [
@@ -105,35 +97,51 @@ const NIC: [&str; 11] = [
     "tx_rate",
 ];
 
-/// The form of 2.48: these members and no others.
-fn standard(measured: &Value) -> Value {
+/// The form of 2.48: these members and no others. What a host leaves out and its record does not
+/// tell is null.
+fn standard(server: &Server, measured: &Value) -> Value {
     let pick = |from: &Value, names: &[&str]| -> Value {
         let picked = names.iter().map(|name| {
-            (
-                (*name).to_owned(),
-                from.get(name).cloned().unwrap_or(Value::Null),
-            )
+            let value = from.get(name).cloned().unwrap_or(Value::Null);
+            ((*name).to_owned(), value)
         });
         Value::Object(picked.collect())
     };
     let list = |name: &str, names: &[&str]| -> Value {
-        let items = measured
-            .get(name)
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten();
+        let items = measured.get(name).and_then(Value::as_array).into_iter().flatten();
         Value::Array(items.map(|item| pick(item, names)).collect())
     };
-    let mut answer = pick(measured, &MEMBERS);
-    answer["cpu_details"] = list("cpu_details", &CPU);
-    answer["disk_details"] = list("disk_details", &DISK);
-    answer["nic_details"] = list("nic_details", &NIC);
-    let memory = measured
-        .get("memory_details")
-        .cloned()
-        .unwrap_or(Value::Null);
-    answer["memory_details"] = pick(&memory, &["maximum", "used"]);
-    answer
+    let told = |name: &str| measured.get(name).cloned().unwrap_or(Value::Null);
+    let (disks, nics) = (list("disk_details", &DISK), list("nic_details", &NIC));
+    let count = |items: &Value| items.as_array().map_or(0, Vec::len);
+    let driver = measured.get("driver").and_then(Value::as_str);
+    json!({
+        "state": state(server.power_state),
+        "driver": driver.filter(|name| DRIVERS.contains(name)).unwrap_or(DRIVERS[0]),
+        "hypervisor": told("hypervisor"),
+        "hypervisor_os": told("hypervisor_os"),
+        "uptime": told("uptime"),
+        "config_drive": server.personal.config_drive,
+        "num_cpus": server.flavor.vcpus,
+        "num_nics": count(&nics),
+        "num_disks": count(&disks),
+        "cpu_details": list("cpu_details", &CPU),
+        "disk_details": disks,
+        "nic_details": nics,
+        "memory_details": pick(&told("memory_details"), &["maximum", "used"]),
+    })
+}
+
+/// The word of diagnostics for what a VM is.
+const fn state(power: PowerState) -> &'static str {
+    match power {
+        PowerState::NoState => "pending",
+        PowerState::Running => "running",
+        PowerState::Paused => "paused",
+        PowerState::Shutdown => "shutdown",
+        PowerState::Crashed => "crashed",
+        PowerState::Suspended => "suspended",
+    }
 }
 
 /// The form before: whatever a hypervisor says, flat, as Nova's libvirt driver names it.
@@ -173,23 +181,27 @@ pub(in crate::compute) fn change_password(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compute::server::fixture::active;
 
     #[test]
     fn diagnostics_have_these_members_and_no_others() {
         let measured = json!({
-            "state": "running", "driver": "qemu", "num_cpus": 1, "secret": "x",
+            "state": "odd", "driver": "qemu", "hypervisor": "qemu", "secret": "x",
             "cpu_details": [{"id": 0, "time": 17, "extra": 1}],
+            "disk_details": [{"read_bytes": 1}],
             "memory_details": {"maximum": 128, "used": 64},
         });
-        let answer = standard(&measured);
+        let answer = standard(&active(1), &measured);
         assert_eq!(
             answer["cpu_details"],
             json!([{"id": 0, "time": 17, "utilisation": null}])
         );
-        assert_eq!(answer["disk_details"], json!([]));
+        assert_eq!(answer["num_disks"], 1);
+        assert_eq!(answer["nic_details"], json!([]));
+        assert_eq!((&answer["state"], &answer["driver"]), (&json!("running"), &json!("libvirt")));
         assert_eq!(answer["uptime"], Value::Null);
         assert_eq!(answer.get("secret"), None);
-        assert_eq!(answer.as_object().unwrap().len(), MEMBERS.len() + 4);
+        assert_eq!(answer.as_object().unwrap().len(), 13);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use luc_core::time::Timestamp;
 use luc_state::Tx;
 use serde_json::json;
 
-use super::history::{self, Origin};
+use super::history::{self, Origin, Step};
 use super::plan::{self, Plan};
 use super::state::VmState;
 use super::view::{CreatedView, Frame, Occasion};
@@ -35,6 +35,13 @@ struct Seed {
     origin: Origin,
 }
 
+/// Where servers are created.
+struct Place<'p> {
+    /// The name of the site, which does the scheduling.
+    site: &'p str,
+    liveness: &'p Liveness,
+}
+
 /// Creates servers.
 pub(in crate::compute) async fn create(
     services: &Services,
@@ -49,9 +56,12 @@ pub(in crate::compute) async fn create(
             origin: access::another(services, &origin),
         })
         .collect();
-    let liveness = &services.compute.liveness;
+    let place = Place {
+        site: &services.compute.zone,
+        liveness: &services.compute.liveness,
+    };
     let first = transact(&services.store, |tx| -> Result<Server, WriteError> {
-        build(tx, &plan, &seeds, liveness, request.now)
+        build(tx, &plan, &seeds, &place, request.now)
     })
     .await?;
     if plan.only_reservation {
@@ -75,7 +85,7 @@ fn build(
     tx: &mut Tx<'_>,
     plan: &Plan,
     seeds: &[Seed],
-    liveness: &Liveness,
+    place: &Place<'_>,
     now: Timestamp,
 ) -> Result<Server, WriteError> {
     let size = footprint(&plan.template.flavor, plan.template.image.disk);
@@ -83,7 +93,7 @@ fn build(
     let seeds = &seeds[..count as usize];
     join_group(tx, plan, seeds)?;
     let site = Site::read(tx);
-    let mut view = site.view(liveness);
+    let mut view = site.view(place.liveness);
     let mut first = None;
     for (index, seed) in seeds.iter().enumerate() {
         let mut server = named(&plan.template, &seed.id, index, count);
@@ -93,7 +103,8 @@ fn build(
                 server.placement = Some(placement);
                 action::begin(&mut server, Task::Build, Some(seed.origin.id.clone()), now);
                 let (name, event) = history::names(Task::Build);
-                history::open(tx, &server, name, Some(event), &seed.origin, now)?;
+                let step = Some(Step::of_host(event));
+                history::open(tx, &mut server, name, step, &seed.origin, now)?;
             }
             Err(none) => {
                 let reason = none.to_string();
@@ -107,7 +118,8 @@ fn build(
                     created_at: now,
                 });
                 let event = "conductor_schedule_and_build_instances";
-                history::open(tx, &server, "create", Some(event), &seed.origin, now)?;
+                let step = Some(Step { event, by: Some(place.site) });
+                history::open(tx, &mut server, "create", step, &seed.origin, now)?;
                 history::close(tx, Some(&seed.origin.id), Some(&reason), now)?;
             }
         }

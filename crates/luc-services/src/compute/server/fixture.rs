@@ -108,6 +108,7 @@ pub(in crate::compute) fn planned(number: u32) -> Server {
             task: None,
             action: None,
         },
+        history: 0,
         rebuilds: 0,
         built: None,
         reboot: None,

@@ -23,6 +23,22 @@ pub(in crate::compute) struct Origin {
     pub(in crate::compute) project: Option<ProjectId>,
 }
 
+/// A step of an action that begins with it.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::compute) struct Step<'a> {
+    /// Its name.
+    pub(in crate::compute) event: &'a str,
+    /// Who does it: the server's host, unless another is named.
+    pub(in crate::compute) by: Option<&'a str>,
+}
+
+impl<'a> Step<'a> {
+    /// The server's host does it.
+    pub(in crate::compute) const fn of_host(event: &'a str) -> Self {
+        Self { event, by: None }
+    }
+}
+
 /// The name of the action that a task belongs to, and of the event in which a host does it.
 pub(in crate::compute) const fn names(task: Task) -> (&'static str, &'static str) {
     match task {
@@ -42,26 +58,29 @@ pub(in crate::compute) const fn names(task: Task) -> (&'static str, &'static str
     }
 }
 
-/// Records that `action` was asked of `server`. With `event`, its host has yet to do it.
+/// Records that `action` was asked of `server`, whose record is written by the caller. With
+/// `step`, something has yet to be done.
 pub(in crate::compute) fn open(
     tx: &mut Tx<'_>,
-    server: &Server,
+    server: &mut Server,
     action: &str,
-    event: Option<&str>,
+    step: Option<Step<'_>>,
     origin: &Origin,
     now: Timestamp,
 ) -> Result<(), TxError> {
-    let events = event.map(|event| ActionEvent {
-        event: event.to_owned(),
+    let events = step.map(|step| ActionEvent {
+        event: step.event.to_owned(),
         started_at: now,
         finished_at: None,
         outcome: None,
         traceback: None,
-        host: server.host().map(str::to_owned),
+        host: step.by.or(server.host()).map(str::to_owned),
     });
+    server.history += 1;
     tx.insert(InstanceAction {
         id: origin.id.clone(),
         server: server.id.clone(),
+        number: server.history,
         project: server.project.clone(),
         action: action.to_owned(),
         request_id: origin.request_id.clone(),
@@ -132,11 +151,6 @@ pub(in crate::compute) fn of_server(
 ) -> Vec<std::sync::Arc<luc_state::Stored<InstanceAction>>> {
     let key = luc_state::key(&[server.as_str()]);
     let mut actions: Vec<_> = snapshot.find(&InstanceAction::BY_SERVER, &key).collect();
-    actions.sort_by(|left, right| {
-        right
-            .started_at
-            .cmp(&left.started_at)
-            .then_with(|| right.id.cmp(&left.id))
-    });
+    actions.sort_by_key(|action| std::cmp::Reverse(action.number));
     actions
 }

@@ -95,8 +95,9 @@ pub fn done(server: &mut Server, task: Task, power: PowerState, now: Timestamp) 
         }
         Task::Resize => VmState::Resized,
         Task::ConfirmResize => {
+            let state = state_after_resize(server, power);
             settlement = settle_resize(server, Keep::New);
-            state_of(power)
+            state
         }
         Task::RevertResize => {
             let was = server.resizing.as_ref().map(|resizing| resizing.was);
@@ -122,8 +123,8 @@ pub fn failed(server: &mut Server, task: Task, power: PowerState, fault: Fault) 
         | Task::Abandon
         | Task::Delete => server.vm_state = VmState::Error,
         Task::Resize => {
+            server.vm_state = state_after_resize(server, power);
             settlement = settle_resize(server, Keep::Old);
-            server.vm_state = state_of(power);
         }
         Task::Start
         | Task::Stop
@@ -188,12 +189,17 @@ fn settle(server: &mut Server, power: PowerState) {
     server.progress = 0;
 }
 
-const fn state_of(power: PowerState) -> VmState {
+/// What a server is once its size is decided: what its VM is, or what it was before if its host
+/// cannot tell.
+fn state_after_resize(server: &Server, power: PowerState) -> VmState {
     match power {
-        PowerState::Running | PowerState::NoState => VmState::Active,
+        PowerState::Running => VmState::Active,
         PowerState::Paused => VmState::Paused,
         PowerState::Suspended => VmState::Suspended,
         PowerState::Shutdown | PowerState::Crashed => VmState::Stopped,
+        PowerState::NoState => {
+            server.resizing.as_ref().map_or(VmState::Active, |resizing| resizing.was)
+        }
     }
 }
 

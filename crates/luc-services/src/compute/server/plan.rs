@@ -136,6 +136,7 @@ pub(super) fn plan(
             task: None,
             action: None,
         },
+        history: 0,
         rebuilds: 0,
         built: None,
         reboot: None,

@@ -10,10 +10,10 @@ use luc_state::Tx;
 
 use super::access::{self, Attempted};
 use super::action::{self, Action};
-use super::history;
+use super::history::{self, Step};
 use super::state::VmState;
 use crate::Services;
-use crate::compute::model::server::{Fault, Lock, Server, Task};
+use crate::compute::model::server::{Lock, Server, Task};
 use crate::compute::write::{WriteError, transact};
 use crate::reply::Reply;
 use crate::request::Request;
@@ -26,6 +26,7 @@ pub(in crate::compute) async fn order(
     task: Task,
 ) -> Result<Reply, ApiError> {
     access::authorized(&services.store.snapshot(), request)?;
+    access::check_form(request)?;
     let attempted = Attempted::of(services, request)?;
     transact(&services.store, |tx| -> Result<(), WriteError> {
         let mut server = access::admitted(tx, &attempted.id, action, attempted.is_admin)?;
@@ -53,7 +54,8 @@ pub(super) fn give(
         now,
     )?;
     let (name, event) = history::names(task);
-    history::open(tx, server, name, Some(event), &attempted.origin, now)?;
+    let step = Some(Step::of_host(event));
+    history::open(tx, server, name, step, &attempted.origin, now)?;
     action::begin(server, task, Some(attempted.origin.id.clone()), now);
     Ok(())
 }
@@ -103,6 +105,7 @@ pub(in crate::compute) async fn unlock(
     request: &Request,
 ) -> Result<Reply, ApiError> {
     let server = access::authorized(&services.store.snapshot(), request)?;
+    access::check_form(request)?;
     let is_owner = request.caller()?.project_id() == Some(&server.project);
     if server
         .lock
@@ -122,7 +125,6 @@ pub(in crate::compute) async fn reset_state(
 ) -> Result<Reply, ApiError> {
     access::authorized(&services.store.snapshot(), request)?;
     let body: ResetState = request.body()?;
-    let now = request.now;
     change(services, request, "resetState", |server| {
         server.vm_state = match body.reset.state {
             ResettableState::Active => VmState::Active,
@@ -132,15 +134,6 @@ pub(in crate::compute) async fn reset_state(
         server.order.generation += 1;
         server.order.task = None;
         server.order.action = None;
-        if server.vm_state == VmState::Error && server.fault.is_none() {
-            let message = "An administrator has set the state to error.".to_owned();
-            server.fault = Some(Fault {
-                code: 500,
-                message,
-                details: None,
-                created_at: now,
-            });
-        }
     })
     .await
 }
@@ -162,14 +155,8 @@ async fn change(
             return Ok(());
         }
         let event = format!("api_{name}");
-        history::open(
-            tx,
-            &server,
-            name,
-            Some(&event),
-            &attempted.origin,
-            attempted.now,
-        )?;
+        let step = Some(Step::of_host(&event));
+        history::open(tx, &mut server, name, step, &attempted.origin, attempted.now)?;
         history::close(tx, Some(&attempted.origin.id), None, attempted.now)?;
         server.updated_at = attempted.now;
         tx.update(server)?;

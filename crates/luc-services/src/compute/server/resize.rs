@@ -18,7 +18,8 @@ use super::action::{self, Action};
 use super::plan;
 use super::show::Wrapped;
 use super::view::{Frame, Occasion, ServerView, Shown};
-use super::{history, password, power};
+use super::history::{self, Step};
+use super::{password, power};
 use crate::Services;
 use crate::compute::claim;
 use crate::compute::host::{Host, HostUsage, Liveness, Resources};
@@ -110,7 +111,8 @@ fn begin_resize(
         );
         let now = attempted.now;
         let (name, event) = history::names(Task::Resize);
-        history::open(tx, server, name, Some(event), &attempted.origin, now)?;
+        let step = Some(Step::of_host(event));
+        history::open(tx, server, name, step, &attempted.origin, now)?;
         history::close(tx, Some(&attempted.origin.id), Some(&reason), now)?;
         server.fault = Some(Fault {
             code: 500,
@@ -165,6 +167,7 @@ async fn decide(
     task: Task,
 ) -> Result<Reply, ApiError> {
     access::authorized(&services.store.snapshot(), request)?;
+    access::check_form(request)?;
     let attempted = Attempted::of(services, request)?;
     transact(&services.store, |tx| -> Result<(), WriteError> {
         let mut server = access::admitted(tx, &attempted.id, action, attempted.is_admin)?;

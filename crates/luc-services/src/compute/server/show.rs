@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::access::{self, Attempted};
 use super::action::{self, Action};
-use super::history;
+use super::history::{self, Step};
 use super::removal;
 use super::view::{AddressView, Addresses, Frame, Occasion, ServerView, Shown};
 use crate::Services;
@@ -99,6 +99,7 @@ pub(in crate::compute) async fn force_delete(
 
 async fn end(services: &Services, request: &Request, how: Action) -> Result<Reply, ApiError> {
     access::authorized(&services.store.snapshot(), request)?;
+    access::check_form(request)?;
     let attempted = Attempted::of(services, request)?;
     transact(&services.store, |tx| -> Result<(), WriteError> {
         let server = access::admitted(tx, &attempted.id, how, attempted.is_admin)?;
@@ -121,7 +122,8 @@ fn remove(
     }
     let now = attempted.now;
     let (name, event) = history::names(Task::Delete);
-    history::open(tx, &server, name, Some(event), &attempted.origin, now)?;
+    let step = Some(Step::of_host(event));
+    history::open(tx, &mut server, name, step, &attempted.origin, now)?;
     history::close(
         tx,
         server.order.action.as_deref(),

@@ -266,12 +266,12 @@ impl ServerView<'_> {
         let (server, frame) = (self.shown.server, self.frame);
         if frame.version.at_least(2, 47) {
             let view = EmbeddedFlavor {
-                flavor: &server.flavor,
+                flavor: server.shown_flavor(),
                 specs: frame.extra_specs,
             };
             return map.serialize_entry("flavor", &view);
         }
-        let id = server.flavor.id.as_str();
+        let id = server.shown_flavor().id.as_str();
         map.serialize_entry(
             "flavor",
             &Bookmarked {

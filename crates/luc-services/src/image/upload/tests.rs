@@ -66,7 +66,7 @@ impl Site {
             .uploads
             .claim(&ImageId::parse(id).unwrap())
             .unwrap();
-        let payload = Payload::Stream(Body::from(data));
+        let payload = Payload::from(Body::from(data));
         let staged = stage(&self.images, payload).await.unwrap();
         let now = Timestamp::from_unix_secs(2_000);
         Finish {
@@ -153,7 +153,7 @@ async fn a_caller_that_goes_away_leaves_the_image_queued_and_no_bytes() {
         "saving"
     );
     let begun = stream::iter([Ok::<_, io::Error>(Bytes::from(vec![0; 3 << 20]))]);
-    let payload = Payload::Stream(Body::from_stream(begun.chain(stream::pending())));
+    let payload = Payload::from(Body::from_stream(begun.chain(stream::pending())));
     let upload = async {
         let _claim = claim;
         stage(&site.images, payload).await.map(drop)

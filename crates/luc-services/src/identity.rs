@@ -1,0 +1,269 @@
+//! The identity service: who somebody is, what they may do where, and where the services are.
+//!
+//! Keystone's API v3 over the site's store. Tokens are signed by the site ([`token`], verifiable
+//! offline) and say nothing that can go stale: whether one counts, and with which roles, is read
+//! from the records at each use ([`standing`]). Every other service asks [`authenticate`] who sends
+//! a request. Trusts, credentials and federation are not here yet.
+//!
+//! ```text
+//! login ─▶ auth (methods, scope) ─▶ claims ─▶ signed token
+//! token ─▶ signature (cached) ─▶ standing: user, scope, roles of this moment ─▶ caller
+//! ```
+
+mod access_rules;
+mod app_creds;
+mod assignments;
+mod auth;
+mod bootstrap;
+mod cache;
+mod catalog;
+mod domains;
+mod endpoints;
+mod entitlement;
+mod grants;
+mod groups;
+mod inferences;
+mod listing;
+pub mod model;
+mod password;
+mod places;
+mod projects;
+mod refusal;
+mod regions;
+mod removal;
+mod roles;
+mod services;
+mod signing;
+mod standing;
+mod tags;
+mod token;
+mod users;
+mod views;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use luc_api::identity::IdentityOp;
+use luc_api::{ApiError, Service, discovery};
+use luc_core::Entropy as _;
+
+pub use bootstrap::{Founding, bootstrap, enlist_key};
+pub use model::schema;
+pub use password::HashCost;
+pub use signing::{SigningKey, SigningKeyError};
+
+use crate::Services;
+use crate::caller::Caller;
+use crate::ports::{Drawn, Randomness};
+use crate::reply::Reply;
+use crate::request::Request;
+
+/// The identity service's own parts.
+pub struct Identity {
+    key: SigningKey,
+    token_lifetime: Duration,
+    passwords: password::Passwords,
+    verified: cache::TokenCache,
+}
+
+impl Identity {
+    /// Signs tokens that live for `token_lifetime` with `key`, and hashes passwords at `cost`.
+    /// The key's public half must be in the store: [`bootstrap`] and [`enlist_key`] put it there.
+    pub fn new(
+        key: SigningKey,
+        token_lifetime: Duration,
+        cost: HashCost,
+        random: &dyn Randomness,
+    ) -> Result<Self, ApiError> {
+        Ok(Self {
+            key,
+            token_lifetime,
+            passwords: password::Passwords::new(cost, bits(random))?,
+            verified: cache::TokenCache::default(),
+        })
+    }
+}
+
+/// Random bits.
+fn bits<const N: usize>(random: &dyn Randomness) -> [u8; N] {
+    let mut bytes = [0u8; N];
+    Drawn(random).fill(&mut bytes);
+    bytes
+}
+
+/// Whom `token` means at this moment: called for each request to each service.
+///
+/// Every refusal is the same 401 to the caller; the reason is for the log.
+pub fn authenticate(services: &Services, token: &str) -> Result<Arc<Caller>, ApiError> {
+    let identity = &services.identity;
+    let now = services.clock.now();
+    let snapshot = services.store.snapshot();
+    let digest = cache::digest(token);
+    let known = identity.verified.get(&digest);
+    if let Some(known) = &known
+        && known.revision == snapshot.revision()
+        && now < known.caller.expires_at
+    {
+        return Ok(Arc::clone(&known.caller));
+    }
+    let claims = match known {
+        Some(known) => known.claims,
+        None => Arc::new(
+            token::Claims::verify(token, |kid| auth::key_of(&snapshot, kid))
+                .map_err(|error| refusal::unauthorized(error.reason()))?,
+        ),
+    };
+    let caller = standing::caller_of(&snapshot, &claims, now).map_err(|void| {
+        identity.verified.forget(&digest);
+        refusal::unauthorized(void.reason())
+    })?;
+    let caller = Arc::new(caller);
+    let revision = snapshot.revision();
+    identity.verified.put(
+        digest,
+        cache::Known {
+            claims,
+            caller: Arc::clone(&caller),
+            revision,
+        },
+    );
+    Ok(caller)
+}
+
+/// Carries out an operation of the identity service.
+#[expect(
+    clippy::too_many_lines,
+    reason = "one line for each row of the endpoint table"
+)]
+pub async fn handle(
+    services: &Arc<Services>,
+    op: IdentityOp,
+    request: &mut Request,
+) -> Result<Reply, ApiError> {
+    use IdentityOp as Op;
+    let request = &*request;
+    match op {
+        Op::ListVersions => {
+            let base = &request.base_url;
+            let location = format!("{}/", Service::Identity.url(base));
+            let versions = Reply::json(&discovery::root(Service::Identity, base))?;
+            let status = discovery::root_status(Service::Identity);
+            let status = http::StatusCode::from_u16(status).unwrap_or(http::StatusCode::OK);
+            versions
+                .status(status)
+                .header(http::header::LOCATION, &location)
+        }
+        Op::ShowVersion => Reply::json(&discovery::version(Service::Identity, &request.base_url)),
+
+        Op::IssueToken => auth::issue(services, request).await,
+        Op::ValidateToken | Op::CheckToken => auth::validate(services, request),
+        Op::RevokeToken => auth::revoke(services, request).await,
+        Op::ShowCatalog => auth::show_catalog(services, request),
+        Op::ListOwnProjects => auth::list_projects(services, request),
+        Op::ListOwnDomains => auth::list_domains(services, request),
+        Op::ShowOwnSystem => auth::show_system(services, request),
+
+        Op::ListDomains => domains::list(services, request),
+        Op::CreateDomain => domains::create(services, request).await,
+        Op::ShowDomain => domains::show(services, request),
+        Op::UpdateDomain => domains::update(services, request).await,
+        Op::DeleteDomain => domains::delete(services, request).await,
+
+        Op::ListProjects => projects::list(services, request),
+        Op::CreateProject => projects::create(services, request).await,
+        Op::ShowProject => projects::show(services, request),
+        Op::UpdateProject => projects::update(services, request).await,
+        Op::DeleteProject => projects::delete(services, request).await,
+        Op::ListTags => tags::list(services, request),
+        Op::ReplaceTags => tags::replace(services, request).await,
+        Op::DeleteTags => tags::clear(services, request).await,
+        Op::CheckTag => tags::check(services, request),
+        Op::AddTag => tags::add(services, request).await,
+        Op::RemoveTag => tags::remove(services, request).await,
+
+        Op::ListUsers => users::list(services, request),
+        Op::CreateUser => users::create(services, request).await,
+        Op::ShowUser => users::show(services, request),
+        Op::UpdateUser => users::update(services, request).await,
+        Op::DeleteUser => users::delete(services, request).await,
+        Op::ChangePassword => users::change_password(services, request).await,
+        Op::ListUserProjects => users::list_projects(services, request),
+        Op::ListUserGroups => users::list_groups(services, request),
+        Op::RevokeUserTokens => users::revoke_tokens(services, request).await,
+
+        Op::ListAppCreds => app_creds::list(services, request),
+        Op::CreateAppCred => app_creds::create(services, request).await,
+        Op::ShowAppCred => app_creds::show(services, request),
+        Op::DeleteAppCred => app_creds::delete(services, request).await,
+        Op::ListAccessRules => access_rules::list(services, request),
+        Op::ShowAccessRule => access_rules::show(services, request),
+        Op::DeleteAccessRule => access_rules::delete(services, request).await,
+
+        Op::ListGroups => groups::list(services, request),
+        Op::CreateGroup => groups::create(services, request).await,
+        Op::ShowGroup => groups::show(services, request),
+        Op::UpdateGroup => groups::update(services, request).await,
+        Op::DeleteGroup => groups::delete(services, request).await,
+        Op::ListGroupUsers => groups::list_users(services, request),
+        Op::CheckGroupUser => groups::check_user(services, request),
+        Op::AddGroupUser => groups::add_user(services, request).await,
+        Op::RemoveGroupUser => groups::remove_user(services, request).await,
+
+        Op::ListRoles => roles::list(services, request),
+        Op::CreateRole => roles::create(services, request).await,
+        Op::ShowRole => roles::show(services, request),
+        Op::UpdateRole => roles::update(services, request).await,
+        Op::DeleteRole => roles::delete(services, request).await,
+        Op::ListImpliedRoles => inferences::list_of_role(services, request),
+        Op::ShowImpliedRole => inferences::show(services, request),
+        Op::CheckImpliedRole => inferences::check(services, request),
+        Op::AddImpliedRole => inferences::add(services, request).await,
+        Op::RemoveImpliedRole => inferences::remove(services, request).await,
+        Op::ListRoleInferences => inferences::list(services, request),
+
+        Op::ListAssignments => assignments::list(services, request),
+        Op::ListProjectUserRoles
+        | Op::ListProjectGroupRoles
+        | Op::ListDomainUserRoles
+        | Op::ListDomainGroupRoles
+        | Op::ListSystemUserRoles
+        | Op::ListSystemGroupRoles => grants::list(services, request),
+        Op::CheckProjectUserRole
+        | Op::CheckProjectGroupRole
+        | Op::CheckDomainUserRole
+        | Op::CheckDomainGroupRole
+        | Op::CheckSystemUserRole
+        | Op::CheckSystemGroupRole => grants::check(services, request),
+        Op::AddProjectUserRole
+        | Op::AddProjectGroupRole
+        | Op::AddDomainUserRole
+        | Op::AddDomainGroupRole
+        | Op::AddSystemUserRole
+        | Op::AddSystemGroupRole => grants::add(services, request).await,
+        Op::RemoveProjectUserRole
+        | Op::RemoveProjectGroupRole
+        | Op::RemoveDomainUserRole
+        | Op::RemoveDomainGroupRole
+        | Op::RemoveSystemUserRole
+        | Op::RemoveSystemGroupRole => grants::remove(services, request).await,
+
+        Op::ListServices => services::list(services, request),
+        Op::CreateService => services::create(services, request).await,
+        Op::ShowService => services::show(services, request),
+        Op::UpdateService => services::update(services, request).await,
+        Op::DeleteService => services::delete(services, request).await,
+        Op::ListEndpoints => endpoints::list(services, request),
+        Op::CreateEndpoint => endpoints::create(services, request).await,
+        Op::ShowEndpoint => endpoints::show(services, request),
+        Op::UpdateEndpoint => endpoints::update(services, request).await,
+        Op::DeleteEndpoint => endpoints::delete(services, request).await,
+        Op::ListRegions => regions::list(services, request),
+        Op::CreateRegion | Op::PutRegion => regions::create(services, request).await,
+        Op::ShowRegion => regions::show(services, request),
+        Op::UpdateRegion => regions::update(services, request).await,
+        Op::DeleteRegion => regions::delete(services, request).await,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,153 @@
+//! The wished scope of a token, and what it leads to.
+
+use std::sync::Arc;
+
+use luc_api::ApiError;
+use luc_api::identity::requests::{DomainChoice, ProjectChoice, ScopeRequest};
+use luc_core::id::{ProjectId, UserId};
+use luc_state::{Snapshot, Stored, key};
+
+use super::super::entitlement::effective_roles;
+use super::super::model::{Domain, Place, Project, User};
+use super::super::refusal::{expected, unauthorized};
+use super::super::token::Claim;
+
+/// What a token is wished to be good for.
+pub(super) enum Wish {
+    /// Whatever the user's default is.
+    Default,
+    /// Explicitly nothing.
+    Unscoped,
+    /// The system.
+    System,
+    /// A project.
+    Project(ProjectChoice),
+    /// A domain.
+    Domain(DomainChoice),
+    /// A trust; there are none.
+    Trust,
+    /// What is known already.
+    Known(Claim),
+}
+
+impl Wish {
+    /// Reads the form of a wish: exactly one kind of scope.
+    pub(super) fn of(scope: Option<&ScopeRequest>) -> Result<Self, ApiError> {
+        let unclear = || {
+            expected(
+                "system, project, domain, OS-TRUST:trust or unscoped",
+                "scope",
+            )
+        };
+        let choices = match scope {
+            None => return Ok(Self::Default),
+            Some(ScopeRequest::Word(word)) if word == "unscoped" => return Ok(Self::Unscoped),
+            Some(ScopeRequest::Word(_)) => return Err(unclear()),
+            Some(ScopeRequest::Choices(choices)) => choices,
+        };
+        let mut wishes = [
+            choices.system.map(|_| Self::System),
+            choices.unscoped.as_ref().map(|_| Self::Unscoped),
+            choices.project.clone().map(Self::Project),
+            choices.domain.clone().map(Self::Domain),
+            choices.trust.as_ref().map(|_| Self::Trust),
+        ]
+        .into_iter()
+        .flatten();
+        match (wishes.next(), wishes.next()) {
+            (Some(Self::Project(project)), None) if project.name.is_some() => {
+                if project.domain.is_none() {
+                    return Err(expected("domain", "project"));
+                }
+                Ok(Self::Project(project))
+            }
+            (Some(wish), None) => Ok(wish),
+            _ => Err(unclear()),
+        }
+    }
+}
+
+/// What the wish of `user` leads to, with the epochs of the project and of the domain.
+pub(super) fn resolve(
+    snapshot: &Snapshot,
+    wish: &Wish,
+    user: &UserId,
+) -> Result<(Claim, u32, u32), ApiError> {
+    match wish {
+        Wish::Unscoped => Ok((Claim::Unscoped, 0, 0)),
+        Wish::System => Ok((Claim::System, 0, 0)),
+        Wish::Trust => Err(unauthorized("there are no trusts")),
+        Wish::Default => Ok(of_default(snapshot, user)),
+        Wish::Domain(choice) => {
+            let domain = domain(snapshot, choice)?;
+            Ok((Claim::Domain(domain.id.clone()), 0, domain.token_epoch))
+        }
+        Wish::Project(choice) => of_project(snapshot, &project(snapshot, choice)?),
+        Wish::Known(Claim::Project(id)) => {
+            let project = snapshot.get::<Project>(id);
+            of_project(
+                snapshot,
+                &project.ok_or_else(|| unauthorized("the project is gone"))?,
+            )
+        }
+        Wish::Known(claim) => Ok((claim.clone(), 0, 0)),
+    }
+}
+
+fn of_project(
+    snapshot: &Snapshot,
+    project: &Arc<Stored<Project>>,
+) -> Result<(Claim, u32, u32), ApiError> {
+    let domain = snapshot.get::<Domain>(&project.domain_id);
+    let domain = domain.ok_or_else(|| unauthorized("the domain of the project is gone"))?;
+    Ok((
+        Claim::Project(project.id.clone()),
+        project.token_epoch,
+        domain.token_epoch,
+    ))
+}
+
+/// The user's default project if the user can use it, else nothing.
+fn of_default(snapshot: &Snapshot, user: &UserId) -> (Claim, u32, u32) {
+    let usable = |id: &ProjectId| {
+        let project = snapshot
+            .get::<Project>(id)
+            .filter(|project| project.enabled)?;
+        let domain = snapshot
+            .get::<Domain>(&project.domain_id)
+            .filter(|domain| domain.enabled)?;
+        let roles = effective_roles(snapshot, user.as_str(), &Place::Project(id.clone()));
+        let claim = Claim::Project(id.clone());
+        (!roles.is_empty()).then_some((claim, project.token_epoch, domain.token_epoch))
+    };
+    let user = snapshot.get::<User>(user);
+    let default = user
+        .as_ref()
+        .and_then(|user| user.default_project_id.as_ref());
+    default.and_then(usable).unwrap_or((Claim::Unscoped, 0, 0))
+}
+
+/// The domain that is chosen by name or id.
+pub(super) fn domain(
+    snapshot: &Snapshot,
+    choice: &DomainChoice,
+) -> Result<Arc<Stored<Domain>>, ApiError> {
+    let found = match (&choice.name, &choice.id) {
+        (Some(name), _) if !name.is_empty() => snapshot.one(&Domain::BY_NAME, &key(&[name])),
+        (_, Some(id)) => snapshot.get::<Domain>(id),
+        _ => return Err(expected("id or name", "domain")),
+    };
+    found.ok_or_else(|| unauthorized("there is no such domain"))
+}
+
+fn project(snapshot: &Snapshot, choice: &ProjectChoice) -> Result<Arc<Stored<Project>>, ApiError> {
+    let found = match (&choice.name, &choice.domain, &choice.id) {
+        (Some(name), Some(of), _) => {
+            let domain = domain(snapshot, of)?;
+            snapshot.one(&Project::BY_NAME, &key(&[domain.id.as_str(), name]))
+        }
+        (_, _, Some(id)) => snapshot.get::<Project>(id),
+        _ => return Err(expected("id or name", "project")),
+    };
+    found.ok_or_else(|| unauthorized("there is no such project"))
+}

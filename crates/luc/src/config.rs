@@ -1,0 +1,304 @@
+//! `luc.toml`: what one node is, where it keeps its data, what it listens on.
+//!
+//! Every field has a default, so an empty file is a valid one-node site. Unknown fields are
+//! refused with their line, because a misspelt field that is silently ignored is how clouds lose
+//! data. `luc config show` prints the configuration in force, defaults included.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use serde::{Deserialize, Serialize};
+
+/// The configuration of one node.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The site this node belongs to.
+    pub site: SiteConfig,
+    /// The node itself.
+    pub node: NodeConfig,
+    /// The OpenStack API.
+    pub api: ApiConfig,
+    /// Tokens and passwords.
+    pub identity: IdentityConfig,
+    /// The host's virtual machines; used if the node has the role `compute`.
+    pub compute: ComputeConfig,
+    /// Logs.
+    pub log: LogConfig,
+}
+
+/// The site this node belongs to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SiteConfig {
+    /// The site's name, which is also that of its availability zone.
+    pub name: String,
+    /// The region in the service catalog; one for the whole cloud.
+    pub region: String,
+}
+
+/// What a node does for its site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Keeps the site's store and serves the API.
+    Controller,
+    /// Runs virtual machines.
+    Compute,
+}
+
+/// The node itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NodeConfig {
+    /// The node's name: the host name in OpenStack's answers.
+    pub name: String,
+    /// What it does.
+    pub roles: Vec<Role>,
+    /// Where it keeps everything.
+    pub data_dir: PathBuf,
+    /// For a node without the role `controller`: the URL of a controller of its site.
+    pub controller_url: Option<String>,
+    /// For the same: the file with the site's join secret, made by `luc cloud create`.
+    pub join_secret_file: Option<PathBuf>,
+}
+
+/// The OpenStack API.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ApiConfig {
+    /// Address and port; port 0 takes a free one.
+    pub listen: SocketAddr,
+}
+
+/// Tokens and passwords.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct IdentityConfig {
+    /// How long a token counts, in seconds.
+    pub token_lifetime_secs: u64,
+    /// An operator's policy rules over the upstream defaults, by service; see `docs/policy.md`.
+    pub policy_file: Option<PathBuf>,
+}
+
+/// How virtual machines are run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum DriverKind {
+    /// QEMU, as processes that outlive `luc`.
+    Qemu,
+    /// Nothing runs; for development, tests and measurements of the control plane.
+    Fake,
+}
+
+/// The host's virtual machines.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ComputeConfig {
+    /// What runs them.
+    pub driver: DriverKind,
+    /// `auto` (proved by booting something tiny), `kvm` or `tcg`.
+    pub accel: String,
+    /// Virtual processors per real one that may be given out.
+    pub cpu_allocation_ratio: f64,
+    /// The same for memory.
+    pub ram_allocation_ratio: f64,
+    /// The same for disk.
+    pub disk_allocation_ratio: f64,
+    /// How many machines are started at once.
+    pub concurrent_boots_max: usize,
+}
+
+/// Logs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogConfig {
+    /// A filter in the form of `tracing`: `info`, `warn,luc_agent=debug`.
+    pub filter: String,
+    /// One JSON object per line instead of text.
+    pub json: bool,
+}
+
+impl Default for SiteConfig {
+    fn default() -> Self {
+        Self {
+            name: "site-1".to_owned(),
+            region: "RegionOne".to_owned(),
+        }
+    }
+}
+
+impl Default for NodeConfig {
+    fn default() -> Self {
+        Self {
+            name: "node-1".to_owned(),
+            roles: vec![Role::Controller, Role::Compute],
+            data_dir: PathBuf::from("/var/lib/luc"),
+            controller_url: None,
+            join_secret_file: None,
+        }
+    }
+}
+
+impl Default for ApiConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 9000)),
+        }
+    }
+}
+
+impl Default for IdentityConfig {
+    fn default() -> Self {
+        Self {
+            token_lifetime_secs: 3600,
+            policy_file: None,
+        }
+    }
+}
+
+impl Default for ComputeConfig {
+    fn default() -> Self {
+        Self {
+            driver: DriverKind::Qemu,
+            accel: "auto".to_owned(),
+            cpu_allocation_ratio: 4.0,
+            ram_allocation_ratio: 1.0,
+            disk_allocation_ratio: 1.0,
+            concurrent_boots_max: 2,
+        }
+    }
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self {
+            filter: "info".to_owned(),
+            json: false,
+        }
+    }
+}
+
+impl Config {
+    /// Reads and checks the file at `path`.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("reading the configuration {}", path.display()))?;
+        Self::parse(&text).with_context(|| format!("in the configuration {}", path.display()))
+    }
+
+    /// Reads and checks a configuration.
+    pub fn parse(text: &str) -> anyhow::Result<Self> {
+        let config: Self = toml::from_str(text)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Whether the node has `role`.
+    pub fn has(&self, role: Role) -> bool {
+        self.node.roles.contains(&role)
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        for (field, name) in [
+            ("site.name", &self.site.name),
+            ("node.name", &self.node.name),
+        ] {
+            let good = !name.is_empty()
+                && name.len() <= 63
+                && name
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.');
+            if !good {
+                bail!("{field} = {name:?}: use 1 to 63 letters, digits, '-' or '.'");
+            }
+        }
+        if self.node.roles.is_empty() {
+            bail!("node.roles is empty: use \"controller\", \"compute\" or both");
+        }
+        if !self.has(Role::Controller) {
+            if self.node.controller_url.is_none() {
+                bail!(
+                    "node.controller_url is missing: a node without the role \"controller\" \
+                       needs the URL of one, such as \"http://10.0.0.1:9000\""
+                );
+            }
+            if self.node.join_secret_file.is_none() {
+                bail!(
+                    "node.join_secret_file is missing: copy `join.secret` from the \
+                       controller's data directory and name it here"
+                );
+            }
+        }
+        if !["auto", "kvm", "tcg"].contains(&self.compute.accel.as_str()) {
+            bail!(
+                "compute.accel = {:?}: use \"auto\", \"kvm\" or \"tcg\"",
+                self.compute.accel
+            );
+        }
+        for (field, ratio) in [
+            ("cpu_allocation_ratio", self.compute.cpu_allocation_ratio),
+            ("ram_allocation_ratio", self.compute.ram_allocation_ratio),
+            ("disk_allocation_ratio", self.compute.disk_allocation_ratio),
+        ] {
+            if !(ratio > 0.0 && ratio <= 1000.0) {
+                bail!("compute.{field} = {ratio}: use a number above 0 and at most 1000");
+            }
+        }
+        if !(60..=86_400 * 30).contains(&self.identity.token_lifetime_secs) {
+            bail!(
+                "identity.token_lifetime_secs = {}: use 60 to 2592000 (30 days)",
+                self.identity.token_lifetime_secs
+            );
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_file_is_a_site_of_one_node() {
+        assert_eq!(Config::parse("").unwrap(), Config::default());
+    }
+
+    #[test]
+    fn what_is_shown_is_read_back() {
+        let shown = toml::to_string(&Config::default()).unwrap();
+        assert_eq!(Config::parse(&shown).unwrap(), Config::default());
+    }
+
+    #[test]
+    fn a_misspelt_field_is_refused_with_its_name_and_line() {
+        let error = Config::parse("[api]\nlisen = \"1.2.3.4:5\"\n")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("lisen") && error.contains("line 2"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_with_what_would() {
+        for (text, part) in [
+            ("[node]\nroles = []", "node.roles"),
+            ("[node]\nroles = [\"compute\"]", "controller_url"),
+            ("[node]\nname = \"a b\"", "node.name"),
+            ("[compute]\naccel = \"xen\"", "\"tcg\""),
+            (
+                "[compute]\ncpu_allocation_ratio = -1.0",
+                "cpu_allocation_ratio",
+            ),
+            ("[compute]\ndriver = \"vmware\"", "qemu"),
+            ("[identity]\ntoken_lifetime_secs = 1", "token_lifetime_secs"),
+            ("[api]\nlisten = \"nowhere\"", "listen"),
+        ] {
+            let error = format!("{:#}", Config::parse(text).unwrap_err());
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! The composition root: plugs services, store, engines and agents into one program.
+//!
+//! `node` is what a server runs; `up` a whole development cloud in one process; `demo` the main job,
+//! shown. Nothing here decides what an API call means or what a host does: adapters
+//! ([`agents`], [`remote`], [`drivers`]) join the ports of the crates below.
+
+pub mod agents;
+pub mod cli;
+pub mod client;
+pub mod cloud;
+pub mod clouds;
+pub mod config;
+pub mod demo;
+pub mod drivers;
+pub mod host;
+pub mod identity;
+pub mod image;
+pub mod metrics;
+pub mod node;
+pub mod remote;
+pub mod run;
+pub mod server;
+pub mod signals;
+pub mod steps;
+pub mod stock;
+pub mod up;

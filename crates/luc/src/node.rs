@@ -1,0 +1,292 @@
+//! One running node: store, services, API and agents, plugged together from a configuration.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use luc_agent::agent::{Agent, AgentConfig};
+use luc_api::policy::Policy;
+use luc_api::value::Secret;
+use luc_engines::{EmbeddedEngine, EmbeddedOptions, TokioPause};
+use luc_services::Services;
+use luc_services::compute::Compute;
+use luc_services::compute::host::Liveness;
+use luc_services::identity::{Founding, HashCost, Identity};
+use luc_services::image::Images;
+use luc_state::{Schema, Store, StoreOptions};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::agents::{AgentHosts, LocalController};
+use crate::cloud::Site;
+use crate::config::{Config, Role};
+use crate::drivers::Drivers;
+use crate::host::{KernelEntropy, SystemClock, SystemRandomness};
+use crate::metrics::Metrics;
+use crate::remote::{
+    ControllerSide, NodeSide, RemoteController, RemoteHosts, controller_router, node_router,
+};
+use crate::server::{self, Bound, Front};
+
+/// How long a host may be silent before it counts as down: Nova's `service_down_time`.
+const HOST_SILENT_MAX: Duration = Duration::from_secs(60);
+
+/// A controller's parts: the store with its engine, and the services over it.
+pub struct Parts {
+    /// The services.
+    pub services: Arc<Services>,
+    /// The counters.
+    pub metrics: Arc<Metrics>,
+    /// The agents of this process, by host name.
+    pub hosts: Arc<AgentHosts>,
+    /// Compute nodes elsewhere in the site.
+    pub remote: Arc<RemoteHosts>,
+    secret: Secret,
+    driver: JoinHandle<()>,
+}
+
+impl Parts {
+    /// Opens the store and builds the services.
+    pub async fn open(config: &Config, site: &Site) -> anyhow::Result<Self> {
+        let directory = &config.node.data_dir;
+        let prefix = site.prefix()?;
+        let path = directory.join("store.redb");
+        let engine = EmbeddedEngine::open(&path, EmbeddedOptions::default())
+            .with_context(|| format!("opening the store {}", path.display()))?;
+        let options = StoreOptions::new(prefix, KernelEntropy).pause(TokioPause);
+        let (store, driver) = Store::open(Arc::new(engine), schema(), options)
+            .await
+            .with_context(|| format!("loading the store {}", path.display()))?;
+        let driver = tokio::spawn(driver);
+        let secret = read_secret(&directory.join("join.secret"))?;
+        let remote = Arc::new(RemoteHosts::new(secret.clone())?);
+        let hosts = Arc::new(AgentHosts::new(Arc::clone(&remote)));
+        let metrics = Arc::new(Metrics::new());
+        let policy = policy(config.identity.policy_file.as_deref())?;
+        let lifetime = Duration::from_secs(config.identity.token_lifetime_secs);
+        let key = crate::identity::signing_key(directory, prefix)?;
+        let identity = Identity::new(key, lifetime, HashCost::OWASP, &SystemRandomness)
+            .context("preparing the identity service")?;
+        let services = Services {
+            site: prefix,
+            policy: Arc::new(policy),
+            routes: luc_services::http::Routes::from_table(),
+            clock: Arc::new(SystemClock),
+            random: Arc::new(SystemRandomness),
+            observer: Arc::clone(&metrics) as _,
+            identity: identity,
+            image: crate::image::open(directory)?,
+            compute: Compute {
+                liveness: Liveness::new(HOST_SILENT_MAX),
+                hosts: Arc::clone(&hosts) as _,
+                zone: site.name.clone(),
+            },
+            store,
+        };
+        Ok(Self {
+            services: Arc::new(services),
+            metrics,
+            hosts,
+            remote,
+            secret,
+            driver,
+        })
+    }
+
+    /// Makes the records of a new cloud; doing it twice changes nothing.
+    pub async fn bootstrap(&self, founding: &Founding) -> anyhow::Result<()> {
+        luc_services::identity::bootstrap(&self.services, founding)
+            .await
+            .context("making the default domain and its admin")?;
+        luc_services::compute::bootstrap(&self.services)
+            .await
+            .context("making the flavors")?;
+        Ok(())
+    }
+
+    /// Closes the store: what was acknowledged is on disk already.
+    pub async fn close(self) {
+        self.services.store.close();
+        if let Err(error) = self.driver.await {
+            tracing::error!(%error, "the store's driver ended badly");
+        }
+    }
+}
+
+/// The tables of all services.
+pub fn schema() -> Schema {
+    luc_services::identity::schema()
+        .and(Images::tables())
+        .and(luc_services::compute::schema())
+}
+
+fn policy(file: Option<&Path>) -> anyhow::Result<Policy> {
+    let Some(file) = file else {
+        return Ok(Policy::with_defaults());
+    };
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("reading the policy {}", file.display()))?;
+    Policy::with_overrides(&text).with_context(|| format!("in the policy {}", file.display()))
+}
+
+fn read_secret(path: &Path) -> anyhow::Result<Secret> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("reading the join secret {}", path.display()))?;
+    Ok(Secret::new(text.trim()))
+}
+
+/// A running node.
+pub struct Node {
+    /// The address of its port.
+    pub address: SocketAddr,
+    /// The controller's parts, if it is one.
+    pub parts: Option<Parts>,
+    agents: BTreeMap<String, Arc<Agent>>,
+    stopping: CancellationToken,
+    server: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Node {
+    /// Starts what the configuration's roles ask for. `hosts` are the names of the compute hosts in
+    /// this process; a node proper has one, named as itself.
+    pub async fn start(config: &Config, hosts: &[String]) -> anyhow::Result<Self> {
+        let bound = server::bind(config.api.listen).await?;
+        if config.has(Role::Controller) {
+            Self::start_controller(config, hosts, bound).await
+        } else {
+            Self::start_compute(config, hosts, bound).await
+        }
+    }
+
+    async fn start_controller(
+        config: &Config,
+        hosts: &[String],
+        bound: Bound,
+    ) -> anyhow::Result<Self> {
+        let site = Site::read(&config.node.data_dir)?;
+        let parts = Parts::open(config, &site).await?;
+        let address = bound.address;
+        let mut agents = BTreeMap::new();
+        let drivers = Drivers::open(&config.compute, &config.node.data_dir)?;
+        for host in hosts {
+            let controller = LocalController::new(Arc::clone(&parts.services), host);
+            let agent = agent(config, &drivers, host, Arc::new(controller)).await?;
+            parts.hosts.add(host, Arc::clone(&agent));
+            agents.insert(host.clone(), agent);
+        }
+        let stopping = CancellationToken::new();
+        let front = Front {
+            services: Arc::clone(&parts.services),
+            metrics: Arc::clone(&parts.metrics),
+            stopping: stopping.clone(),
+        };
+        let inner = controller_router(ControllerSide {
+            services: Arc::clone(&parts.services),
+            hosts: Arc::clone(&parts.remote),
+            secret: parts.secret.clone(),
+        });
+        let router = server::router(front).merge(inner);
+        let server = tokio::spawn(server::serve(bound, router, stopping.clone()));
+        tracing::info!(%address, site = %site.name, hosts = agents.len(), "the node is up");
+        Ok(Self {
+            address,
+            parts: Some(parts),
+            agents,
+            stopping,
+            server,
+        })
+    }
+
+    async fn start_compute(
+        config: &Config,
+        hosts: &[String],
+        bound: Bound,
+    ) -> anyhow::Result<Self> {
+        let address = bound.address;
+        let node = &config.node;
+        let url = node
+            .controller_url
+            .clone()
+            .context("node.controller_url is missing")?;
+        let file = node
+            .join_secret_file
+            .as_deref()
+            .context("node.join_secret_file is missing")?;
+        let secret = read_secret(file)?;
+        let host = hosts.first().context("a compute node has a host")?;
+        let controller = RemoteController::new(&url, host, address, secret.clone())?;
+        let drivers = Drivers::open(&config.compute, &config.node.data_dir)?;
+        let agent = agent(config, &drivers, host, Arc::new(controller)).await?;
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .build()
+            .context("preparing a client")?;
+        let side = NodeSide {
+            agent: Arc::clone(&agent),
+            controller: url,
+            secret,
+            http,
+        };
+        let stopping = CancellationToken::new();
+        let server = tokio::spawn(server::serve(bound, node_router(side), stopping.clone()));
+        tracing::info!(%address, host, "the compute node is up");
+        let agents = BTreeMap::from([(host.clone(), agent)]);
+        Ok(Self {
+            address,
+            parts: None,
+            agents,
+            stopping,
+            server,
+        })
+    }
+
+    /// The agents of this process, by host name.
+    pub fn agents(&self) -> &BTreeMap<String, Arc<Agent>> {
+        &self.agents
+    }
+
+    /// Stops gracefully: requests and steps under way are finished; machines run on.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        self.stopping.cancel();
+        let finished = tokio::time::timeout(Duration::from_secs(30), self.server).await;
+        if let Some(parts) = &self.parts {
+            parts.hosts.clear();
+        }
+        for (host, agent) in self.agents {
+            match Arc::try_unwrap(agent) {
+                Ok(agent) => agent.shut_down().await,
+                Err(_) => tracing::warn!(%host, "the agent is still asked; it stops at once"),
+            }
+        }
+        if let Some(parts) = self.parts {
+            parts.close().await;
+        }
+        match finished {
+            Ok(served) => served.context("the API's task ended badly")?,
+            Err(_) => {
+                tracing::warn!("requests were still open after 30 s; they are cut off");
+                Ok(())
+            }
+        }
+    }
+}
+
+async fn agent(
+    config: &Config,
+    drivers: &Drivers,
+    host: &str,
+    controller: Arc<dyn luc_agent::controller::Controller>,
+) -> anyhow::Result<Arc<Agent>> {
+    let directory = config.node.data_dir.join("hosts").join(host);
+    std::fs::create_dir_all(&directory)
+        .with_context(|| format!("creating {}", directory.display()))?;
+    let driver = drivers.of(host, &directory).await?;
+    Ok(Arc::new(Agent::start(
+        AgentConfig::default(),
+        controller,
+        driver,
+    )))
+}

@@ -1,0 +1,6 @@
+//! Whole clouds as real processes: what a restart, a SIGKILL and a missing hypervisor do to them.
+
+mod process;
+mod restart;
+mod roles;
+mod shell;
