@@ -22,7 +22,7 @@ pub use auth::{
     UserChoice,
 };
 pub use catalog::{
-    CreateEndpoint, CreateRegion, CreateService, EndpointChange, NewEndpoint, NewRegion,
+    BASE_URL, CreateEndpoint, CreateRegion, CreateService, EndpointChange, NewEndpoint, NewRegion,
     NewService, RegionChange, ServiceChange, UpdateEndpoint, UpdateRegion, UpdateService,
 };
 pub use people::{

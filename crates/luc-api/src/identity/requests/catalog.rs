@@ -248,14 +248,18 @@ fn check_interface(interface: Option<&str>) -> Result<(), InvalidField> {
     Err(InvalidField::new("endpoint.interface", reason))
 }
 
-/// A scheme, a colon, something; short enough.
+/// What stands for the address under which a caller reached a node, at the beginning of a URL.
+pub const BASE_URL: &str = "$(base_url)s";
+
+/// A scheme, a colon, something; short enough. Our own substitution may stand for the beginning.
 fn check_url(url: Option<&str>) -> Result<(), InvalidField> {
     let Some(url) = url else { return Ok(()) };
     let scheme_fits = url.split_once(':').is_some_and(|(scheme, rest)| {
         let of_scheme = |byte: u8| byte.is_ascii_alphanumeric() || b"+.-".contains(&byte);
         !scheme.is_empty() && scheme.bytes().all(of_scheme) && !rest.is_empty()
     });
-    if scheme_fits && url.chars().count() <= URL_LENGTH_MAX {
+    let fits = scheme_fits || url.starts_with(BASE_URL);
+    if fits && url.chars().count() <= URL_LENGTH_MAX {
         return Ok(());
     }
     let reason = format!("expected a URL of at most {URL_LENGTH_MAX} characters");
