@@ -41,7 +41,7 @@ use writer::{Job, Writer};
 /// How an embedded engine is opened.
 #[derive(Clone, Debug)]
 pub struct EmbeddedOptions {
-    /// How many commits the history keeps for watches.
+    /// How many changes of keys the history keeps for watches. The newest commit is always kept.
     pub history_max: u64,
     /// How many outcomes of operations are kept.
     pub outcomes_max: u64,
@@ -55,7 +55,7 @@ pub struct EmbeddedOptions {
 impl Default for EmbeddedOptions {
     fn default() -> Self {
         Self {
-            history_max: 10_000,
+            history_max: 20_000,
             outcomes_max: 100_000,
             cache_bytes: 16 << 20,
             verify: true,

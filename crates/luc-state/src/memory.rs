@@ -19,7 +19,7 @@ use crate::engine::{
 use crate::revision::Revision;
 
 /// How many commits the history and the outcomes keep unless told otherwise.
-const HISTORY: usize = 100_000;
+const HISTORY: usize = 10_000;
 
 /// A key/value engine in memory.
 #[derive(Clone)]

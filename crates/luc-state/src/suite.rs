@@ -86,6 +86,7 @@ macro_rules! engine_suite {
             phantoms_are_refused,
             each_transaction_happens_once_or_is_said_not_to_have,
             a_dropped_transaction_is_done_completely_or_not_at_all,
+            compaction_under_load_loses_nothing,
             a_mirror_of_the_change_log_is_the_snapshot,
             a_store_opened_again_shows_the_same,
             a_refusal_is_never_about_something_that_did_not_happen,

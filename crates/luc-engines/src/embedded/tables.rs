@@ -24,13 +24,17 @@ use redb::{
 
 use super::EmbeddedOptions;
 
+/// The numbers of [`Counters`] in a row.
+type Numbers = (u64, u64, u64, u64, u64, u64);
+
+/// Operation and mutations of a commit.
 type Logged<'a> = (&'a str, Vec<(&'a str, Option<&'a [u8]>)>);
 
 const ENTRIES: TableDefinition<&str, (u64, &[u8])> = TableDefinition::new("entries");
 const COMMITS: TableDefinition<u64, Logged> = TableDefinition::new("commits");
 const OUTCOMES: TableDefinition<&str, Option<u64>> = TableDefinition::new("outcomes");
 const DECIDED: TableDefinition<u64, (u64, &str)> = TableDefinition::new("decided");
-const META: TableDefinition<&str, (u64, u64, u64, u64, u64)> = TableDefinition::new("meta");
+const META: TableDefinition<&str, Numbers> = TableDefinition::new("meta");
 
 /// The format of the file that this release reads and writes.
 pub(super) const FORMAT: u64 = 1;
@@ -46,6 +50,8 @@ pub(super) struct Counters {
     pub(super) horizon: u64,
     /// The first and the next number in `decided`.
     decided: (u64, u64),
+    /// How many mutations the history has.
+    logged: u64,
 }
 
 /// The tables within one write transaction.
@@ -54,7 +60,7 @@ pub(super) struct Tables<'t> {
     commits: Table<'t, u64, Logged<'static>>,
     outcomes: Table<'t, &'static str, Option<u64>>,
     decided: Table<'t, u64, (u64, &'static str)>,
-    meta: Table<'t, &'static str, (u64, u64, u64, u64, u64)>,
+    meta: Table<'t, &'static str, Numbers>,
     counters: Counters,
     before: Counters,
     history_max: u64,
@@ -65,22 +71,25 @@ pub(super) struct Tables<'t> {
 pub(super) type Decision = Result<(Revision, Option<Arc<Committed>>), CommitError>;
 
 impl Counters {
-    const fn row(self) -> (u64, u64, u64, u64, u64) {
+    const fn row(self) -> Numbers {
+        let (first, next) = self.decided;
         (
             self.revision,
             self.oldest,
             self.horizon,
-            self.decided.0,
-            self.decided.1,
+            first,
+            next,
+            self.logged,
         )
     }
 
-    const fn of(row: (u64, u64, u64, u64, u64)) -> Self {
+    const fn of((revision, oldest, horizon, first, next, logged): Numbers) -> Self {
         Self {
-            revision: row.0,
-            oldest: row.1,
-            horizon: row.2,
-            decided: (row.3, row.4),
+            revision,
+            oldest,
+            horizon,
+            decided: (first, next),
+            logged,
         }
     }
 }
@@ -112,7 +121,7 @@ impl<'t> Tables<'t> {
         if let Some(row) = self.meta.get("format")? {
             return Ok(row.value().0);
         }
-        self.meta.insert("format", (FORMAT, 0, 0, 0, 0))?;
+        self.meta.insert("format", (FORMAT, 0, 0, 0, 0, 0))?;
         self.meta.insert("counters", self.counters.row())?;
         Ok(FORMAT)
     }
@@ -193,16 +202,27 @@ impl<'t> Tables<'t> {
         });
         self.commits
             .insert(revision, (id.as_str(), mutations.collect()))?;
-        self.compact(revision.saturating_sub(self.history_max))
+        self.counters.logged += batch.len() as u64;
+        while self.counters.logged > self.history_max && self.counters.oldest + 1 < revision {
+            self.forget_oldest()?;
+        }
+        Ok(())
+    }
+
+    fn forget_oldest(&mut self) -> Result<(), StorageError> {
+        self.counters.oldest += 1;
+        if let Some(row) = self.commits.remove(self.counters.oldest)? {
+            let (_, mutations) = row.value();
+            self.counters.logged -= mutations.len() as u64;
+        }
+        Ok(())
     }
 
     /// Forgets the history up to and including `until`.
     pub(super) fn compact(&mut self, until: u64) -> Result<(), StorageError> {
-        let until = until.min(self.counters.revision);
-        for revision in self.counters.oldest + 1..=until {
-            self.commits.remove(revision)?;
+        while self.counters.oldest < until.min(self.counters.revision) {
+            self.forget_oldest()?;
         }
-        self.counters.oldest = self.counters.oldest.max(until);
         Ok(())
     }
 

@@ -141,7 +141,7 @@ async fn check(file: &Path, acknowledged: &BTreeMap<u64, u64>, last: Option<&Rep
             "outcomes are kept with their commits"
         );
     }
-    let oldest = loaded.revision.number().saturating_sub(300);
+    let oldest = loaded.revision.number().saturating_sub(150);
     let mut feed = engine
         .watch(Revision::new(oldest))
         .await

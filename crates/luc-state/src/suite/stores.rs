@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::executor::ThreadPool;
 use futures::future::{Either, FutureExt, RemoteHandle, join_all, select};
@@ -13,6 +14,7 @@ use luc_core::{Entropy, SitePrefix};
 use crate::change::WatchEvent;
 use crate::fixture::{Note, Person, schema};
 use crate::key::key;
+use crate::pace::{Pause, Yielding};
 use crate::snapshot::Snapshot;
 use crate::store::{Committed, Store, StoreOptions, TransactError};
 use crate::suite::Rig;
@@ -379,6 +381,40 @@ pub async fn a_dropped_transaction_is_done_completely_or_not_at_all(rig: Rig, po
         snapshot.count::<Note>() as i64 - 1
     );
     assert!(snapshot.count::<Note>() > 1);
+}
+
+/// The history is forgotten again and again while everybody works.
+pub async fn compaction_under_load_loses_nothing(rig: Rig, pool: ThreadPool) {
+    let stores = open_all(&rig, &pool).await;
+    let compacting = {
+        let (store, engine) = (stores[0].clone(), rig.first());
+        let work = async move {
+            while store.snapshot().get::<Note>("end").is_none() {
+                // A link that loses the request is as good as waiting.
+                let _ = engine.compact(store.snapshot().revision()).await;
+                Yielding.pause(Duration::ZERO).await;
+            }
+        };
+        pool.spawn_with_handle(work).expect("the pool lives")
+    };
+    clients(&stores, &pool, 6, |store, _| async move {
+        for _ in 0..20 {
+            surely(&store, |tx| {
+                let old = tx.get::<Person>("ada").map_or(0, |person| person.balance);
+                tx.put(Person::new("ada", "ghent").with(old + 1)).map(drop)
+            })
+            .await
+            .expect("a put is never refused");
+        }
+    })
+    .await;
+    surely(&stores[0], |tx| tx.put(Note::new("end", &[])).map(drop))
+        .await
+        .expect("free");
+    compacting.await;
+    for store in &stores {
+        assert_eq!(balance(&*newest(store).await, "ada"), 120);
+    }
 }
 
 /// One who only follows the log knows what a snapshot knows.
