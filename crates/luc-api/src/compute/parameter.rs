@@ -98,16 +98,14 @@ pub fn check_tags(field: &str, tags: &[String]) -> Result<(), InvalidField> {
 
 /// A UUID, with or without dashes.
 pub fn check_uuid(field: &str, text: &str) -> Result<(), InvalidField> {
-    match Uuid::parse(text) {
-        Ok(_) => Ok(()),
-        Err(_) => {
-            let shown: String = text.chars().take(64).collect();
-            Err(InvalidField::new(
-                field,
-                format!("'{shown}' is not a 'uuid'"),
-            ))
-        }
+    if Uuid::parse(text).is_ok() {
+        return Ok(());
     }
+    let shown: String = text.chars().take(64).collect();
+    Err(InvalidField::new(
+        field,
+        format!("'{shown}' is not a 'uuid'"),
+    ))
 }
 
 /// A host's name: 1 to 255 letters, digits, dashes, dots and underscores.
@@ -153,10 +151,10 @@ pub fn check_metadata_key(field: &str, key: &str) -> Result<(), InvalidField> {
 
 /// Base64 of the standard alphabet, white space aside.
 pub fn check_base64(field: &str, text: &str) -> Result<(), InvalidField> {
-    match decode_base64(text) {
-        Some(_) => Ok(()),
-        None => Err(InvalidField::new(field, "is not valid base 64")),
+    if decode_base64(text).is_some() {
+        return Ok(());
     }
+    Err(InvalidField::new(field, "is not valid base 64"))
 }
 
 /// Base64 that a server gets as its user data.

@@ -481,7 +481,7 @@ impl SchedulerHints {
             ("different_host", &self.different_host),
             ("same_host", &self.same_host),
         ] {
-            for server in servers.iter().flat_map(|servers| servers.iter()) {
+            for server in servers.iter().flat_map(OneOrMany::iter) {
                 check_uuid(&format!("{field}.{name}"), server)?;
             }
         }

@@ -303,12 +303,12 @@ endpoints! {
         RemoveServerSecurityGroup = Post "/servers/{server_id}/action"
             .action("removeSecurityGroup")
             .rule("os_compute_api:os-security-groups:remove")
-            .body::<SecurityGroupAction>() .answers(202),
+            .body::<SecurityGroupAction>() .answers(202) .not_there_yet(),
 
         // What belongs to a server.
         /// Lists the metadata of a server.
         ListServerMetadata = Get "/servers/{server_id}/metadata"
-            .rule("os_compute_api:server-metadata:index") .not_there_yet(),
+            .rule("os_compute_api:server-metadata:index"),
         /// Adds metadata to a server.
         AddServerMetadata = Post "/servers/{server_id}/metadata"
             .rule("os_compute_api:server-metadata:create") .body::<ServerMetadata>(),

@@ -27,7 +27,7 @@ fn the_smallest_request_of_each_rung_is_accepted() {
 #[test]
 fn networks_are_required_from_2_37_on() {
     let error = create(37, |server| {
-        drop(server.as_object_mut().unwrap().remove("networks"))
+        drop(server.as_object_mut().unwrap().remove("networks"));
     });
     assert!(
         error
@@ -71,7 +71,7 @@ fn device_tags_came_went_and_came_back() {
         let expected = (32..=36).contains(&minor) || minor >= 42;
         assert_eq!(outcome.is_ok(), expected, "network tag at 2.{minor}");
         let outcome = create(minor, |server| {
-            server["block_device_mapping_v2"] = device.clone()
+            server["block_device_mapping_v2"] = device.clone();
         });
         assert_eq!(
             outcome.is_ok(),

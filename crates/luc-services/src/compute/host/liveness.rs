@@ -40,7 +40,7 @@ pub struct Liveness {
 impl Default for Liveness {
     /// Nova's `service_down_time`.
     fn default() -> Self {
-        Self::new(Duration::from_mins(1))
+        Self::new(Duration::from_secs(60))
     }
 }
 

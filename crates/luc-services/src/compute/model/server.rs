@@ -406,6 +406,54 @@ impl Server {
             .collect()
     });
 
+    /// A server of which nothing is known but this: it has no host, no connection and no name.
+    pub fn unborn(
+        id: ServerId,
+        (project, user): (ProjectId, UserId),
+        (flavor, image): (FlavorCopy, ImageCopy),
+        personal: Personal,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            project,
+            user,
+            name: String::new(),
+            description: None,
+            flavor,
+            image,
+            connection: Connection::None,
+            personal,
+            wish: Wish::default(),
+            reservation: String::new(),
+            launch_index: 0,
+            auto_disk_config: false,
+            access_ipv4: None,
+            access_ipv6: None,
+            metadata: BTreeMap::new(),
+            tags: BTreeSet::new(),
+            vm_state: VmState::Building,
+            task_state: Some(TaskState::Scheduling),
+            power_state: PowerState::NoState,
+            progress: 0,
+            fault: None,
+            lock: None,
+            placement: None,
+            order: Order { generation: 0, task: None, action: None },
+            history: 0,
+            rebuilds: 0,
+            built: None,
+            reboot: None,
+            attempts: Vec::new(),
+            resizing: None,
+            addresses: Vec::new(),
+            created_at: now,
+            updated_at: now,
+            launched_at: None,
+            terminated_at: None,
+        }
+    }
+
     /// The host it is on.
     pub fn host(&self) -> Option<&str> {
         self.placement
@@ -436,9 +484,11 @@ impl Server {
             VmState::Suspended => Goal::Suspended,
             VmState::Resized | VmState::Error => Goal::AsIs,
         };
+        let stays_off = self.vm_state == VmState::Stopped;
         match self.order.task {
             Some(Task::Abandon | Task::Delete) => Goal::Absent,
             Some(Task::Stop) => Goal::Stopped,
+            Some(Task::Rebuild) if stays_off => Goal::Stopped,
             Some(Task::Pause) => Goal::Paused,
             Some(Task::Suspend) => Goal::Suspended,
             Some(
@@ -447,10 +497,9 @@ impl Server {
                 | Task::RebootSoft
                 | Task::RebootHard
                 | Task::Unpause
-                | Task::Resume,
+                | Task::Resume
+                | Task::Rebuild,
             ) => Goal::Running,
-            Some(Task::Rebuild) if self.vm_state == VmState::Stopped => Goal::Stopped,
-            Some(Task::Rebuild) => Goal::Running,
             Some(Task::Resize | Task::ConfirmResize | Task::RevertResize) | None => {
                 match &self.resizing {
                     Some(resizing) => settled(resizing.was),

@@ -28,16 +28,15 @@ fn ask() -> Ask<'static> {
     }
 }
 
-fn group(policy: GroupPolicy, members: &[(&str, u32)]) -> Option<GroupAsk> {
+fn group(policy: GroupPolicy, members: &[(&str, u32)]) -> GroupAsk {
     let members = members
         .iter()
-        .map(|(host, count)| ((*host).to_owned(), *count))
-        .collect();
-    Some(GroupAsk {
+        .map(|(host, count)| ((*host).to_owned(), *count));
+    GroupAsk {
         policy,
         max_per_host: 1,
-        members,
-    })
+        members: members.collect(),
+    }
 }
 
 fn set(names: &[&str]) -> BTreeSet<String> {
@@ -57,145 +56,60 @@ fn left(ask: &Ask<'_>, change: impl FnOnce(&mut [Host])) -> String {
         .collect()
 }
 
+/// What is left of them for a small server of which something more is asked.
+fn left_for(change: impl FnOnce(&mut Ask<'_>)) -> String {
+    let mut ask = ask();
+    change(&mut ask);
+    left(&ask, |_| {})
+}
+
 #[test]
-fn each_filter_removes_what_it_is_for() {
-    let specs = BTreeMap::from([("disk".to_owned(), "ssd".to_owned())]);
-    let arm = BTreeMap::from([("hw_architecture".to_owned(), "aarch64".to_owned())]);
-    let cases: Vec<(&str, Ask<'_>, &str)> = vec![
-        ("nothing is asked", ask(), "abc"),
-        (
-            "a host",
-            Ask {
-                host: Some("b"),
-                ..ask()
-            },
-            "b",
-        ),
-        (
-            "a hypervisor",
-            Ask {
-                hypervisor: Some("c.site"),
-                ..ask()
-            },
-            "c",
-        ),
-        (
-            "tried",
-            Ask {
-                tried: set(&["a", "b"]),
-                ..ask()
-            },
-            "c",
-        ),
-        (
-            "another zone",
-            Ask {
-                zone: Some("lyon"),
-                ..ask()
-            },
-            "",
-        ),
-        (
-            "the zone",
-            Ask {
-                zone: Some("paris"),
-                ..ask()
-            },
-            "abc",
-        ),
-        (
-            "specs no aggregate has",
-            Ask {
-                extra_specs: Some(&specs),
-                ..ask()
-            },
-            "",
-        ),
-        (
-            "an image for others",
-            Ask {
-                properties: Some(&arm),
-                ..ask()
-            },
-            "",
-        ),
-        (
-            "elsewhere",
-            Ask {
-                different: set(&["a"]),
-                ..ask()
-            },
-            "bc",
-        ),
-        (
-            "together with",
-            Ask {
-                same: Some(set(&["c"])),
-                ..ask()
-            },
-            "c",
-        ),
-        (
-            "apart",
-            Ask {
-                group: group(GroupPolicy::AntiAffinity, &[("a", 1)]),
-                ..ask()
-            },
-            "bc",
-        ),
-        (
-            "with the group",
-            Ask {
-                group: group(GroupPolicy::Affinity, &[("b", 2)]),
-                ..ask()
-            },
-            "b",
-        ),
-        (
-            "first of a group",
-            Ask {
-                group: group(GroupPolicy::Affinity, &[]),
-                ..ask()
-            },
-            "abc",
-        ),
-        (
-            "too much memory",
-            Ask {
-                size: resources(1, 4097, 1),
-                ..ask()
-            },
-            "",
-        ),
-        (
-            "too many processors",
-            Ask {
-                size: resources(5, 512, 1),
-                ..ask()
-            },
-            "",
-        ),
-        (
-            "too much disk",
-            Ask {
-                size: resources(1, 512, 41),
-                ..ask()
-            },
-            "",
-        ),
-        (
-            "all of a host",
-            Ask {
-                size: resources(4, 4096, 40),
-                ..ask()
-            },
-            "abc",
-        ),
-    ];
-    for (name, ask, expected) in cases {
-        assert_eq!(left(&ask, |_| {}), expected, "{name}");
-    }
+fn a_host_that_was_asked_for_is_the_only_one() {
+    assert_eq!(left_for(|_| {}), "abc");
+    assert_eq!(left_for(|ask| ask.host = Some("b")), "b");
+    assert_eq!(left_for(|ask| ask.hypervisor = Some("c.site")), "c");
+    assert_eq!(left_for(|ask| ask.zone = Some("paris")), "abc");
+    assert_eq!(left_for(|ask| ask.zone = Some("lyon")), "");
+}
+
+#[test]
+fn hosts_that_cannot_or_must_not_are_removed() {
     assert_eq!(left(&ask(), |hosts| hosts[0].disabled = true), "bc");
+    assert_eq!(left_for(|ask| ask.tried = set(&["a", "b"])), "c");
+    assert_eq!(left_for(|ask| ask.different = set(&["a"])), "bc");
+    assert_eq!(left_for(|ask| ask.same = Some(set(&["c"]))), "c");
+    let specs = BTreeMap::from([("disk".to_owned(), "ssd".to_owned())]);
+    let picky = Ask {
+        extra_specs: Some(&specs),
+        ..ask()
+    };
+    assert_eq!(left(&picky, |_| {}), "");
+    let arm = BTreeMap::from([("hw_architecture".to_owned(), "aarch64".to_owned())]);
+    let foreign = Ask {
+        properties: Some(&arm),
+        ..ask()
+    };
+    assert_eq!(left(&foreign, |_| {}), "");
+}
+
+#[test]
+fn a_group_is_kept_together_or_apart() {
+    let with = |policy, members: &[(&str, u32)]| {
+        let group = group(policy, members);
+        left_for(|ask| ask.group = Some(group))
+    };
+    assert_eq!(with(GroupPolicy::AntiAffinity, &[("a", 1)]), "bc");
+    assert_eq!(with(GroupPolicy::Affinity, &[("b", 2)]), "b");
+    assert_eq!(with(GroupPolicy::Affinity, &[]), "abc");
+    assert_eq!(with(GroupPolicy::SoftAntiAffinity, &[("a", 1)]), "abc");
+}
+
+#[test]
+fn a_host_is_full_in_every_dimension() {
+    assert_eq!(left_for(|ask| ask.size = resources(4, 4096, 40)), "abc");
+    assert_eq!(left_for(|ask| ask.size = resources(1, 4097, 1)), "");
+    assert_eq!(left_for(|ask| ask.size = resources(5, 512, 1)), "");
+    assert_eq!(left_for(|ask| ask.size = resources(1, 512, 41)), "");
 }
 
 #[test]
@@ -267,12 +181,12 @@ fn a_soft_group_outweighs_free_room() {
     let mut view = view(&hosts);
     view.claim("b", resources(3, 3000, 30));
     let with = Ask {
-        group: group(GroupPolicy::SoftAffinity, &[("b", 3)]),
+        group: Some(group(GroupPolicy::SoftAffinity, &[("b", 3)])),
         ..ask()
     };
     assert_eq!(view.choose(&with).unwrap().name, "b");
     let apart = Ask {
-        group: group(GroupPolicy::SoftAntiAffinity, &[("a", 1), ("c", 1)]),
+        group: Some(group(GroupPolicy::SoftAntiAffinity, &[("a", 1), ("c", 1)])),
         ..ask()
     };
     assert_eq!(view.choose(&apart).unwrap().name, "b");

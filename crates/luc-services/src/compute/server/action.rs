@@ -287,7 +287,7 @@ pub fn admit(action: Action, server: &Server, is_admin: bool) -> Result<(), Refu
 /// The state that is shown while a host has not begun `task`.
 const fn waiting(task: Task) -> Option<TaskState> {
     match task {
-        Task::Build => Some(TaskState::Scheduling),
+        Task::Build | Task::Abandon => Some(TaskState::Scheduling),
         Task::Start => Some(TaskState::PoweringOn),
         Task::Stop => Some(TaskState::PoweringOff),
         Task::RebootSoft => Some(TaskState::Rebooting),
@@ -300,7 +300,6 @@ const fn waiting(task: Task) -> Option<TaskState> {
         Task::Resize => Some(TaskState::ResizePrep),
         Task::ConfirmResize => None,
         Task::RevertResize => Some(TaskState::ResizeReverting),
-        Task::Abandon => Some(TaskState::Scheduling),
         Task::Delete => Some(TaskState::Deleting),
     }
 }

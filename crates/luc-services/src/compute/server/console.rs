@@ -108,7 +108,11 @@ fn standard(server: &Server, measured: &Value) -> Value {
         Value::Object(picked.collect())
     };
     let list = |name: &str, names: &[&str]| -> Value {
-        let items = measured.get(name).and_then(Value::as_array).into_iter().flatten();
+        let items = measured
+            .get(name)
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten();
         Value::Array(items.map(|item| pick(item, names)).collect())
     };
     let told = |name: &str| measured.get(name).cloned().unwrap_or(Value::Null);
@@ -198,7 +202,10 @@ mod tests {
         );
         assert_eq!(answer["num_disks"], 1);
         assert_eq!(answer["nic_details"], json!([]));
-        assert_eq!((&answer["state"], &answer["driver"]), (&json!("running"), &json!("libvirt")));
+        assert_eq!(
+            (&answer["state"], &answer["driver"]),
+            (&json!("running"), &json!("libvirt"))
+        );
         assert_eq!(answer["uptime"], Value::Null);
         assert_eq!(answer.get("secret"), None);
         assert_eq!(answer.as_object().unwrap().len(), 13);

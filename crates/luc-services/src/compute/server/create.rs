@@ -92,8 +92,8 @@ fn build(
     let count = reserve(tx, plan, size)?;
     let seeds = &seeds[..count as usize];
     join_group(tx, plan, seeds)?;
-    let site = Site::read(tx);
-    let mut view = site.view(place.liveness);
+    let seen = Site::read(tx);
+    let mut view = seen.view(place.liveness);
     let mut first = None;
     for (index, seed) in seeds.iter().enumerate() {
         let mut server = named(&plan.template, &seed.id, index, count);
@@ -118,7 +118,10 @@ fn build(
                     created_at: now,
                 });
                 let event = "conductor_schedule_and_build_instances";
-                let step = Some(Step { event, by: Some(place.site) });
+                let step = Some(Step {
+                    event,
+                    by: Some(place.site),
+                });
                 history::open(tx, &mut server, "create", step, &seed.origin, now)?;
                 history::close(tx, Some(&seed.origin.id), Some(&reason), now)?;
             }

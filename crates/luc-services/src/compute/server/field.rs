@@ -51,8 +51,8 @@ pub(super) enum Rank {
 }
 
 /// A text that the server has.
-fn lent(text: &str) -> Option<Cow<'_, str>> {
-    Some(Cow::Borrowed(text))
+const fn lent(text: &str) -> Cow<'_, str> {
+    Cow::Borrowed(text)
 }
 
 impl Field {
@@ -121,21 +121,21 @@ impl Field {
             } else {
                 "0"
             })),
-            Self::Zone => lent(zone),
+            Self::Zone => Some(lent(zone)),
             Self::ConfigDrive => Some(Cow::Borrowed(if server.personal.config_drive {
                 "True"
             } else {
                 ""
             })),
             Self::CreatedAt => time(server.created_at),
-            Self::Description => server.description.as_deref().and_then(lent),
-            Self::Flavor => lent(server.flavor.id.as_str()),
-            Self::Host => server.host().and_then(lent),
-            Self::Hostname => lent(&server.personal.hostname),
-            Self::Id => lent(server.id.as_str()),
-            Self::Image => lent(server.image.id.as_str()),
+            Self::Description => server.description.as_deref().map(lent),
+            Self::Flavor => Some(lent(server.flavor.id.as_str())),
+            Self::Host => server.host().map(lent),
+            Self::Hostname => Some(lent(&server.personal.hostname)),
+            Self::Id => Some(lent(server.id.as_str())),
+            Self::Image => Some(lent(server.image.id.as_str())),
             Self::Kernel | Self::Ramdisk => Some(Cow::Borrowed("")),
-            Self::KeyName => server.personal.key.as_ref().and_then(|key| lent(&key.name)),
+            Self::KeyName => server.personal.key.as_ref().map(|key| lent(&key.name)),
             Self::LaunchIndex => Some(Cow::Owned(server.launch_index.to_string())),
             Self::LaunchedAt => server.launched_at.and_then(time),
             Self::Locked => Some(Cow::Borrowed(if server.lock.is_some() { "1" } else { "0" })),
@@ -143,20 +143,20 @@ impl Field {
                 let lock = server.lock.as_ref()?;
                 Some(Cow::Borrowed(if lock.by_admin { "admin" } else { "owner" }))
             }
-            Self::Name => lent(&server.name),
+            Self::Name => Some(lent(&server.name)),
             Self::Node => {
                 let placement = server.placement.as_ref()?;
-                lent(&placement.hypervisor_hostname)
+                Some(lent(&placement.hypervisor_hostname))
             }
             Self::PowerState => Some(Cow::Owned(server.power_state.number().to_string())),
             Self::Progress => Some(Cow::Owned(server.progress.to_string())),
-            Self::Project => lent(server.project.as_str()),
-            Self::Reservation => lent(&server.reservation),
+            Self::Project => Some(lent(server.project.as_str())),
+            Self::Reservation => Some(lent(&server.reservation)),
             Self::RootDevice => Some(Cow::Borrowed("/dev/vda")),
             Self::TaskState => server.task_state.map(|task| Cow::Borrowed(task.as_str())),
             Self::TerminatedAt => server.terminated_at.and_then(time),
             Self::UpdatedAt => time(server.updated_at),
-            Self::User => lent(server.user.as_str()),
+            Self::User => Some(lent(server.user.as_str())),
             Self::VmState => Some(Cow::Borrowed(server.vm_state.as_str())),
         }
     }

@@ -301,11 +301,11 @@ impl Reader {
             known |= FOREIGN_STATUSES
                 .iter()
                 .any(|other| other.eq_ignore_ascii_case(word));
-            let Some(status) = Status::named(word) else {
+            let Some(wanted) = Status::named(word) else {
                 continue;
             };
             known = true;
-            if status == Status::Deleted {
+            if wanted == Status::Deleted {
                 if !self.is_admin {
                     let message = "Only administrators may list deleted instances";
                     return Err(ApiError::forbidden(message));
@@ -314,12 +314,12 @@ impl Reader {
                 continue;
             }
             for vm in VmState::ALL {
-                if Status::of(*vm, None) == status {
+                if Status::of(*vm, None) == wanted {
                     states.insert(*vm);
                     default = true;
                     continue;
                 }
-                let of_task = |task: &&TaskState| Status::of(*vm, Some(**task)) == status;
+                let of_task = |task: &&TaskState| Status::of(*vm, Some(**task)) == wanted;
                 for task in TaskState::ALL.iter().filter(of_task) {
                     states.insert(*vm);
                     tasks.insert(*task);
@@ -350,9 +350,8 @@ impl Reader {
         self.filter.tests.extend(before.map(Test::ChangedBefore));
         self.filter.deleted = match self.deleted_asked {
             Some(true) => Deleted::Only,
-            Some(false) => Deleted::Without,
             None if since.is_some() || before.is_some() => Deleted::Both,
-            None => Deleted::Without,
+            Some(false) | None => Deleted::Without,
         };
         Ok(self.filter)
     }

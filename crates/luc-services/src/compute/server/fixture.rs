@@ -1,6 +1,6 @@
 //! Servers and hosts for unit tests.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use luc_core::id::{
@@ -9,10 +9,10 @@ use luc_core::id::{
 use luc_core::time::Timestamp;
 use luc_core::units::{DiskGib, MemoryMib, Vcpus};
 
-use super::state::{PowerState, TaskState, VmState};
+use super::state::{PowerState, VmState};
 use crate::compute::host::{AllocationRatios, CpuInfo, Host, Resources};
 use crate::compute::model::server::{
-    Connection, FlavorCopy, ImageCopy, Order, Personal, Placement, Server, Wish,
+    Connection, FlavorCopy, ImageCopy, Personal, Placement, Server,
 };
 
 /// The moment at which everything in unit tests happens.
@@ -65,60 +65,30 @@ pub(in crate::compute) fn active(number: u32) -> Server {
 
 /// A server without a host.
 pub(in crate::compute) fn planned(number: u32) -> Server {
+    let image = ImageCopy {
+        id: ImageId::parse("e2855334-f19e-461d-a1eb-a318686aa4c2").unwrap(),
+        min_disk: DiskGib::ZERO,
+        min_ram: MemoryMib::ZERO,
+        disk: DiskGib(1),
+        properties: BTreeMap::new(),
+    };
+    let personal = Personal {
+        hostname: format!("server-{number}"),
+        key: None,
+        user_data: None,
+        files: Vec::new(),
+        config_drive: false,
+        admin_pass: None,
+    };
+    let owner = (
+        ProjectId::parse("p1").unwrap(),
+        UserId::parse("u1").unwrap(),
+    );
     Server {
-        id: server_id(number),
-        project: ProjectId::parse("p1").unwrap(),
-        user: UserId::parse("u1").unwrap(),
         name: format!("server-{number}"),
-        description: None,
-        flavor: flavor(),
-        image: ImageCopy {
-            id: ImageId::parse("e2855334-f19e-461d-a1eb-a318686aa4c2").unwrap(),
-            min_disk: DiskGib::ZERO,
-            min_ram: MemoryMib::ZERO,
-            disk: DiskGib(1),
-            properties: BTreeMap::new(),
-        },
         connection: Connection::Auto,
-        personal: Personal {
-            hostname: format!("server-{number}"),
-            key: None,
-            user_data: None,
-            files: Vec::new(),
-            config_drive: false,
-            admin_pass: None,
-        },
-        wish: Wish::default(),
         reservation: "r-0kf8odm1".to_owned(),
-        launch_index: 0,
-        auto_disk_config: false,
-        access_ipv4: None,
-        access_ipv6: None,
-        metadata: BTreeMap::new(),
-        tags: BTreeSet::new(),
-        vm_state: VmState::Building,
-        task_state: Some(TaskState::Scheduling),
-        power_state: PowerState::NoState,
-        progress: 0,
-        fault: None,
-        lock: None,
-        placement: None,
-        order: Order {
-            generation: 0,
-            task: None,
-            action: None,
-        },
-        history: 0,
-        rebuilds: 0,
-        built: None,
-        reboot: None,
-        attempts: Vec::new(),
-        resizing: None,
-        addresses: Vec::new(),
-        created_at: NOON,
-        updated_at: NOON,
-        launched_at: None,
-        terminated_at: None,
+        ..Server::unborn(server_id(number), owner, (flavor(), image), personal, NOON)
     }
 }
 

@@ -14,7 +14,7 @@ use super::access;
 use super::history;
 use super::view::host_id;
 use crate::Services;
-use crate::compute::model::instance_action::{ActionEvent, InstanceAction};
+use crate::compute::model::instance_action::{ActionEvent, InstanceAction, Outcome};
 use crate::compute::wire_time::{self, Micros};
 use crate::reply::Reply;
 use crate::request::Request;
@@ -85,7 +85,7 @@ impl Serialize for EventView<'_> {
         map.serialize_entry("event", &event.event)?;
         map.serialize_entry("start_time", &Micros(event.started_at))?;
         map.serialize_entry("finish_time", &event.finished_at.map(Micros))?;
-        map.serialize_entry("result", &event.outcome.map(|outcome| outcome.as_str()))?;
+        map.serialize_entry("result", &event.outcome.map(Outcome::as_str))?;
         if self.rights.traceback {
             map.serialize_entry("traceback", &event.traceback)?;
         }

@@ -61,7 +61,7 @@ pub(in crate::compute) async fn replace(
     access::authorized(&services.store.snapshot(), request)?;
     let body: ServerMetadata = request.body()?;
     let metadata = change(services, request, |metadata| {
-        metadata.clone_from(&body.metadata)
+        metadata.clone_from(&body.metadata);
     });
     Reply::json(&json!({"metadata": metadata.await?}))
 }
@@ -77,7 +77,7 @@ pub(in crate::compute) async fn set(
         return Err(ApiError::bad_request("Request body and URI mismatch"));
     }
     change(services, request, |metadata| {
-        metadata.extend(body.meta.clone())
+        metadata.extend(body.meta.clone());
     })
     .await?;
     Reply::json(&json!({"meta": body.meta}))

@@ -197,9 +197,10 @@ fn state_after_resize(server: &Server, power: PowerState) -> VmState {
         PowerState::Paused => VmState::Paused,
         PowerState::Suspended => VmState::Suspended,
         PowerState::Shutdown | PowerState::Crashed => VmState::Stopped,
-        PowerState::NoState => {
-            server.resizing.as_ref().map_or(VmState::Active, |resizing| resizing.was)
-        }
+        PowerState::NoState => server
+            .resizing
+            .as_ref()
+            .map_or(VmState::Active, |resizing| resizing.was),
     }
 }
 

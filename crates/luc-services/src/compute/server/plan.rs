@@ -18,13 +18,12 @@ use luc_core::id::{ProjectId, ServerId, UserId};
 use luc_state::Snapshot;
 
 use super::password;
-use super::state::{PowerState, TaskState, VmState};
 use crate::Services;
 use crate::compute::model::flavor::Flavor;
 use crate::compute::model::keypair::Keypair;
 use crate::compute::model::quota::Resource;
 use crate::compute::model::server::{
-    Connection, FlavorCopy, InjectedFile, LoginKey, Order, Personal, Server,
+    Connection, FlavorCopy, ImageCopy, InjectedFile, LoginKey, Personal, Server, Wish,
 };
 use crate::compute::quota::Held;
 use crate::image::model::Image;
@@ -59,8 +58,7 @@ pub(super) fn plan(
     request: &Request,
     body: CreateServer,
 ) -> Result<Plan, ApiError> {
-    let caller = request.caller()?;
-    let project = request.project_id()?.clone();
+    let project = request.project_id()?;
     let asked_zone = body.server.availability_zone.clone();
     let target = request
         .own_target()
@@ -77,80 +75,20 @@ pub(super) fn plan(
     let image = requested_image(snapshot, request, &body.server)?;
     let connection = connection(request, &target, body.server.networks.as_ref())?;
     let flavor = flavor(snapshot, request, body.server.flavor.id())?;
-    let security_groups = security_groups(&body.server, &project)?;
+    let security_groups = security_groups(&body.server, project)?;
     usable(&image)?;
     check_fit(request, &target, &flavor, &copy_of(&image))?;
-    let server = body.server;
-    let held = Held::of(snapshot, project.as_str());
-    check_metadata_quota(&held, &caller.user_id, server.metadata.len())?;
-    let files = injected_files(&held, &caller.user_id, &server.personality)?;
-    let key = server.key_name.as_deref();
-    let key = key
-        .map(|name| login_key(snapshot, &caller.user_id, name))
-        .transpose()?;
-    let mut drawn = Drawn(&*services.random);
-    let admin_pass = match server.admin_pass {
-        Some(given) => given.reveal().to_owned(),
-        None => password::generate(&mut drawn),
-    };
-    let description = if request.version.at_least(2, 19) {
-        server.description
-    } else {
-        Some(server.name.clone())
-    };
-    let template = Server {
-        // Replaced for each server.
-        id: ServerId::born_at(services.site, &mut drawn),
-        project,
-        user: caller.user_id.clone(),
-        name: server.name,
-        description,
+    let copies = Copies {
         flavor: copy_of_flavor(&flavor),
         image: copy_of(&image),
         connection,
-        personal: Personal {
-            hostname: String::new(),
-            key,
-            user_data: server.user_data,
-            files,
-            config_drive: server.config_drive.is_some_and(|LooseBool(wanted)| wanted),
-            admin_pass: Some(Secret::new(admin_pass.clone())),
-        },
         wish,
-        reservation: password::reservation_id(&mut drawn),
-        launch_index: 0,
-        auto_disk_config: server.disk_config == Some(DiskConfig::Auto),
-        access_ipv4: server.access_ipv4,
-        access_ipv6: server.access_ipv6,
-        metadata: server.metadata,
-        tags: server.tags.into_iter().collect(),
-        vm_state: VmState::Building,
-        task_state: Some(TaskState::Scheduling),
-        power_state: PowerState::NoState,
-        progress: 0,
-        fault: None,
-        lock: None,
-        placement: None,
-        order: Order {
-            generation: 0,
-            task: None,
-            action: None,
-        },
-        history: 0,
-        rebuilds: 0,
-        built: None,
-        reboot: None,
-        attempts: Vec::new(),
-        resizing: None,
-        addresses: Vec::new(),
-        created_at: request.now,
-        updated_at: request.now,
-        launched_at: None,
-        terminated_at: None,
     };
-    let only_reservation = server
+    let only_reservation = body
+        .server
         .return_reservation_id
         .is_some_and(|LooseBool(wanted)| wanted);
+    let (template, admin_pass) = template(services, snapshot, request, body.server, copies)?;
     Ok(Plan {
         template,
         least,
@@ -159,6 +97,72 @@ pub(super) fn plan(
         security_groups,
         only_reservation,
     })
+}
+
+/// What a server keeps of the things its request names.
+struct Copies {
+    flavor: FlavorCopy,
+    image: ImageCopy,
+    connection: Connection,
+    wish: Wish,
+}
+
+/// The server that all servers of the request are like, and the password it gets.
+fn template(
+    services: &Services,
+    snapshot: &Snapshot,
+    request: &Request,
+    server: NewServer,
+    copies: Copies,
+) -> Result<(Server, String), ApiError> {
+    let user = &request.caller()?.user_id;
+    let project = request.project_id()?.clone();
+    let held = Held::of(snapshot, project.as_str());
+    check_metadata_quota(&held, user, server.metadata.len())?;
+    let files = injected_files(&held, user, &server.personality)?;
+    let key = server.key_name.as_deref();
+    let key = key
+        .map(|name| login_key(snapshot, user, name))
+        .transpose()?;
+    let mut drawn = Drawn(&*services.random);
+    let admin_pass = match server.admin_pass {
+        Some(given) => given.reveal().to_owned(),
+        None => password::generate(&mut drawn),
+    };
+    let named_description = !request.version.at_least(2, 19);
+    let personal = Personal {
+        hostname: String::new(),
+        key,
+        user_data: server.user_data,
+        files,
+        config_drive: server.config_drive.is_some_and(|LooseBool(wanted)| wanted),
+        admin_pass: Some(Secret::new(admin_pass.clone())),
+    };
+    let template = Server {
+        description: if named_description {
+            Some(server.name.clone())
+        } else {
+            server.description
+        },
+        name: server.name,
+        reservation: password::reservation_id(&mut drawn),
+        auto_disk_config: server.disk_config == Some(DiskConfig::Auto),
+        access_ipv4: server.access_ipv4,
+        access_ipv6: server.access_ipv6,
+        metadata: server.metadata,
+        tags: server.tags.into_iter().collect(),
+        connection: copies.connection,
+        wish: copies.wish,
+        ..Server::unborn(
+            // Replaced for each server.
+            ServerId::born_at(services.site, &mut drawn),
+            (project, user.clone()),
+            (copies.flavor, copies.image),
+            personal,
+            request.now,
+        )
+    };
+    Ok((template, admin_pass))
 }
 
 fn counts(server: &NewServer) -> Result<(u32, u32), ApiError> {

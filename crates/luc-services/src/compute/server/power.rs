@@ -156,7 +156,14 @@ async fn change(
         }
         let event = format!("api_{name}");
         let step = Some(Step::of_host(&event));
-        history::open(tx, &mut server, name, step, &attempted.origin, attempted.now)?;
+        history::open(
+            tx,
+            &mut server,
+            name,
+            step,
+            &attempted.origin,
+            attempted.now,
+        )?;
         history::close(tx, Some(&attempted.origin.id), None, attempted.now)?;
         server.updated_at = attempted.now;
         tx.update(server)?;

@@ -15,10 +15,10 @@ use luc_state::{Snapshot, Tx};
 
 use super::access::{self, Attempted};
 use super::action::{self, Action};
+use super::history::{self, Step};
 use super::plan;
 use super::show::Wrapped;
 use super::view::{Frame, Occasion, ServerView, Shown};
-use super::history::{self, Step};
 use super::{password, power};
 use crate::Services;
 use crate::compute::claim;
@@ -182,11 +182,17 @@ async fn decide(
     Ok(Reply::empty())
 }
 
+/// What becomes of the key of a server that is rebuilt.
+enum NewKey {
+    Keep,
+    Set(Option<LoginKey>),
+}
+
 /// What a rebuild changes, worked out before its transaction.
 struct Renewal {
     image: ImageCopy,
     admin_pass: String,
-    key: Option<Option<LoginKey>>,
+    key: NewKey,
     files: Option<Vec<InjectedFile>>,
     body: Rebuild,
 }
@@ -238,9 +244,9 @@ fn renewal(
     plan::check_certificates(request, &target, certificates)?;
     let user: &UserId = &request.caller()?.user_id;
     let key = match &body.key_name {
-        None => None,
-        Some(None) => Some(None),
-        Some(Some(name)) => Some(Some(plan::login_key(snapshot, user, name)?)),
+        None => NewKey::Keep,
+        Some(None) => NewKey::Set(None),
+        Some(Some(name)) => NewKey::Set(Some(plan::login_key(snapshot, user, name)?)),
     };
     let image = plan::find_image(snapshot, request, &body.image)
         .ok_or_else(|| ApiError::bad_request("Cannot find image for rebuild"))?;
@@ -287,7 +293,7 @@ fn renew(renewal: &Renewal, server: &mut Server) {
     if let Some(metadata) = &body.metadata {
         server.metadata.clone_from(metadata);
     }
-    if let Some(key) = key {
+    if let NewKey::Set(key) = key {
         server.personal.key.clone_from(key);
     }
     if let Some(files) = files {

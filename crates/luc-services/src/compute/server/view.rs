@@ -286,14 +286,6 @@ impl ServerView<'_> {
         let Some(fault) = &self.shown.server.fault else {
             return Ok(());
         };
-        #[derive(Serialize)]
-        struct FaultView<'a> {
-            code: u16,
-            created: Seconds,
-            message: &'a str,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            details: Option<&'a str>,
-        }
         let details = fault.details.as_deref();
         let view = FaultView {
             code: fault.code,
@@ -415,6 +407,16 @@ impl ServerView<'_> {
         }
         Ok(())
     }
+}
+
+/// What failed last.
+#[derive(Serialize)]
+struct FaultView<'a> {
+    code: u16,
+    created: Seconds,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<&'a str>,
 }
 
 /// The first disk, as guests see it.

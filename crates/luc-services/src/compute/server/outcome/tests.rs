@@ -41,104 +41,55 @@ fn fault() -> Fault {
     }
 }
 
+/// State before, task, what the VM is then, state after.
+const DONE: &str = "
+building  Build      Running   active
+stopped   Start      Running   active
+active    Stop       Shutdown  stopped
+error     Stop       Shutdown  stopped
+active    RebootSoft Running   active
+error     RebootHard Running   active
+active    Pause      Paused    paused
+paused    Unpause    Running   active
+active    Suspend    Suspended suspended
+suspended Resume     Running   active
+active    Rebuild    Running   active
+stopped   Rebuild    Shutdown  stopped
+active    Resize     Running   resized
+";
+
+fn named<T: Copy + std::fmt::Debug>(all: &[T], name: &str) -> T {
+    *all.iter().find(|one| format!("{one:?}") == name).unwrap()
+}
+
+fn state(word: &str) -> VmState {
+    *VmState::ALL
+        .iter()
+        .find(|state| state.as_str() == word)
+        .unwrap()
+}
+
 #[test]
 fn a_done_order_settles_the_server() {
-    let cases = [
-        (
-            VmState::Building,
-            Task::Build,
-            PowerState::Running,
-            VmState::Active,
-        ),
-        (
-            VmState::Stopped,
-            Task::Start,
-            PowerState::Running,
-            VmState::Active,
-        ),
-        (
-            VmState::Active,
-            Task::Stop,
-            PowerState::Shutdown,
-            VmState::Stopped,
-        ),
-        (
-            VmState::Error,
-            Task::Stop,
-            PowerState::Shutdown,
-            VmState::Stopped,
-        ),
-        (
-            VmState::Active,
-            Task::RebootSoft,
-            PowerState::Running,
-            VmState::Active,
-        ),
-        (
-            VmState::Error,
-            Task::RebootHard,
-            PowerState::Running,
-            VmState::Active,
-        ),
-        (
-            VmState::Active,
-            Task::Pause,
-            PowerState::Paused,
-            VmState::Paused,
-        ),
-        (
-            VmState::Paused,
-            Task::Unpause,
-            PowerState::Running,
-            VmState::Active,
-        ),
-        (
-            VmState::Active,
-            Task::Suspend,
-            PowerState::Suspended,
-            VmState::Suspended,
-        ),
-        (
-            VmState::Suspended,
-            Task::Resume,
-            PowerState::Running,
-            VmState::Active,
-        ),
-        (
-            VmState::Active,
-            Task::Rebuild,
-            PowerState::Running,
-            VmState::Active,
-        ),
-        (
-            VmState::Stopped,
-            Task::Rebuild,
-            PowerState::Shutdown,
-            VmState::Stopped,
-        ),
-        (
-            VmState::Active,
-            Task::Resize,
-            PowerState::Running,
-            VmState::Resized,
-        ),
-    ];
-    for (state, task, power, becomes) in cases {
-        let mut server = ordered(state, task);
+    for line in DONE.lines().filter(|line| !line.is_empty()) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let task = named(&TASKS, words[1]);
+        let power = named(&PowerState::ALL, words[2]);
+        let mut server = ordered(state(words[0]), task);
         server.fault = Some(fault());
         assert_eq!(
             done(&mut server, task, power, NOON),
             Settlement::Keep,
-            "{task:?}"
+            "{line}"
         );
-        assert_eq!(server.vm_state, becomes, "{task:?} from {state}");
-        assert_eq!(server.power_state, power, "{task:?}");
+        assert_eq!(server.vm_state, state(words[3]), "{line}");
+        assert_eq!(server.power_state, power, "{line}");
         assert_eq!(
             (server.task_state, server.order.task),
             (None, None),
-            "{task:?}"
+            "{line}"
         );
-        assert_eq!(server.fault, None, "{task:?}");
+        assert_eq!(server.fault, None, "{line}");
     }
     for task in [Task::Abandon, Task::Delete] {
         let mut server = ordered(VmState::Active, task);

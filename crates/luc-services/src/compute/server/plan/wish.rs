@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use luc_api::ApiError;
+use luc_api::compute::reference::OneOrMany;
 use luc_api::compute::server_create::{CreateServer, SchedulerHints};
 use luc_api::policy::Attributes;
 use luc_core::Uuid;
@@ -65,8 +66,11 @@ pub(super) fn of(
     Ok(wish)
 }
 
+/// A zone, and the host and the node that are forced.
+type Asked<'a> = (Option<&'a str>, Option<&'a str>, Option<&'a str>);
+
 /// Splits `zone`, `zone:host`, `zone:host:node` or `zone::node`.
-fn parse_zone(text: &str) -> Result<(Option<&str>, Option<&str>, Option<&str>), ApiError> {
+fn parse_zone(text: &str) -> Result<Asked<'_>, ApiError> {
     let parts: Vec<&str> = text.split(':').collect();
     let some = |part: &'_ str| !part.is_empty();
     let given = |index: usize| parts.get(index).copied().filter(|part| some(part));
@@ -110,9 +114,7 @@ fn zones(snapshot: &Snapshot) -> BTreeSet<String> {
         let with_zone = aggregates
             .iter()
             .filter(|aggregate| aggregate.hosts.contains(&host.name));
-        let zone = with_zone
-            .filter_map(|aggregate| aggregate.zone.clone())
-            .next();
+        let zone = { with_zone }.find_map(|aggregate| aggregate.zone.clone());
         zone.unwrap_or_else(|| host.zone.clone())
     })
     .collect()
@@ -124,8 +126,8 @@ fn add_hints(
     wish: &mut Wish,
     hints: &SchedulerHints,
 ) -> Result<(), ApiError> {
-    let ids = |texts: Option<&luc_api::compute::reference::OneOrMany>| -> Vec<ServerId> {
-        let texts = texts.into_iter().flat_map(|texts| texts.iter());
+    let ids = |texts: Option<&OneOrMany>| -> Vec<ServerId> {
+        let texts = texts.into_iter().flat_map(OneOrMany::iter);
         let canonical = texts.filter_map(|text| Uuid::parse(text).ok());
         canonical
             .filter_map(|uuid| ServerId::parse(&uuid.hyphenated()).ok())
