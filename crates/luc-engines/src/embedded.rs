@@ -1,10 +1,10 @@
 //! The embedded engine: one file, one process, many transactions per fsync.
 //!
-//! A thread of its own owns the file ([`writer`]). It takes all proposals that wait, applies them
+//! A thread of its own owns the file (`writer`). It takes all proposals that wait, applies them
 //! one after the other in one redb transaction, each with its own revision, syncs once, and answers
 //! all. Nothing waits for a batch to fill: the sync of one batch is the time in which the next one
 //! gathers. Operation outcomes and the history for watches are written in the same transaction
-//! ([`tables`]).
+//! (`tables`).
 //!
 //! It needs no other controller to agree with ([`EngineTraits::shared`] is false): the file is
 //! locked as long as the engine lives.

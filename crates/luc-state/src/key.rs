@@ -215,7 +215,9 @@ mod tests {
             left in proptest::collection::vec("[a%/\u{0}é]{0,3}", 0..4),
             right in proptest::collection::vec("[a%/\u{0}é]{0,3}", 0..4),
         ) {
-            let joined = |parts: &[String]| key(&parts.iter().map(String::as_str).collect::<Vec<_>>());
+            let joined = |parts: &[String]| {
+                key(&parts.iter().map(String::as_str).collect::<Vec<_>>())
+            };
             prop_assert_eq!(joined(&left) == joined(&right), left == right);
         }
 

@@ -11,8 +11,8 @@
 //! use std::sync::Arc;
 //! use luc_core::{SitePrefix, entropy::SplitMix64, id::ProjectId};
 //! use luc_state::{
-//!     Index, Kind, MemoryEngine, Record, Schema, Scope, Store, StoreOptions, TransactError, TxError,
-//!     key,
+//!     Index, Kind, MemoryEngine, Record, Schema, Scope, Store, StoreOptions, TransactError,
+//!     TxError, key,
 //! };
 //! use serde::{Deserialize, Serialize};
 //!

@@ -6,6 +6,7 @@
 //! a store does. Not for production code; compiled with the feature `suite`.
 
 mod client;
+mod crew;
 pub mod engines;
 mod history;
 #[cfg(test)]
