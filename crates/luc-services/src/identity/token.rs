@@ -172,7 +172,7 @@ impl Claims {
         }
         let (message, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
         let (header, claims) = message.split_once('.').ok_or(TokenError::Malformed)?;
-        let header: Header = decode(header)?;
+        let header: Header = object(header)?;
         if header.alg != ALGORITHM || header.typ != "JWT" {
             return Err(TokenError::Malformed);
         }
@@ -183,12 +183,16 @@ impl Claims {
         let signature = Signature::from_slice(&signature).map_err(|_| TokenError::Malformed)?;
         key.verify_strict(message.as_bytes(), &signature)
             .map_err(|_| TokenError::Signature)?;
-        decode(claims)
+        object(claims)
     }
 }
 
-fn decode<T: serde::de::DeserializeOwned>(part: &str) -> Result<T, TokenError> {
+/// The JSON object of a part of a token; an array of its members, which serde would take, is none.
+fn object<T: serde::de::DeserializeOwned>(part: &str) -> Result<T, TokenError> {
     let bytes = BASE64.decode(part).map_err(|_| TokenError::Malformed)?;
+    if bytes.first() != Some(&b'{') {
+        return Err(TokenError::Malformed);
+    }
     serde_json::from_slice(&bytes).map_err(|_| TokenError::Malformed)
 }
 
