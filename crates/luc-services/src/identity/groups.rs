@@ -5,7 +5,7 @@ use std::sync::Arc;
 use luc_api::ApiError;
 use luc_api::identity::requests::{CreateGroup, UpdateGroup};
 use luc_api::policy::Attributes;
-use luc_core::id::GroupId;
+use luc_core::id::{DomainId, GroupId};
 use luc_state::{Stored, TxError, key};
 use serde_json::json;
 
@@ -67,17 +67,16 @@ pub(super) async fn create(services: &Services, request: &Request) -> Result<Rep
             extra: extra.clone(),
         };
         tx.insert(group.clone())
-            .map_err(|error| name_taken(error, &group))
+            .map_err(|error| name_taken(error, &group.name, Some(&group.domain_id)))
     })
     .await?;
     Reply::json(&json!({"group": views::group(&root(request), made.value())}))
 }
 
-fn name_taken(error: TxError, group: &Group) -> Refusal {
-    let details = format!(
-        "Duplicate entry found with name {} at domain ID {}.",
-        group.name, group.domain_id
-    );
+/// The domain is named on creation only, as Keystone does.
+fn name_taken(error: TxError, name: &str, domain: Option<&DomainId>) -> Refusal {
+    let at = domain.map_or_else(String::new, |id| format!(" at domain ID {id}"));
+    let details = format!("Duplicate entry found with name {name}{at}.");
     taken(error, "group", &details)
 }
 
@@ -135,9 +134,9 @@ pub(super) async fn update(services: &Services, request: &Request) -> Result<Rep
             changed.description.clone_from(description);
         }
         changed.extra.extend(wanted.extra.clone());
-        let named = changed.clone();
+        let named = changed.name.clone();
         tx.update(changed)
-            .map_err(|error| name_taken(error, &named))
+            .map_err(|error| name_taken(error, &named, None))
     })
     .await?;
     Reply::json(&json!({"group": views::group(&root(request), changed.value())}))

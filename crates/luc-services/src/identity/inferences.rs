@@ -68,7 +68,7 @@ pub(super) fn list(services: &Services, request: &Request) -> Result<Reply, ApiE
         })
         .map(|role| inference(&root, &snapshot, role.value()))
         .collect();
-    Reply::json(&json!({"role_inferences": inferences, "links": self_link(request)}))
+    Reply::json(&json!({"role_inferences": inferences}))
 }
 
 /// A role and one that it implies.

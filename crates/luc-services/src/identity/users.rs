@@ -94,7 +94,7 @@ pub(super) async fn create(services: &Services, request: &Request) -> Result<Rep
         tx.get::<Domain>(&domain_id).ok_or_else(missing)?;
         check_default_project(tx, user.default_project_id.as_ref())?;
         tx.insert(user.clone())
-            .map_err(|error| name_taken(error, &user))
+            .map_err(|error| name_taken(error, &user.name, Some(&user.domain_id)))
     })
     .await?;
     Reply::json(&json!({"user": views::user(&root(request), made.value())}))
@@ -157,11 +157,10 @@ fn check_default_project(tx: &Tx<'_>, project: Option<&ProjectId>) -> Result<(),
     Err(ApiError::bad_request(message))
 }
 
-fn name_taken(error: TxError, user: &User) -> Refusal {
-    let details = format!(
-        "Duplicate entry found with name {} at domain ID {}.",
-        user.name, user.domain_id
-    );
+/// The domain is named on creation only, as Keystone does.
+fn name_taken(error: TxError, name: &str, domain: Option<&DomainId>) -> Refusal {
+    let at = domain.map_or_else(String::new, |id| format!(" at domain ID {id}"));
+    let details = format!("Duplicate entry found with name {name}{at}.");
     taken(error, "user", &details)
 }
 
@@ -211,9 +210,9 @@ pub(super) async fn update(services: &Services, request: &Request) -> Result<Rep
         let user = tx.get::<User>(id).ok_or_else(|| not_found("user", id))?;
         let changed = changed(user.value(), &wanted, password.as_ref())?;
         check_default_project(tx, changed.default_project_id.as_ref())?;
-        let named = changed.clone();
+        let named = changed.name.clone();
         tx.update(changed)
-            .map_err(|error| name_taken(error, &named))
+            .map_err(|error| name_taken(error, &named, None))
     })
     .await?;
     let shown = views::user(&root(request), changed.value());

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{NAME_LENGTH_MAX, check_id, check_name, present};
+use super::{Extra, NAME_LENGTH_MAX, check_id, check_name, object, open_object, present};
 use crate::body::{InvalidField, RequestBody};
 use crate::value::Secret;
 use crate::version::Microversion;
@@ -21,6 +21,7 @@ const SECRET_LENGTH_MAX: usize = 4096;
 #[serde(deny_unknown_fields)]
 pub struct CreateAppCred {
     /// The application credential.
+    #[serde(deserialize_with = "object")]
     pub application_credential: NewAppCred,
 }
 
@@ -59,33 +60,28 @@ pub struct NewAppCred {
     pub roles: Option<Vec<RoleChoice>>,
 }
 
-/// A role by id or by name.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RoleChoice {
-    /// The id.
-    #[serde(default, deserialize_with = "present")]
-    pub id: Option<String>,
-    /// The name.
-    #[serde(default, deserialize_with = "present")]
-    pub name: Option<String>,
+open_object! {
+    /// A role by id or by name.
+    pub struct RoleChoice {
+        /// The id.
+        optional "id" id: String,
+        /// The name.
+        optional "name" name: String,
+    }
 }
 
-/// A rule that says what may be asked of which service, or the id of one of the user's rules.
-#[derive(Clone, Debug, Deserialize)]
-pub struct AccessRuleRequest {
-    /// A rule that is there already.
-    #[serde(default, deserialize_with = "present")]
-    pub id: Option<String>,
-    /// The type of the service.
-    #[serde(default, deserialize_with = "present")]
-    pub service: Option<String>,
-    /// The path, with `*`, `**` and `{name}` as wildcards.
-    #[serde(default, deserialize_with = "present")]
-    pub path: Option<String>,
-    /// The method.
-    #[serde(default, deserialize_with = "present")]
-    pub method: Option<String>,
+open_object! {
+    /// A rule that says what may be asked of which service, or the id of one of the user's rules.
+    pub struct AccessRuleRequest {
+        /// A rule that is there already.
+        optional "id" id: String,
+        /// The type of the service.
+        optional "service" service: String,
+        /// The path, with `*`, `**` and `{name}` as wildcards.
+        optional "path" path: String,
+        /// The method.
+        optional "method" method: String,
+    }
 }
 
 impl RequestBody for CreateAppCred {
@@ -113,7 +109,16 @@ impl RequestBody for CreateAppCred {
     }
 }
 
+fn check_closed(at: &str, extra: &Extra) -> Result<(), InvalidField> {
+    let Some(name) = extra.keys().next() else {
+        return Ok(());
+    };
+    let reason = format!("Additional properties are not allowed ('{name}' was unexpected)");
+    Err(InvalidField::new(at, reason))
+}
+
 fn check_role(at: &str, role: &RoleChoice) -> Result<(), InvalidField> {
+    check_closed(at, &role.extra)?;
     match (&role.id, &role.name) {
         (Some(id), None) => check_id(&format!("{at}.id"), id),
         (None, Some(name)) => check_name(&format!("{at}.name"), name, NAME_LENGTH_MAX),
@@ -125,6 +130,7 @@ fn check_role(at: &str, role: &RoleChoice) -> Result<(), InvalidField> {
 }
 
 fn check_rule(at: &str, rule: &AccessRuleRequest) -> Result<(), InvalidField> {
+    check_closed(at, &rule.extra)?;
     if let Some(id) = &rule.id {
         check_id(&format!("{at}.id"), id)?;
     }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor, value::MapAccessDeserializer};
 use serde_json::Value;
 
-use super::{open_object, present};
+use super::open_object;
 use crate::body::{InvalidField, RequestBody};
 use crate::value::Secret;
 use crate::version::Microversion;
@@ -21,14 +21,14 @@ pub struct IssueToken {
     pub auth: AuthRequest,
 }
 
-/// Who asks and what the token is to be good for.
-#[derive(Clone, Debug, Deserialize)]
-pub struct AuthRequest {
-    /// The proofs of identity.
-    pub identity: IdentityRequest,
-    /// The scope; none means the user's default project, or none.
-    #[serde(default, deserialize_with = "present")]
-    pub scope: Option<ScopeRequest>,
+open_object! {
+    /// Who asks and what the token is to be good for.
+    pub struct AuthRequest {
+        /// The proofs of identity.
+        required "identity" identity: IdentityRequest,
+        /// The scope; none means the user's default project, or none.
+        optional "scope" scope: ScopeRequest,
+    }
 }
 
 open_object! {
@@ -45,100 +45,90 @@ open_object! {
     }
 }
 
-/// The payload of the method `password`.
-#[derive(Clone, Debug, Deserialize)]
-pub struct PasswordPayload {
-    /// The user and the password.
-    #[serde(default, deserialize_with = "present")]
-    pub user: Option<PasswordUser>,
+open_object! {
+    /// The payload of the method `password`.
+    pub struct PasswordPayload {
+        /// The user and the password.
+        optional "user" user: PasswordUser,
+    }
 }
 
-/// A user by id, or by name and domain, with a password.
-#[derive(Clone, Debug, Deserialize)]
-pub struct PasswordUser {
-    /// The id.
-    #[serde(default, deserialize_with = "present")]
-    pub id: Option<String>,
-    /// The name; needs the domain, and counts before the id.
-    #[serde(default, deserialize_with = "present")]
-    pub name: Option<String>,
-    /// The domain of the name.
-    #[serde(default, deserialize_with = "present")]
-    pub domain: Option<DomainChoice>,
-    /// The password.
-    #[serde(default, deserialize_with = "present")]
-    pub password: Option<Secret>,
+open_object! {
+    /// A user by id, or by name and domain, with a password.
+    pub struct PasswordUser {
+        /// The id.
+        optional "id" id: String,
+        /// The name; needs the domain, and counts before the id.
+        optional "name" name: String,
+        /// The domain of the name.
+        optional "domain" domain: DomainChoice,
+        /// The password.
+        optional "password" password: Secret,
+    }
 }
 
-/// The payload of the method `token`.
-#[derive(Clone, Debug, Deserialize)]
-pub struct TokenPayload {
-    /// The token itself.
-    pub id: Secret,
+open_object! {
+    /// The payload of the method `token`.
+    pub struct TokenPayload {
+        /// The token itself.
+        required "id" id: Secret,
+    }
 }
 
-/// The payload of the method `application_credential`.
-#[derive(Clone, Debug, Deserialize)]
-pub struct AppCredPayload {
-    /// The id.
-    #[serde(default, deserialize_with = "present")]
-    pub id: Option<String>,
-    /// The name; needs the user.
-    #[serde(default, deserialize_with = "present")]
-    pub name: Option<String>,
-    /// The user of the name.
-    #[serde(default, deserialize_with = "present")]
-    pub user: Option<UserChoice>,
-    /// The secret.
-    #[serde(default, deserialize_with = "present")]
-    pub secret: Option<Secret>,
+open_object! {
+    /// The payload of the method `application_credential`.
+    pub struct AppCredPayload {
+        /// The id.
+        optional "id" id: String,
+        /// The name; needs the user.
+        optional "name" name: String,
+        /// The user of the name.
+        optional "user" user: UserChoice,
+        /// The secret.
+        optional "secret" secret: Secret,
+    }
 }
 
-/// A user by id, or by name and domain.
-#[derive(Clone, Debug, Deserialize)]
-pub struct UserChoice {
-    /// The id.
-    #[serde(default, deserialize_with = "present")]
-    pub id: Option<String>,
-    /// The name; needs the domain.
-    #[serde(default, deserialize_with = "present")]
-    pub name: Option<String>,
-    /// The domain of the name.
-    #[serde(default, deserialize_with = "present")]
-    pub domain: Option<DomainChoice>,
+open_object! {
+    /// A user by id, or by name and domain.
+    pub struct UserChoice {
+        /// The id.
+        optional "id" id: String,
+        /// The name; needs the domain.
+        optional "name" name: String,
+        /// The domain of the name.
+        optional "domain" domain: DomainChoice,
+    }
 }
 
-/// A domain by id or name.
-#[derive(Clone, Debug, Deserialize)]
-pub struct DomainChoice {
-    /// The id.
-    #[serde(default, deserialize_with = "present")]
-    pub id: Option<String>,
-    /// The name, which counts before the id.
-    #[serde(default, deserialize_with = "present")]
-    pub name: Option<String>,
+open_object! {
+    /// A domain by id or name.
+    pub struct DomainChoice {
+        /// The id.
+        optional "id" id: String,
+        /// The name, which counts before the id.
+        optional "name" name: String,
+    }
 }
 
-/// A project by id, or by name and domain.
-#[derive(Clone, Debug, Deserialize)]
-pub struct ProjectChoice {
-    /// The id.
-    #[serde(default, deserialize_with = "present")]
-    pub id: Option<String>,
-    /// The name, which counts before the id.
-    #[serde(default, deserialize_with = "present")]
-    pub name: Option<String>,
-    /// The domain of the name.
-    #[serde(default, deserialize_with = "present")]
-    pub domain: Option<DomainChoice>,
+open_object! {
+    /// A project by id, or by name and domain.
+    pub struct ProjectChoice {
+        /// The id.
+        optional "id" id: String,
+        /// The name, which counts before the id.
+        optional "name" name: String,
+        /// The domain of the name.
+        optional "domain" domain: DomainChoice,
+    }
 }
 
-/// The system; `all` says nothing, as there is only one.
-#[derive(Clone, Copy, Debug, Deserialize)]
-pub struct SystemChoice {
-    /// Always the whole system.
-    #[serde(default, deserialize_with = "present")]
-    pub all: Option<bool>,
+open_object! {
+    /// The system; `all` says nothing, as there is only one.
+    pub struct SystemChoice {
+        /// Always the whole system.
+        optional "all" all: bool,
+    }
 }
 
 /// The wished scope: the word `unscoped`, or an object with one member.

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::{
     Extra, NAME_LENGTH_MAX, USER_OPTIONS, check_id, check_name, check_not_empty, check_options,
-    check_password, open_object,
+    check_password, object, open_object,
 };
 use crate::body::{InvalidField, RequestBody};
 use crate::value::{LooseBool, Secret};
@@ -72,6 +72,7 @@ pub struct UpdateUser {
 #[derive(Clone, Debug, Deserialize)]
 pub struct ChangePassword {
     /// The passwords.
+    #[serde(deserialize_with = "object")]
     pub user: PasswordChange,
 }
 

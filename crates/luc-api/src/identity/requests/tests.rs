@@ -241,3 +241,21 @@ fn urls_and_regions_are_checked() {
         "region.id"
     );
 }
+
+#[test]
+fn an_array_of_its_members_is_no_object() {
+    let auth = json!({"auth": [{"methods": ["password"]}]});
+    assert_eq!(refused::<IssueToken>(&auth), "auth");
+    let user = json!({"user": ["u1"]});
+    let auth = json!({"auth": {"identity": {"methods": ["password"], "password": user}}});
+    assert_eq!(refused::<IssueToken>(&auth), "auth.identity.password.user");
+    let change = json!({"user": ["old", "new"]});
+    assert_eq!(refused::<ChangePassword>(&change), "user");
+    let cred = json!({"application_credential": [null, "robot"]});
+    assert_eq!(refused::<CreateAppCred>(&cred), "application_credential");
+    let cred = json!({"application_credential": {"name": "robot", "roles": [["r1"]]}});
+    assert_eq!(
+        refused::<CreateAppCred>(&cred),
+        "application_credential.roles[0]"
+    );
+}

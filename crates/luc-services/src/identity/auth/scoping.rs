@@ -46,7 +46,7 @@ impl Wish {
             Some(ScopeRequest::Choices(choices)) => choices,
         };
         let mut wishes = [
-            choices.system.map(|_| Self::System),
+            choices.system.as_ref().map(|_| Self::System),
             choices.unscoped.as_ref().map(|_| Self::Unscoped),
             choices.project.clone().map(Self::Project),
             choices.domain.clone().map(Self::Domain),
