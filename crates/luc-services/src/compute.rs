@@ -23,6 +23,7 @@ pub mod progress;
 mod projects;
 pub mod quota;
 mod quotas;
+pub mod retention;
 pub mod scheduler;
 pub mod server;
 mod server_groups;

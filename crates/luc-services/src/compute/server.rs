@@ -25,5 +25,7 @@ pub(in crate::compute) mod power;
 pub(in crate::compute) mod removal;
 pub(in crate::compute) mod resize;
 pub(in crate::compute) mod show;
+#[cfg(test)]
+mod speed;
 pub mod state;
 mod view;

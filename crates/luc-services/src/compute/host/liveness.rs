@@ -30,12 +30,25 @@ pub struct Heard {
     monotonic: Instant,
 }
 
+/// What is known of a host.
+#[derive(Clone, Copy, Debug)]
+enum Known {
+    Heard(Heard),
+    /// It has said goodbye, or its connection broke.
+    Lost,
+}
+
 /// The last heartbeats.
 #[derive(Debug)]
 pub struct Liveness {
     timeout: Duration,
-    heard: RwLock<BTreeMap<String, Heard>>,
+    began: Instant,
+    hosts: RwLock<BTreeMap<String, Known>>,
 }
+
+/// How long after a start hosts of which nothing is known yet count as alive: they outlived the
+/// restart of this process, and their next heartbeat is on its way.
+const GRACE: Duration = Duration::from_secs(15);
 
 impl Default for Liveness {
     /// Nova's `service_down_time`.
@@ -49,42 +62,52 @@ impl Liveness {
     pub fn new(timeout: Duration) -> Self {
         Self {
             timeout,
-            heard: RwLock::default(),
+            began: Instant::now(),
+            hosts: RwLock::default(),
         }
     }
 
     /// Notes that `host` was heard just now; `at` is the wall clock's word for it.
     pub fn note(&self, host: &str, at: Timestamp, heartbeat: Heartbeat) {
+        let monotonic = Instant::now();
         let heard = Heard {
             at,
             heartbeat,
-            monotonic: Instant::now(),
+            monotonic,
         };
-        let mut table = self.heard.write().unwrap_or_else(PoisonError::into_inner);
-        table.insert(host.to_owned(), heard);
+        self.set(host, Known::Heard(heard));
     }
 
-    /// Forgets `host`: it has said goodbye.
+    /// Notes that `host` is gone, until it is heard again.
     pub fn forget(&self, host: &str) {
-        self.heard
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(host);
+        self.set(host, Known::Lost);
+    }
+
+    fn set(&self, host: &str, known: Known) {
+        let mut hosts = self.hosts.write().unwrap_or_else(PoisonError::into_inner);
+        hosts.insert(host.to_owned(), known);
+    }
+
+    fn known(&self, host: &str) -> Option<Known> {
+        let hosts = self.hosts.read().unwrap_or_else(PoisonError::into_inner);
+        hosts.get(host).copied()
     }
 
     /// When `host` was last heard, and what it said.
     pub fn last(&self, host: &str) -> Option<Heard> {
-        self.heard
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(host)
-            .copied()
+        match self.known(host)? {
+            Known::Heard(heard) => Some(heard),
+            Known::Lost => None,
+        }
     }
 
     /// Whether `host` has been heard lately, whatever an operator declared.
     pub fn is_heard(&self, host: &str) -> bool {
-        self.last(host)
-            .is_some_and(|heard| heard.monotonic.elapsed() <= self.timeout)
+        match self.known(host) {
+            Some(Known::Heard(heard)) => heard.monotonic.elapsed() <= self.timeout,
+            Some(Known::Lost) => false,
+            None => self.began.elapsed() <= GRACE.min(self.timeout),
+        }
     }
 
     /// Whether `host` is up: heard lately and not forced down.

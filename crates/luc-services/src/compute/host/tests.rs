@@ -26,25 +26,35 @@ fn resources_add_and_subtract_by_dimension() {
 #[tokio::test(start_paused = true)]
 async fn a_silent_host_counts_as_down() {
     let liveness = Liveness::new(Duration::from_secs(60));
-    assert!(
-        !liveness.is_heard("n1"),
-        "a host that never spoke is not heard"
-    );
     let noon = Timestamp::from_unix_secs(1_000);
-    liveness.note(
-        "n1",
-        noon,
-        Heartbeat {
-            running_vms: 3,
-            ..Heartbeat::default()
-        },
-    );
+    let heartbeat = Heartbeat {
+        running_vms: 3,
+        ..Heartbeat::default()
+    };
+    liveness.note("n1", noon, heartbeat);
     tokio::time::advance(Duration::from_secs(60)).await;
     assert!(liveness.is_heard("n1"));
     tokio::time::advance(Duration::from_millis(1)).await;
     assert!(!liveness.is_heard("n1"));
     let last = liveness.last("n1").unwrap();
     assert_eq!((last.at, last.heartbeat.running_vms), (noon, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_says_goodbye_is_down_at_once() {
+    let liveness = Liveness::new(Duration::from_secs(60));
+    liveness.note("n1", Timestamp::from_unix_secs(1), Heartbeat::default());
     liveness.forget("n1");
+    assert!(!liveness.is_heard("n1"));
     assert_eq!(liveness.last("n1"), None);
+    liveness.note("n1", Timestamp::from_unix_secs(2), Heartbeat::default());
+    assert!(liveness.is_heard("n1"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_start_hosts_have_a_while_to_speak() {
+    let liveness = Liveness::new(Duration::from_secs(60));
+    assert!(liveness.is_heard("n1"));
+    tokio::time::advance(Duration::from_secs(16)).await;
+    assert!(!liveness.is_heard("n1"));
 }

@@ -439,7 +439,11 @@ impl Server {
             fault: None,
             lock: None,
             placement: None,
-            order: Order { generation: 0, task: None, action: None },
+            order: Order {
+                generation: 0,
+                task: None,
+                action: None,
+            },
             history: 0,
             rebuilds: 0,
             built: None,

@@ -26,7 +26,12 @@ pub(in crate::compute) async fn output(
         .hosts
         .console_output(host, &server.id, body.get.lines())
         .await;
-    let output = asked.map_err(|error| refusal(&server, &error))?;
+    let output = asked.map_err(|error| match error {
+        AskError::NoSuchServer { .. } => {
+            ApiError::not_found("Guest does not have a console available.")
+        }
+        error => refusal(&server, &error),
+    })?;
     // Nova drops control characters but for tab and line feed.
     let clean: String = output
         .chars()
@@ -61,11 +66,10 @@ fn host(server: &Server) -> Result<&str, ApiError> {
 fn refusal(server: &Server, error: &AskError) -> ApiError {
     tracing::debug!(server = %server.id, %error, "a host did not answer about a server");
     match error {
-        AskError::NoSuchServer { .. } => access::not_found(server.id.as_str()),
         AskError::Unreachable { .. } => ApiError::Unavailable {
             message: "The host of the server does not answer at the moment.".to_owned(),
         },
-        AskError::Failed { .. } => {
+        AskError::NoSuchServer { .. } | AskError::Failed { .. } => {
             ApiError::conflict(format!("Instance {} is not ready", server.id))
         }
     }

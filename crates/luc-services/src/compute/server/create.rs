@@ -30,16 +30,17 @@ use crate::reply::Reply;
 use crate::request::Request;
 
 /// What is drawn for each server before the transaction, which may run more than once.
-struct Seed {
-    id: ServerId,
-    origin: Origin,
+pub(super) struct Seed {
+    pub(super) id: ServerId,
+    pub(super) origin: Origin,
 }
 
 /// Where servers are created.
-struct Place<'p> {
+pub(super) struct Place<'p> {
     /// The name of the site, which does the scheduling.
-    site: &'p str,
-    liveness: &'p Liveness,
+    pub(super) site: &'p str,
+    /// Which hosts live.
+    pub(super) liveness: &'p Liveness,
 }
 
 /// Creates servers.
@@ -81,7 +82,7 @@ pub(in crate::compute) async fn create(
 }
 
 /// Makes as many of the planned servers as the quota admits and returns the first.
-fn build(
+pub(super) fn build(
     tx: &mut Tx<'_>,
     plan: &Plan,
     seeds: &[Seed],

@@ -391,7 +391,7 @@ impl ServerView<'_> {
             map.serialize_entry("trusted_image_certificates", &None::<()>)?;
         }
         if version.at_least(2, 71) && frame.occasion != Occasion::List {
-            let groups: Vec<_> = server.wish.group.iter().collect();
+            let groups: Vec<_> = frame.group(server).into_iter().collect();
             map.serialize_entry("server_groups", &groups)?;
         }
         Ok(())

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use luc_api::policy::Target;
 use luc_api::{Microversion, Service};
+use luc_core::id::ServerGroupId;
 use luc_state::Snapshot;
 use sha2::{Digest, Sha224};
 
@@ -14,6 +15,7 @@ use crate::Services;
 use crate::compute::host::Host;
 use crate::compute::model::aggregate::Aggregate;
 use crate::compute::model::server::Server;
+use crate::compute::model::server_group::ServerGroup;
 use crate::request::Request;
 
 /// Which answer the servers are in; some differ in what they show.
@@ -87,13 +89,15 @@ pub(in super::super) struct Frame {
     host_status: HostStatusRight,
     hosts: BTreeMap<String, HostFacts>,
     host_ids: RefCell<BTreeMap<(String, String), Arc<str>>>,
+    /// Nothing in tests, where every group is there.
+    snapshot: Option<Arc<Snapshot>>,
 }
 
 impl Frame {
     /// The frame of an answer to `request`; rights are those that the caller has on `target`.
     pub(in super::super) fn of(
         services: &Services,
-        snapshot: &Snapshot,
+        snapshot: &Arc<Snapshot>,
         request: &Request,
         occasion: Occasion,
         target: &dyn Target,
@@ -117,6 +121,7 @@ impl Frame {
             host_status,
             hosts: hosts(services, snapshot),
             host_ids: RefCell::default(),
+            snapshot: Some(Arc::clone(snapshot)),
         }
     }
 
@@ -142,6 +147,7 @@ impl Frame {
             },
             hosts: BTreeMap::new(),
             host_ids: RefCell::default(),
+            snapshot: None,
         }
     }
 
@@ -170,6 +176,13 @@ impl Frame {
             HostStatusRight::Nothing => false,
         };
         shown.then(|| status.as_str())
+    }
+
+    /// The server group that `server` is in, unless that is gone.
+    pub(in super::super) fn group<'s>(&self, server: &'s Server) -> Option<&'s ServerGroupId> {
+        let id = server.wish.group.as_ref()?;
+        let gone = |snapshot: &Arc<Snapshot>| snapshot.get::<ServerGroup>(id).is_none();
+        (!self.snapshot.as_ref().is_some_and(gone)).then_some(id)
     }
 
     /// A name of a server's host that only tells its project's servers on one host from those on
