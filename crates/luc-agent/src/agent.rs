@@ -33,6 +33,8 @@ use crate::worker::{Wish, Worker};
 pub struct AgentConfig {
     /// How long a guest may take to shut down when asked (Nova's default is 60 s).
     pub shutdown_timeout: Duration,
+    /// How often it is asked again meanwhile: one that is booting does not hear (Nova: 10 s).
+    pub shutdown_repeat: Duration,
     /// How often a step that fails for a reason that may pass is tried before it is a fault.
     pub tries_max: u32,
     /// The wait between such tries.
@@ -52,6 +54,7 @@ impl Default for AgentConfig {
         let step = Duration::from_millis(200);
         Self {
             shutdown_timeout: Duration::from_secs(60),
+            shutdown_repeat: Duration::from_secs(5),
             tries_max: 6,
             step_backoff: Backoff {
                 first: step,

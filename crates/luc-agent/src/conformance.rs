@@ -19,12 +19,16 @@ use crate::driver::{Actual, Built, Driver, DriverError};
 use crate::observed::PowerState;
 
 mod checks;
+pub mod tiny_guest;
 
 /// What the suite needs of a driver's surroundings.
 #[async_trait]
 pub trait Harness: Send + Sync {
     /// Opens the driver on the same host as before; the one opened before has been dropped.
     async fn open(&self) -> Result<Arc<dyn Driver>, DriverError>;
+
+    /// What this host's servers are called, to tell them from others on the same machine.
+    fn prefix(&self) -> String;
 
     /// Where image bytes come from.
     fn images(&self) -> &dyn Images;
@@ -108,7 +112,8 @@ impl<'a> Bench<'a> {
     async fn new(harness: &'a dyn Harness, check: &'static str) -> Result<Self, String> {
         // Part of the check's name, so that a trace left behind says whose it is.
         let name: String = check.chars().take(24).collect();
-        let id = ServerId::parse(&format!("check-{name}")).map_err(|error| error.to_string())?;
+        let id = ServerId::parse(&format!("{}-{name}", harness.prefix()))
+            .map_err(|error| error.to_string())?;
         let wish = harness.wish(&id);
         let (driver, changed) = Self::open(harness).await?;
         Ok(Self {

@@ -5,9 +5,8 @@
 //! ([`FakeDriver::set_demand`]), the host gives what it has. Good for 5 000 servers in one process.
 //! It is no simulator of hypervisors: it has no disks, no memory, no network.
 //!
-//! Metadata of a server can steer it: [`FAULT_KEY`] makes steps fail, `luc:fake-acpi=ignored` makes
-//! the guest deaf to a request to shut down, `luc:load=0.5` is its demand in processors after it
-//! has started.
+//! Metadata of a server can steer it: [`FAULT_KEY`] makes steps fail, [`DEAF_KEY`] makes the guest
+//! deaf to requests to shut down, [`LOAD_KEY`] is its demand in processors after it has started.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -35,6 +34,12 @@ mod console;
 mod faults;
 mod load;
 mod servers;
+
+/// Metadata key of a guest that does not hear a request to shut down: `ignored`, or `ignored:2` for
+/// the first two.
+pub const DEAF_KEY: &str = "luc:fake-acpi";
+/// Metadata key of a guest's demand in processors (`0.5`).
+pub const LOAD_KEY: &str = "luc:load";
 
 /// How a fake host behaves.
 #[derive(Clone, Debug)]
@@ -258,6 +263,25 @@ impl State {
         Ok(server)
     }
 
+    /// Whether the guest does not hear a request to shut down; counts the request.
+    fn is_deaf(&mut self, id: &ServerId) -> Result<bool, DriverError> {
+        let mut server = self.built(id)?.clone();
+        let asked = server.tries.entry(Step::AskShutdown).or_default();
+        let deaf = match server.metadata.get(DEAF_KEY).map(String::as_str) {
+            None => false,
+            Some("ignored") => true,
+            Some(text) => text
+                .strip_prefix("ignored:")
+                .and_then(|times| times.parse().ok())
+                .is_some_and(|times: u32| *asked < times),
+        };
+        if deaf {
+            *asked += 1;
+            self.servers.remember(server);
+        }
+        Ok(deaf)
+    }
+
     /// Keeps a server and brings its load in line with its power state.
     fn keep(&mut self, server: FakeServer) -> Result<(), DriverError> {
         if server.power == PowerState::Running {
@@ -404,12 +428,7 @@ impl Driver for FakeDriver {
     }
 
     async fn ask_shutdown(&self, id: &ServerId) -> Result<(), DriverError> {
-        let deaf = {
-            let state = self.lock();
-            let acpi = state.built(id)?.metadata.get("luc:fake-acpi");
-            acpi.is_some_and(|acpi| acpi == "ignored")
-        };
-        if deaf {
+        if self.lock().is_deaf(id)? {
             return Ok(());
         }
         let driver = self.clone();

@@ -50,6 +50,8 @@ struct Progress {
     failures: u32,
     steps: u32,
     shutdown_deadline: Option<Instant>,
+    /// When the guest is to be asked again.
+    ask_again: Option<Instant>,
 }
 
 impl Progress {
@@ -65,12 +67,19 @@ impl Progress {
         }
     }
 
+    /// The guest is not, or no longer, asked to shut down.
+    fn asked_nothing(&mut self) {
+        self.shutdown_deadline = None;
+        self.ask_again = None;
+    }
+
     /// A new wish is tried afresh; a guest that was asked to shut down still has been.
     fn begin(&mut self, generation: Generation) {
         if generation != self.generation {
             *self = Self {
                 generation,
                 shutdown_deadline: self.shutdown_deadline,
+                ask_again: self.ask_again,
                 ..Self::default()
             };
         }
@@ -97,17 +106,14 @@ impl Worker {
             Err(error) => return self.on_blind(wish, &error, progress).await,
         };
         if power(&actual) != PowerState::Running {
-            progress.shutdown_deadline = None;
+            progress.asked_nothing();
         }
         match reconcile::decide(wish.as_deref(), &actual, progress.memory()) {
             Decision::Do(step) => {
                 let Some(wish) = wish else { return Ok(()) };
                 self.on_step(step, &wish, &actual, progress).await
             }
-            Decision::AwaitShutdown => {
-                self.report(Phase::Working(Step::AskShutdown), &actual, progress);
-                self.wait_until(progress.shutdown_deadline).await
-            }
+            Decision::AwaitShutdown => self.await_shutdown(&actual, progress).await,
             Decision::Lost => {
                 self.fail(
                     progress,
@@ -117,12 +123,38 @@ impl Worker {
                 Ok(())
             }
             Decision::Rest(phase) => {
-                progress.shutdown_deadline = None;
+                progress.asked_nothing();
                 progress.steps = 0;
                 progress.failures = 0;
                 self.rest(phase, wish.is_none(), &actual, progress).await
             }
         }
+    }
+
+    /// Waits for the guest to obey. A guest that was still booting has not heard the request, so it
+    /// is repeated now and then.
+    async fn await_shutdown(
+        &mut self,
+        actual: &Actual,
+        progress: &mut Progress,
+    ) -> Result<(), LetGo> {
+        self.report(Phase::Working(Step::AskShutdown), actual, progress);
+        let now = Instant::now();
+        let again = self.context.config.shutdown_repeat;
+        if progress.ask_again.is_none_or(|at| now >= at) {
+            if progress.ask_again.is_some()
+                && let Err(error) = self.context.driver.ask_shutdown(&self.id).await
+            {
+                tracing::debug!(server = %self.id, error = error.details(), "not asked again");
+            }
+            progress.ask_again = Some(now + again);
+        }
+        let wake = progress
+            .shutdown_deadline
+            .into_iter()
+            .chain(progress.ask_again)
+            .min();
+        self.wait_until(wake).await
     }
 
     async fn rest(
@@ -165,8 +197,11 @@ impl Worker {
             Ok(Done::Carried) => {
                 self.context.metrics.step_done(step);
                 progress.failures = 0;
-                progress.shutdown_deadline = (step == Step::AskShutdown)
-                    .then(|| Instant::now() + self.context.config.shutdown_timeout);
+                progress.asked_nothing();
+                if step == Step::AskShutdown {
+                    let patience = self.context.config.shutdown_timeout;
+                    progress.shutdown_deadline = Some(Instant::now() + patience);
+                }
                 Ok(())
             }
             Err(error) => {

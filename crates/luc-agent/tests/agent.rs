@@ -138,6 +138,28 @@ async fn a_deaf_guest_is_cut_off_when_patience_ends() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_guest_that_boots_is_asked_again_and_obeys() {
+    // It hears the third request, after ten seconds.
+    let driver = FakeDriver::open(FakeConfig::default()).unwrap();
+    let controller = Arc::new(MemoryController::new());
+    let mut slow = server("slow");
+    slow.boot
+        .metadata
+        .insert("luc:fake-acpi".into(), "ignored:2".into());
+    let _agent = start(&controller, &driver);
+    controller.want(slow);
+    let slow = id("slow");
+    controller.wait_for_end(&slow).await;
+    let before = tokio::time::Instant::now();
+    controller.change(&slow, |wish| wish.power = DesiredPower::Stopped);
+    assert_eq!(
+        controller.wait_for_end(&slow).await.power,
+        PowerState::Shutdown
+    );
+    assert_eq!(before.elapsed().as_secs(), 10);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_delete_does_not_wait_for_a_guest_that_is_asked_to_shut_down() {
     let house = House::new(FakeConfig::default());
     let deaf = id("deaf");

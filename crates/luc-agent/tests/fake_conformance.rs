@@ -47,6 +47,10 @@ impl Harness for FakeHarness {
         Ok(Arc::new(driver))
     }
 
+    fn prefix(&self) -> String {
+        "check".into()
+    }
+
     fn images(&self) -> &dyn Images {
         &self.images
     }
