@@ -91,7 +91,8 @@ def life(kind):
         (f"{one} create empty", post({one: {}})),
         (f"{one} create from a list", post([])),
         (f"{one} create with a number as description",
-         post(lambda w: made(kind, w, description=7))),
+         # Of another name: services are made so, and ids decide which one a list has first.
+         post(lambda w: made(kind, w, description=7, name=w.name(one + "-numbered")))),
         (f"{one} show", lambda w: with_token(w, "GET", path_of(kind, w))),
         (f"{one} show by head", lambda w: with_token(w, "HEAD", path_of(kind, w))),
         (f"{one} show as a member", lambda w: with_token(w, "GET", path_of(kind, w), None, "alice")),
