@@ -24,6 +24,9 @@ demo: ## Build all, start a cloud, boot real guests in it, stop, and say how lon
 
 test: ## Everything a change must pass; ends with the count of tests
 	@$(call run,scripts/install-deps)
+	@$(call run,scripts/install-openstackclient)
+	@$(call run,scripts/install-keystone)
+	@$(MAKE) --no-print-directory guest
 	@cargo xtask ci
 
 guest: ## The small bootable image of the demo and the tests (kept once built)

@@ -17,7 +17,11 @@ pub struct Reply {
 impl Reply {
     /// Nothing but the status of the endpoint's row.
     pub fn empty() -> Self {
-        Self { status: None, headers: HeaderMap::new(), body: Body::empty() }
+        Self {
+            status: None,
+            headers: HeaderMap::new(),
+            body: Body::empty(),
+        }
     }
 
     /// `value` as JSON.
@@ -25,7 +29,9 @@ impl Reply {
         let bytes = serde_json::to_vec(value)
             .map_err(|error| ApiError::internal(format!("rendering an answer: {error}")))?;
         let mut reply = Self::empty();
-        reply.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        reply
+            .headers
+            .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         reply.body = Body::from(bytes);
         Ok(reply)
     }
@@ -33,7 +39,9 @@ impl Reply {
     /// Bytes that are streamed, with their media type.
     pub fn stream(body: Body, content_type: &'static str) -> Self {
         let mut reply = Self::empty();
-        reply.headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        reply
+            .headers
+            .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         reply.body = body;
         reply
     }

@@ -5,8 +5,8 @@
 //! [`Request::authorize`] before it answers: the dispatcher refuses to send an answer for which no
 //! check was made.
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -74,7 +74,9 @@ pub struct Request {
 impl Request {
     /// The caller; a 401 where there is none.
     pub fn caller(&self) -> Result<&Arc<Caller>, ApiError> {
-        self.caller.as_ref().ok_or(ApiError::Unauthorized { reason: "no token" })
+        self.caller
+            .as_ref()
+            .ok_or(ApiError::Unauthorized { reason: "no token" })
     }
 
     /// The caller's project; a 403 where the token is not scoped to one.
@@ -126,17 +128,24 @@ impl Request {
 
     /// Whether `rule` holds for the caller and `target`: for what is shown or hidden by rights.
     pub fn may(&self, rule: &str, target: &dyn Target) -> bool {
-        let Some(caller) = &self.caller else { return false };
+        let Some(caller) = &self.caller else {
+            return false;
+        };
         let service = self.endpoint.service();
         let mut credentials = caller.credentials();
         if service != Service::Identity {
             credentials.is_admin = Some(self.policy.is_admin(service, &credentials));
         }
-        self.policy.check(service, rule, &credentials, target).is_allowed()
+        self.policy
+            .check(service, rule, &credentials, target)
+            .is_allowed()
     }
 
     /// The target of operations without an object: the caller's own project and user.
     pub fn own_target(&self) -> Attributes<'_> {
-        self.caller.as_ref().map(|caller| caller.own_target()).unwrap_or_default()
+        self.caller
+            .as_ref()
+            .map(|caller| caller.own_target())
+            .unwrap_or_default()
     }
 }

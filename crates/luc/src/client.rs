@@ -17,6 +17,7 @@ pub struct Client {
     compute: String,
     image: String,
     identity: String,
+    project: String,
 }
 
 /// Which service a path belongs to.
@@ -78,13 +79,23 @@ impl Client {
         let found =
             |kind: &str| endpoint(kind).with_context(|| format!("no {kind} in the catalog"));
         let image = format!("{}/v2", found("image")?);
+        let project = body["token"]["project"]["id"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
         Ok(Self {
             compute: found("compute")?,
             identity: found("identity")?,
             image,
             http,
             token,
+            project,
         })
+    }
+
+    /// The id of the project that the token is scoped to.
+    pub fn project(&self) -> &str {
+        &self.project
     }
 
     /// Sends a request and reads the answer, whatever its status.

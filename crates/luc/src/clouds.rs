@@ -56,9 +56,8 @@ impl Access {
             ("OS_REGION_NAME", &self.region),
             ("OS_IDENTITY_API_VERSION", "3"),
         ]
-        .iter()
         .map(|(name, value)| format!("export {name}={}\n", quoted(value)))
-        .collect()
+        .concat()
     }
 
     /// Writes both files into `directory` and returns the path of `clouds.yaml`.

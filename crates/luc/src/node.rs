@@ -20,7 +20,7 @@ use luc_state::{Schema, Store, StoreOptions};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::agents::{AgentHosts, LocalController};
+use crate::agents::{AgentHosts, LocalController, Ratios};
 use crate::cloud::Site;
 use crate::config::{Config, Role};
 use crate::drivers::Drivers;
@@ -77,7 +77,7 @@ impl Parts {
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandomness),
             observer: Arc::clone(&metrics) as _,
-            identity: identity,
+            identity,
             image: crate::image::open(directory)?,
             compute: Compute {
                 liveness: Liveness::new(HOST_SILENT_MAX),
@@ -104,6 +104,22 @@ impl Parts {
         luc_services::compute::bootstrap(&self.services)
             .await
             .context("making the flavors")?;
+        Ok(())
+    }
+
+    /// What every start does before the first request: the token key is known, and image data that
+    /// no record names is gone.
+    async fn tidy_up(&self) -> anyhow::Result<()> {
+        let services = &self.services;
+        luc_services::identity::enlist_key(services)
+            .await
+            .context("publishing the token key")?;
+        let snapshot = services.store.snapshot();
+        let collected = services.image.collect_garbage(&snapshot).await;
+        let collected = collected.context("collecting image data that nothing refers to")?;
+        if collected > 0 {
+            tracing::info!(blobs = collected, "image data without a record was removed");
+        }
         Ok(())
     }
 
@@ -168,11 +184,13 @@ impl Node {
     ) -> anyhow::Result<Self> {
         let site = Site::read(&config.node.data_dir)?;
         let parts = Parts::open(config, &site).await?;
+        parts.tidy_up().await?;
         let address = bound.address;
         let mut agents = BTreeMap::new();
         let drivers = Drivers::open(&config.compute, &config.node.data_dir)?;
         for host in hosts {
-            let controller = LocalController::new(Arc::clone(&parts.services), host);
+            let controller =
+                LocalController::new(Arc::clone(&parts.services), host).with_ratios(ratios(config));
             let agent = agent(config, &drivers, host, Arc::new(controller)).await?;
             parts.hosts.add(host, Arc::clone(&agent));
             agents.insert(host.clone(), agent);
@@ -217,7 +235,8 @@ impl Node {
             .context("node.join_secret_file is missing")?;
         let secret = read_secret(file)?;
         let host = hosts.first().context("a compute node has a host")?;
-        let controller = RemoteController::new(&url, host, address, secret.clone())?;
+        let controller =
+            RemoteController::new(&url, host, address, secret.clone())?.with_ratios(ratios(config));
         let drivers = Drivers::open(&config.compute, &config.node.data_dir)?;
         let agent = agent(config, &drivers, host, Arc::new(controller)).await?;
         let http = reqwest::Client::builder()
@@ -256,21 +275,29 @@ impl Node {
             parts.hosts.clear();
         }
         for (host, agent) in self.agents {
-            match Arc::try_unwrap(agent) {
-                Ok(agent) => agent.shut_down().await,
-                Err(_) => tracing::warn!(%host, "the agent is still asked; it stops at once"),
+            if let Ok(agent) = Arc::try_unwrap(agent) {
+                agent.shut_down().await;
+            } else {
+                tracing::warn!(%host, "the agent is still asked; it stops at once");
             }
         }
         if let Some(parts) = self.parts {
             parts.close().await;
         }
-        match finished {
-            Ok(served) => served.context("the API's task ended badly")?,
-            Err(_) => {
-                tracing::warn!("requests were still open after 30 s; they are cut off");
-                Ok(())
-            }
+        if let Ok(served) = finished {
+            return served.context("the API's task ended badly")?;
         }
+        tracing::warn!("requests were still open after 30 s; they are cut off");
+        Ok(())
+    }
+}
+
+fn ratios(config: &Config) -> Ratios {
+    let compute = &config.compute;
+    Ratios {
+        cpu: compute.cpu_allocation_ratio,
+        ram: compute.ram_allocation_ratio,
+        disk: compute.disk_allocation_ratio,
     }
 }
 

@@ -50,19 +50,27 @@ pub async fn respond(
     let is_head = request.method() == Method::HEAD;
     let mut facts = Facts {
         service,
-        request_id: format!("req-{}", Uuid::born_at(services.site, &mut Drawn(&*services.random))),
+        request_id: format!(
+            "req-{}",
+            Uuid::born_at(services.site, &mut Drawn(&*services.random))
+        ),
         base_url: base_url(request.headers()),
         operation: None,
         version: None,
         wants_json: accepts_json(request.headers()),
     };
-    let carried = AssertUnwindSafe(carry(services, request, &mut facts)).catch_unwind().await;
+    let carried = AssertUnwindSafe(carry(services, request, &mut facts))
+        .catch_unwind()
+        .await;
     let outcome = carried.unwrap_or_else(|panic| {
         let cause = panic
             .downcast_ref::<&str>()
             .map(|text| (*text).to_owned())
             .or_else(|| panic.downcast_ref::<String>().cloned());
-        Err(ApiError::internal(format!("panic: {}", cause.unwrap_or_default())))
+        Err(ApiError::internal(format!(
+            "panic: {}",
+            cause.unwrap_or_default()
+        )))
     });
     let mut response = match outcome {
         Ok(reply) => success(reply),
@@ -73,7 +81,11 @@ pub async fn respond(
         response.headers_mut().remove(CONTENT_LENGTH);
         *response.body_mut() = Body::empty();
     }
-    services.observer.answered(facts.operation, response.status().as_u16(), started.elapsed());
+    services.observer.answered(
+        facts.operation,
+        response.status().as_u16(),
+        started.elapsed(),
+    );
     Some(response)
 }
 
@@ -88,37 +100,22 @@ async fn carry(
     let found = services.routes.find(path)?;
     // Nobody learns without a token which paths there are.
     let public = found.as_ref().is_some_and(|found| {
-        found.rows.iter().any(|row| matches!(row.access, Access::Public))
+        found
+            .rows
+            .iter()
+            .any(|row| matches!(row.access, Access::Public))
     });
     let caller = authenticate(services, &parts.headers, public)?;
-    let modern = parts.headers.get_all(&API_VERSION).iter().filter_map(|v| v.to_str().ok());
-    let legacy = parts.headers.get(&NOVA_VERSION).and_then(|value| value.to_str().ok());
-    let version = negotiate(facts.service, modern, legacy)?;
+    let version = version_asked(facts.service, &parts.headers)?;
     facts.version = Some(version);
     let Some(found) = found else {
         return Err(ApiError::not_found("The resource could not be found."));
     };
     let candidates = candidates(&found, &parts.method, version)?;
-    let longest = candidates.iter().map(|row| row.body_length_max).max().unwrap_or_default();
-    let payload = if candidates.iter().any(|row| matches!(row.body, BodyForm::Stream)) {
-        Payload::from(body)
-    } else {
-        check_media_type(facts.service, &parts.headers, &candidates)?;
-        Payload::Bytes(read_body(body, &parts.headers, longest).await?)
-    };
+    let payload = payload(facts.service, &candidates, &parts.headers, body).await?;
     let endpoint = select(&candidates, &payload)?;
     facts.operation = Some(endpoint.operation);
-    let caller = match (endpoint.access, caller) {
-        (Access::Token | Access::Rule(_), None) => {
-            return Err(ApiError::Unauthorized { reason: "no token" });
-        }
-        (Access::Token | Access::Rule(_), Some(caller))
-            if !caller.permits(facts.service, parts.method.as_str(), path) =>
-        {
-            return Err(ApiError::Unauthorized { reason: "not within the access rules" });
-        }
-        (_, caller) => caller,
-    };
+    admit(endpoint, caller.as_deref(), &parts.method, path)?;
     let mut request = Request {
         endpoint,
         request_id: facts.request_id.clone(),
@@ -134,18 +131,81 @@ async fn carry(
         policy: Arc::clone(&services.policy),
         authorized: AtomicBool::new(false),
     };
+    handle(services, &mut request).await
+}
+
+/// The handler's answer, if it asked the row's rule first.
+async fn handle(services: &Arc<Services>, request: &mut Request) -> Result<Reply, ApiError> {
+    let endpoint = request.endpoint;
     let mut reply = match endpoint.operation {
-        Operation::Identity(op) => identity::handle(services, op, &mut request).await,
-        Operation::Image(op) => image::handle(services, op, &mut request).await,
-        Operation::Compute(op) => compute::handle(services, op, &mut request).await,
+        Operation::Identity(op) => identity::handle(services, op, request).await,
+        Operation::Image(op) => image::handle(services, op, request).await,
+        Operation::Compute(op) => compute::handle(services, op, request).await,
     }?;
     let checked = request.authorized.load(Ordering::Relaxed);
     if !checked && endpoint.access != Access::Public {
-        return Err(ApiError::internal(format!("{:?} checked no rule", endpoint.operation)));
+        let operation = endpoint.operation;
+        return Err(ApiError::internal(format!("{operation:?} checked no rule")));
     }
     let status = StatusCode::from_u16(endpoint.success).unwrap_or(StatusCode::OK);
     reply.status.get_or_insert(status);
     Ok(reply)
+}
+
+/// The microversion that the headers ask for.
+fn version_asked(service: Service, headers: &HeaderMap) -> Result<Microversion, ApiError> {
+    let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
+    let modern: Vec<String> = headers
+        .get_all(&API_VERSION)
+        .iter()
+        .filter_map(text)
+        .collect();
+    let legacy = headers.get(&NOVA_VERSION).and_then(text);
+    negotiate(
+        service,
+        modern.iter().map(String::as_str),
+        legacy.as_deref(),
+    )
+}
+
+/// The body in the form that the rows take it.
+async fn payload(
+    service: Service,
+    candidates: &[&'static Endpoint],
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Payload, ApiError> {
+    if candidates
+        .iter()
+        .any(|row| matches!(row.body, BodyForm::Stream))
+    {
+        return Ok(Payload::from(body));
+    }
+    check_media_type(service, headers, candidates)?;
+    let longest = candidates
+        .iter()
+        .map(|row| row.body_length_max)
+        .max()
+        .unwrap_or_default();
+    Ok(Payload::Bytes(read_body(body, headers, longest).await?))
+}
+
+/// Refuses a caller without a token, or beyond the access rules of its credential.
+fn admit(
+    endpoint: &Endpoint,
+    caller: Option<&Caller>,
+    method: &Method,
+    path: &str,
+) -> Result<(), ApiError> {
+    let reason = match caller {
+        _ if endpoint.access == Access::Public => return Ok(()),
+        None => "no token",
+        Some(caller) if !caller.permits(endpoint.service(), method.as_str(), path) => {
+            "not within the access rules"
+        }
+        Some(_) => return Ok(()),
+    };
+    Err(ApiError::Unauthorized { reason })
 }
 
 fn authenticate(
@@ -153,7 +213,9 @@ fn authenticate(
     headers: &HeaderMap,
     public: bool,
 ) -> Result<Option<Arc<Caller>>, ApiError> {
-    let token = headers.get(&AUTH_TOKEN).map(|value| value.to_str().unwrap_or_default());
+    let token = headers
+        .get(&AUTH_TOKEN)
+        .map(|value| value.to_str().unwrap_or_default());
     match token {
         Some(token) => match identity::authenticate(services, token) {
             Ok(caller) => Ok(Some(caller)),
@@ -172,7 +234,12 @@ fn candidates(
     version: Microversion,
 ) -> Result<Vec<&'static Endpoint>, ApiError> {
     let rows_of = |verb: Verb| -> Vec<&'static Endpoint> {
-        found.rows.iter().copied().filter(|row| row.verb == verb).collect()
+        found
+            .rows
+            .iter()
+            .copied()
+            .filter(|row| row.verb == verb)
+            .collect()
     };
     let verb = Verb::of(method);
     let mut rows = verb.map(rows_of).unwrap_or_default();
@@ -210,8 +277,8 @@ fn select(
     let Payload::Bytes(bytes) = payload else {
         return Err(ApiError::internal("an action was streamed"));
     };
-    let body: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(bytes)
-        .map_err(|error| {
+    let body: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_slice(bytes).map_err(|error| {
             let message = format!("Malformed request body: expected a JSON object ({error})");
             ApiError::BadRequest { message }
         })?;
@@ -230,8 +297,12 @@ fn check_media_type(
     headers: &HeaderMap,
     candidates: &[&'static Endpoint],
 ) -> Result<(), ApiError> {
-    let json = candidates.iter().any(|row| matches!(row.body, BodyForm::Json(_)));
-    let Some(given) = headers.get(CONTENT_TYPE).filter(|_| json) else { return Ok(()) };
+    let json = candidates
+        .iter()
+        .any(|row| matches!(row.body, BodyForm::Json(_)));
+    let Some(given) = headers.get(CONTENT_TYPE).filter(|_| json) else {
+        return Ok(());
+    };
     let given = given.to_str().unwrap_or_default();
     let essence = given.split(';').next().unwrap_or_default().trim();
     let fits = essence.is_empty()
@@ -243,13 +314,20 @@ fn check_media_type(
     if fits {
         return Ok(());
     }
-    Err(ApiError::UnsupportedMediaType { given: given.to_owned(), accepted: "application/json" })
+    Err(ApiError::UnsupportedMediaType {
+        given: given.to_owned(),
+        accepted: "application/json",
+    })
 }
 
 /// Reads a body whole, up to `limit` bytes.
 async fn read_body(body: Body, headers: &HeaderMap, limit: usize) -> Result<Bytes, ApiError> {
-    let too_large = || ApiError::TooLarge { limit: limit as u64 };
-    let declared = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let too_large = || ApiError::TooLarge {
+        limit: limit as u64,
+    };
+    let declared = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse().ok());
     if declared.is_some_and(|length: u64| length > limit as u64) {
         return Err(too_large());
     }
@@ -289,13 +367,20 @@ fn refusal(error: &ApiError, facts: &Facts) -> Response<Body> {
     match error {
         ApiError::MethodNotAllowed { allowed, .. } => insert(headers, ALLOW, allowed),
         ApiError::TooManyRequests { retry_after } => {
-            insert(headers, RETRY_AFTER, &retry_after.as_secs().max(1).to_string());
+            insert(
+                headers,
+                RETRY_AFTER,
+                &retry_after.as_secs().max(1).to_string(),
+            );
         }
         ApiError::SiteUnreachable { .. } | ApiError::Unavailable { .. } => {
             insert(headers, RETRY_AFTER, "5");
         }
         ApiError::Unauthorized { .. } => {
-            let realm = format!("Keystone uri=\"{}\"", Service::Identity.url(&facts.base_url));
+            let realm = format!(
+                "Keystone uri=\"{}\"",
+                Service::Identity.url(&facts.base_url)
+            );
             insert(headers, http::header::WWW_AUTHENTICATE, &realm);
         }
         _ => {}
@@ -312,7 +397,11 @@ fn common_headers(response: &mut Response<Body>, facts: &Facts) {
         Service::Image => {}
         Service::Compute => {
             insert(headers, COMPUTE_REQUEST_ID.clone(), &facts.request_id);
-            insert(headers, VARY, "OpenStack-API-Version, X-OpenStack-Nova-API-Version");
+            insert(
+                headers,
+                VARY,
+                "OpenStack-API-Version, X-OpenStack-Nova-API-Version",
+            );
             if let Some(version) = facts.version {
                 insert(headers, API_VERSION.clone(), &format!("compute {version}"));
                 insert(headers, NOVA_VERSION.clone(), &version.to_string());
@@ -331,15 +420,31 @@ fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
 /// The address under which the caller reached this node, also behind a proxy.
 fn base_url(headers: &HeaderMap) -> String {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let first = |value: &str| value.split(',').next().unwrap_or_default().trim().to_owned();
-    let scheme = text("x-forwarded-proto").map(first).filter(|s| s == "https" || s == "http");
-    let host = text("x-forwarded-host").map(first).or_else(|| text("host").map(str::to_owned));
+    let first = |value: &str| {
+        value
+            .split(',')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_owned()
+    };
+    let scheme = text("x-forwarded-proto")
+        .map(first)
+        .filter(|s| s == "https" || s == "http");
+    let host = text("x-forwarded-host")
+        .map(first)
+        .or_else(|| text("host").map(str::to_owned));
     let host = host.filter(|host| {
         !host.is_empty()
-            && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b))
+            && host
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b))
     });
     let scheme = scheme.unwrap_or_else(|| "http".to_owned());
-    format!("{scheme}://{}", host.unwrap_or_else(|| "localhost".to_owned()))
+    format!(
+        "{scheme}://{}",
+        host.unwrap_or_else(|| "localhost".to_owned())
+    )
 }
 
 fn accepts_json(headers: &HeaderMap) -> bool {

@@ -38,27 +38,43 @@ impl Routes {
             let pattern = positional(&row.full_path());
             match patterns.iter_mut().find(|(known, _)| *known == pattern) {
                 Some((_, rows)) => rows.rows.push(row),
-                None => patterns.push((pattern, Rows { names, rows: vec![row] })),
+                None => patterns.push((
+                    pattern,
+                    Rows {
+                        names,
+                        rows: vec![row],
+                    },
+                )),
             }
         }
         let mut tree = matchit::Router::new();
         for (pattern, rows) in patterns {
             #[expect(clippy::expect_used, reason = "the table is static and tested")]
-            tree.insert(pattern, rows).expect("paths of the endpoint table are consistent");
+            tree.insert(pattern, rows)
+                .expect("paths of the endpoint table are consistent");
         }
         Self { tree }
     }
 
     /// The rows for `path` (undecoded, without query); a slash at the end does not count.
     pub fn find(&self, path: &str) -> Result<Option<Found<'_>>, ApiError> {
-        let path = if path.len() > 1 { path.trim_end_matches('/') } else { path };
-        let Ok(found) = self.tree.at(path) else { return Ok(None) };
+        let path = if path.len() > 1 {
+            path.trim_end_matches('/')
+        } else {
+            path
+        };
+        let Ok(found) = self.tree.at(path) else {
+            return Ok(None);
+        };
         let names = found.value.names.iter();
         let params = names
             .zip(found.params.iter())
             .map(|(name, (_, raw))| Ok((*name, decode_segment(raw)?)))
             .collect::<Result<_, ApiError>>()?;
-        Ok(Some(Found { rows: &found.value.rows, params }))
+        Ok(Some(Found {
+            rows: &found.value.rows,
+            params,
+        }))
     }
 }
 
@@ -67,7 +83,11 @@ pub(super) fn allowed(rows: &[&'static Endpoint]) -> String {
     let mut verbs: Vec<Verb> = rows.iter().map(|row| row.verb).collect();
     verbs.sort_unstable();
     verbs.dedup();
-    verbs.iter().map(|verb| verb.as_str()).collect::<Vec<_>>().join(", ")
+    verbs
+        .iter()
+        .map(|verb| verb.as_str())
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn parameter_names(path: &'static str) -> Vec<&'static str> {
@@ -99,9 +119,15 @@ mod tests {
         let routes = Routes::from_table();
         for row in endpoint::all() {
             let path = row.full_path().replace(['{', '}'], "");
-            let found = routes.find(&path).unwrap().expect("the path leads somewhere");
+            let found = routes
+                .find(&path)
+                .unwrap()
+                .expect("the path leads somewhere");
             assert!(
-                found.rows.iter().any(|other| other.operation == row.operation),
+                found
+                    .rows
+                    .iter()
+                    .any(|other| other.operation == row.operation),
                 "{:?} is not routed at {path}",
                 row.operation
             );

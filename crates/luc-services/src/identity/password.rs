@@ -5,12 +5,12 @@
 //! next is turned away. Checking against no hash at all costs the same time as checking a wrong
 //! password, so that an answer does not tell whether a user exists.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use argon2::password_hash::{PasswordHash, PasswordHasher as _, PasswordVerifier as _, SaltString};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::password_hash::{Output, ParamsString, PasswordHash, SaltString};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use luc_api::ApiError;
 use luc_api::value::Secret;
 use tokio::sync::Semaphore;
@@ -48,6 +48,7 @@ pub(super) struct Passwords {
     cost: HashCost,
     permits: Arc<Semaphore>,
     waiting: AtomicUsize,
+    workspaces: Arc<Workspaces>,
     /// What is checked against where there is nothing to check against.
     nobody: Hashed,
 }
@@ -56,18 +57,22 @@ impl Passwords {
     /// Hashes at this cost. `salt` is for the hash that belongs to nobody.
     pub(super) fn new(cost: HashCost, salt: [u8; 16]) -> Result<Self, ApiError> {
         let threads = std::thread::available_parallelism().map_or(2, usize::from);
+        let workspaces = Arc::new(Workspaces::default());
         Ok(Self {
             cost,
             permits: Arc::new(Semaphore::new(threads)),
             waiting: AtomicUsize::new(0),
-            nobody: hash(cost, &Secret::new(""), salt)?,
+            nobody: hash(&workspaces, cost, &Secret::new(""), salt)?,
+            workspaces,
         })
     }
 
     /// The hash of a password.
     pub(super) async fn hash(&self, secret: &Secret, salt: [u8; 16]) -> Result<Hashed, ApiError> {
         let (cost, secret) = (self.cost, secret.clone());
-        self.on_a_thread(move || hash(cost, &secret, salt)).await?
+        let workspaces = Arc::clone(&self.workspaces);
+        self.on_a_thread(move || hash(&workspaces, cost, &secret, salt))
+            .await?
     }
 
     /// Whether the password is the one of the hash; of no hash, never, but not sooner.
@@ -79,7 +84,10 @@ impl Passwords {
         let is_somebody = hashed.is_some();
         let hashed = hashed.unwrap_or(&self.nobody).clone();
         let secret = secret.clone();
-        let fits = self.on_a_thread(move || check(&hashed, &secret)).await??;
+        let workspaces = Arc::clone(&self.workspaces);
+        let fits = self
+            .on_a_thread(move || check(&workspaces, &hashed, &secret))
+            .await??;
         Ok(fits && is_somebody)
     }
 
@@ -121,24 +129,82 @@ impl Drop for Place<'_> {
     }
 }
 
-fn hash(cost: HashCost, secret: &Secret, salt: [u8; 16]) -> Result<Hashed, ApiError> {
-    let fault = |what: &str| ApiError::internal(format!("hashing a password: {what}"));
-    let params = Params::new(cost.memory_kib, cost.passes, 1, None);
-    let params = params.map_err(|error| fault(&error.to_string()))?;
+/// The megabytes that hashes work in, kept from one to the next: an allocator that is given such
+/// pieces back by changing threads would keep many times as much.
+#[derive(Default)]
+struct Workspaces(Mutex<Vec<Vec<Block>>>);
+
+impl Workspaces {
+    fn with<T>(&self, blocks: usize, work: impl FnOnce(&mut [Block]) -> T) -> T {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut workspace = kept.unwrap_or_default();
+        if workspace.len() < blocks {
+            workspace.resize(blocks, Block::default());
+        }
+        let result = work(&mut workspace[..blocks]);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(workspace);
+        result
+    }
+}
+
+/// The raw argon2id of a secret.
+fn derive(
+    workspaces: &Workspaces,
+    params: Params,
+    secret: &Secret,
+    salt: &[u8],
+) -> Result<Output, ApiError> {
+    let length = params.output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN);
+    let blocks = params.block_count();
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-    let salt = SaltString::encode_b64(&salt).map_err(|error| fault(&error.to_string()))?;
-    let hash = argon2.hash_password(secret.reveal().as_bytes(), &salt);
-    let hash = hash.map_err(|error| fault(&error.to_string()))?;
+    Output::init_with(length, |out| {
+        workspaces.with(blocks, |memory| {
+            let secret = secret.reveal().as_bytes();
+            Ok(argon2.hash_password_into_with_memory(secret, salt, out, memory)?)
+        })
+    })
+    .map_err(|error| ApiError::internal(format!("hashing a password: {error}")))
+}
+
+fn hash(
+    workspaces: &Workspaces,
+    cost: HashCost,
+    secret: &Secret,
+    salt: [u8; 16],
+) -> Result<Hashed, ApiError> {
+    let fault =
+        |what: &dyn std::fmt::Display| ApiError::internal(format!("hashing a password: {what}"));
+    let params = Params::new(cost.memory_kib, cost.passes, 1, None);
+    let params = params.map_err(|error| fault(&error))?;
+    let encoded = SaltString::encode_b64(&salt).map_err(|error| fault(&error))?;
+    let output = derive(workspaces, params.clone(), secret, &salt)?;
+    let hash = PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(&params).map_err(|error| fault(&error))?,
+        salt: Some(encoded.as_salt()),
+        hash: Some(output),
+    };
     Ok(Hashed::new(hash.to_string()))
 }
 
-/// Checks with the cost that stands in the hash.
-fn check(hashed: &Hashed, secret: &Secret) -> Result<bool, ApiError> {
-    let parsed = PasswordHash::new(hashed.reveal())
-        .map_err(|error| ApiError::internal(format!("reading a stored password: {error}")))?;
-    Ok(Argon2::default()
-        .verify_password(secret.reveal().as_bytes(), &parsed)
-        .is_ok())
+/// Checks with the cost that stands in the hash, in a time that does not tell how much fits.
+fn check(workspaces: &Workspaces, hashed: &Hashed, secret: &Secret) -> Result<bool, ApiError> {
+    let fault = |what: &dyn std::fmt::Display| {
+        ApiError::internal(format!("reading a stored password: {what}"))
+    };
+    let parsed = PasswordHash::new(hashed.reveal()).map_err(|error| fault(&error))?;
+    let params = Params::try_from(&parsed).map_err(|error| fault(&error))?;
+    let (Some(salt), Some(expected)) = (parsed.salt, parsed.hash) else {
+        return Err(fault(&"it has no salt or no hash"));
+    };
+    let mut bytes = [0u8; 64];
+    let salt = salt.decode_b64(&mut bytes).map_err(|error| fault(&error))?;
+    // `Output` compares in constant time.
+    Ok(derive(workspaces, params, secret, salt)? == expected)
 }
 
 #[cfg(test)]

@@ -186,7 +186,12 @@ fn wrong_status(status: &str) -> ApiError {
 
 async fn stage(images: &Images, payload: Payload) -> Result<Staged, ApiError> {
     let data: DataStream = match payload {
-        Payload::Stream(streamed) => Box::pin(streamed.into_body().into_data_stream().map_err(io::Error::other)),
+        Payload::Stream(streamed) => Box::pin(
+            streamed
+                .into_body()
+                .into_data_stream()
+                .map_err(io::Error::other),
+        ),
         Payload::Bytes(bytes) => Box::pin(futures::stream::iter([Ok(bytes)])),
     };
     images

@@ -36,7 +36,7 @@ use serde_json::{Value, json};
 const NAMES: [&str; 3] = ["host-1", "host-2", "host-3"];
 
 /// The hosts of a story.
-pub struct Hosts;
+pub(crate) struct Hosts;
 
 struct Answering;
 
@@ -55,13 +55,15 @@ impl Port for Answering {
     }
 
     async fn diagnostics(&self, _host: &str, _server: &ServerId) -> Result<Value, AskError> {
-        Ok(json!({"num_cpus": 1, "cpu_details": [{"id": 0, "time": 17, "utilisation": null}],
-            "memory_details": {"maximum": 128, "used": 64}}))
+        Ok(
+            json!({"num_cpus": 1, "cpu_details": [{"id": 0, "time": 17, "utilisation": null}],
+            "memory_details": {"maximum": 128, "used": 64}}),
+        )
     }
 }
 
 /// Founds the cloud: bootstrapped, with three hosts that have room for a few servers each.
-pub async fn found(
+pub(crate) async fn found(
     directory: &Path,
     password: &str,
     clock: Arc<dyn Clock>,
@@ -69,15 +71,17 @@ pub async fn found(
     observer: Arc<dyn Observer>,
 ) -> (Arc<Services>, Hosts) {
     let site = SitePrefix::of_key(b"the site of the stories");
-    let schema = identity::schema().and(Images::tables()).and(compute::schema());
+    let schema = identity::schema()
+        .and(Images::tables())
+        .and(compute::schema());
     let options = StoreOptions::new(site, SplitMix64::new(3));
-    let (store, driver) =
-        Store::open(Arc::new(MemoryEngine::sole()), schema, options).await.expect("it opens");
+    let (store, driver) = Store::open(Arc::new(MemoryEngine::sole()), schema, options)
+        .await
+        .expect("it opens");
     tokio::spawn(driver);
     let key = SigningKey::generate(site, &*random);
     let lifetime = std::time::Duration::from_secs(3600);
-    let identity =
-        Identity::new(key, lifetime, HashCost::LEAST, &*random).expect("it is made");
+    let identity = Identity::new(key, lifetime, HashCost::LEAST, &*random).expect("it is made");
     let services = Arc::new(Services {
         store,
         site,
@@ -90,11 +94,20 @@ pub async fn found(
         image: Images::new(Arc::new(DiskBlobs::open(directory).expect("blobs open"))),
         compute: Compute::new(Arc::new(Answering), "site-1".to_owned()),
     });
-    let founding = Founding { password: Secret::new(password), region: "RegionOne".to_owned() };
-    identity::bootstrap(&services, &founding).await.expect("the cloud is founded");
-    compute::bootstrap(&services).await.expect("the flavors are made");
+    let founding = Founding {
+        password: Secret::new(password),
+        region: "RegionOne".to_owned(),
+    };
+    identity::bootstrap(&services, &founding)
+        .await
+        .expect("the cloud is founded");
+    compute::bootstrap(&services)
+        .await
+        .expect("the flavors are made");
     for name in NAMES {
-        hosts::register(&services, &facts(name)).await.expect("the host is registered");
+        hosts::register(&services, &facts(name))
+            .await
+            .expect("the host is registered");
     }
     (services, Hosts)
 }
@@ -116,24 +129,37 @@ fn facts(name: &str) -> HostFacts {
             threads: 1,
         },
         address: IpAddr::V4(Ipv4Addr::LOCALHOST),
-        capacity: Resources { vcpus: Vcpus(4), memory: MemoryMib(8192), disk: DiskGib(100) },
-        ratios: AllocationRatios { vcpus: 4.0, memory: 1.0, disk: 1.0 },
+        capacity: Resources {
+            vcpus: Vcpus(4),
+            memory: MemoryMib(8192),
+            disk: DiskGib(100),
+        },
+        ratios: AllocationRatios {
+            vcpus: 4.0,
+            memory: 1.0,
+            disk: 1.0,
+        },
     }
 }
 
 impl Hosts {
     /// Every host fulfils its wishes, until nothing changes any more.
-    pub async fn settle(&self, services: &Services) {
+    pub(crate) async fn settle(&self, services: &Services) {
         for _ in 0..20 {
             let snapshot = services.store.snapshot();
             let reports: Vec<Report> = NAMES
                 .iter()
                 .flat_map(|host| {
                     let wanted = wanted::of_host(&snapshot, host);
-                    wanted.iter().map(|holder| fulfilled(host, &holder.wanted())).collect::<Vec<_>>()
+                    wanted
+                        .iter()
+                        .map(|holder| fulfilled(host, &holder.wanted()))
+                        .collect::<Vec<_>>()
                 })
                 .collect();
-            let received = observed(services, &reports).await.expect("reports are taken");
+            let received = observed(services, &reports)
+                .await
+                .expect("reports are taken");
             if !received.contains(&Received::Applied) {
                 return;
             }
@@ -142,7 +168,7 @@ impl Hosts {
     }
 
     /// Carries out a `host …` directive.
-    pub async fn tell(&self, services: &Services, words: &str) {
+    pub(crate) async fn tell(&self, services: &Services, words: &str) {
         let mut parts = words.splitn(4, ' ');
         let host = parts.next().unwrap_or_default();
         let verb = parts.next().unwrap_or_default();
@@ -151,25 +177,45 @@ impl Hosts {
             "back" => {
                 let uptime = Some(std::time::Duration::from_secs(93_784));
                 let load = Some([0.25, 0.5, 1.0]);
-                let heartbeat = Heartbeat { uptime, load, running_vms: 0 };
+                let heartbeat = Heartbeat {
+                    uptime,
+                    load,
+                    running_vms: 0,
+                };
                 return hosts::heartbeat(services, host, heartbeat);
             }
             _ => {}
         }
         let id = parts.next().expect("a server is named");
-        let server = services.store.snapshot().get::<Server>(id).expect("the server is there");
+        let server = services
+            .store
+            .snapshot()
+            .get::<Server>(id)
+            .expect("the server is there");
         let wanted = Wanted::of(&server);
         let (phase, power) = match verb {
             "fail" => {
                 let message = parts.next().unwrap_or("It cannot be done.").to_owned();
-                (Phase::Failed { message, details: None }, PowerState::NoState)
+                (
+                    Phase::Failed {
+                        message,
+                        details: None,
+                    },
+                    PowerState::NoState,
+                )
             }
             "crash" => (Phase::Drifted, PowerState::Crashed),
             "halt" => (Phase::Drifted, PowerState::Shutdown),
             other => panic!("a host cannot {other:?}"),
         };
-        let report = Report { phase, power, ..fulfilled(host, &wanted) };
-        observed(services, &[report]).await.expect("the report is taken");
+        let report = Report {
+            phase,
+            power,
+            ..fulfilled(host, &wanted)
+        };
+        observed(services, &[report])
+            .await
+            .expect("the report is taken");
     }
 }
 
@@ -188,9 +234,16 @@ fn fulfilled(host: &str, wanted: &Wanted<'_>) -> Report {
         host: host.to_owned(),
         server: wanted.server.id.clone(),
         generation: wanted.generation,
-        phase: if wanted.goal == Goal::Absent { Phase::Gone } else { Phase::Settled },
+        phase: if wanted.goal == Goal::Absent {
+            Phase::Gone
+        } else {
+            Phase::Settled
+        },
         power,
-        addresses: connected.then_some(IpAddr::V4(Ipv4Addr::new(10, 0, 2, 15))).into_iter().collect(),
+        addresses: connected
+            .then_some(IpAddr::V4(Ipv4Addr::new(10, 0, 2, 15)))
+            .into_iter()
+            .collect(),
         mac: connected.then(|| "52:54:00:12:34:56".to_owned()),
     }
 }

@@ -78,7 +78,12 @@ async fn every_answer_is_as_recorded() {
             std::fs::write(&path, told.to_string()).expect("the scenario is writable");
         }
     }
-    assert!(update || wrong.is_empty(), "{} answers differ:\n{}", wrong.len(), wrong.join("\n\n"));
+    assert!(
+        update || wrong.is_empty(),
+        "{} answers differ:\n{}",
+        wrong.len(),
+        wrong.join("\n\n")
+    );
 }
 
 #[tokio::test]
@@ -95,7 +100,11 @@ async fn every_endpoint_is_told_of_with_a_success() {
         .filter(|row| succeeded.contains(&row.operation) == row.not_there_yet)
         .map(|row| format!("{:?}", row.operation))
         .collect();
-    assert!(missing.is_empty(), "{} endpoints without a story: {missing:?}", missing.len());
+    assert!(
+        missing.is_empty(),
+        "{} endpoints without a story: {missing:?}",
+        missing.len()
+    );
 }
 
 #[tokio::test]
@@ -104,10 +113,19 @@ async fn bad_input_is_refused_and_changes_nothing() {
     let mut tried = 0;
     for path in files() {
         let script = read(&path);
-        let shown = path.strip_prefix(directory()).unwrap_or(&path).display().to_string();
+        let shown = path
+            .strip_prefix(directory())
+            .unwrap_or(&path)
+            .display()
+            .to_string();
         let outcome = mutate::attack(&script).await;
         tried += outcome.tried;
-        failures.extend(outcome.failures.into_iter().map(|failure| format!("{shown}: {failure}")));
+        failures.extend(
+            outcome
+                .failures
+                .into_iter()
+                .map(|failure| format!("{shown}: {failure}")),
+        );
     }
     assert!(tried > 0, "no mutation was tried");
     let most: Vec<_> = failures.iter().take(60).cloned().collect();

@@ -7,19 +7,26 @@ use serde_json::Value;
 
 /// The ids seen so far in a story.
 #[derive(Debug, Default)]
-pub struct Mask {
+pub(crate) struct Mask {
     ids: BTreeMap<String, usize>,
 }
 
 /// Members whose value is random by nature.
 const SECRETS: [&str; 9] = [
-    "secret", "private_key", "public_key", "fingerprint", "audit_ids", "adminPass", "request_id",
-    "reservation_id", "OS-EXT-SRV-ATTR:reservation_id",
+    "secret",
+    "private_key",
+    "public_key",
+    "fingerprint",
+    "audit_ids",
+    "adminPass",
+    "request_id",
+    "reservation_id",
+    "OS-EXT-SRV-ATTR:reservation_id",
 ];
 
 impl Mask {
     /// `text` with every id replaced by `<id-N>` and every long digest by `<digest-N>`.
-    pub fn text(&mut self, text: &str) -> String {
+    pub(crate) fn text(&mut self, text: &str) -> String {
         let mut masked = String::with_capacity(text.len());
         let mut run = String::new();
         for character in text.chars().chain(['\0']) {
@@ -40,7 +47,7 @@ impl Mask {
         let bare = run.trim_matches('-');
         let digits: String = bare.chars().filter(|character| *character != '-').collect();
         let kind = match (bare.len(), digits.len()) {
-            (32, 32) | (36, 32) => "id",
+            (32 | 36, 32) => "id",
             (56, 56) => "digest",
             _ => return run.to_owned(),
         };
@@ -54,7 +61,7 @@ impl Mask {
     }
 
     /// The JSON in `text`, pretty, with secrets and ids masked; other text is masked as it is.
-    pub fn body(&mut self, text: &str) -> String {
+    pub(crate) fn body(&mut self, text: &str) -> String {
         match serde_json::from_str::<Value>(text) {
             Ok(mut value) => {
                 hide(&mut value);
@@ -82,7 +89,7 @@ fn hide(value: &mut Value) {
         }
         // What hypervisors call a server is made from its id.
         Value::String(text) if text.len() == 17 && text.starts_with("instance-") => {
-            *text = "<instance name>".to_owned();
+            "<instance name>".clone_into(text);
         }
         Value::Array(elements) => elements.iter_mut().for_each(hide),
         _ => {}
@@ -99,5 +106,8 @@ fn ids_are_numbered_in_order_of_appearance() {
 #[test]
 fn secrets_are_hidden() {
     let shown = Mask::default().body(r#"{"a": {"secret": "s", "audit_ids": ["x"]}}"#);
-    assert!(shown.contains("<secret>") && shown.contains("<1 audit_ids>"), "{shown}");
+    assert!(
+        shown.contains("<secret>") && shown.contains("<1 audit_ids>"),
+        "{shown}"
+    );
 }

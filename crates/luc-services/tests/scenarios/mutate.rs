@@ -16,11 +16,11 @@ use crate::world::{Sent, World};
 
 /// What an attack found.
 #[derive(Debug, Default)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// How many bad requests were sent.
-    pub tried: usize,
+    pub(crate) tried: usize,
     /// Those that were not refused properly.
-    pub failures: Vec<String>,
+    pub(crate) failures: Vec<String>,
 }
 
 /// One bad version of a request.
@@ -32,7 +32,7 @@ struct Bad {
 }
 
 /// Attacks every request of `script`.
-pub async fn attack(script: &Script) -> Outcome {
+pub(crate) async fn attack(script: &Script) -> Outcome {
     let mut outcome = Outcome::default();
     let mut world = World::new().await;
     for (index, step) in script.steps.iter().enumerate() {
@@ -117,18 +117,27 @@ fn fault_form(service: Service, status: StatusCode, kind: &str, body: &str) -> O
 /// Every bad version of `good`.
 fn versions(world: &World, step: &Step, good: &Sent) -> Vec<Bad> {
     let mut bad = Vec::new();
-    let Some(row) = world.row_of(good) else { return bad };
+    let Some(row) = world.row_of(good) else {
+        return bad;
+    };
     if row.access != endpoint::Access::Public {
         bad.extend(tokens(world, good));
     }
     bad.extend(paths(good));
-    let Body::Json(parses) = row.body else { return bad };
+    let Body::Json(parses) = row.body else {
+        return bad;
+    };
     let text = good.body.clone().unwrap_or_default();
-    let Ok(root) = serde_json::from_slice::<Value>(&text) else { return bad };
-    let version = world.version_of(good);
+    let Ok(root) = serde_json::from_slice::<Value>(&text) else {
+        return bad;
+    };
+    let version = World::version_of(good);
     let whole = |what: &str, body: Vec<u8>| Bad {
         what: what.to_owned(),
-        sent: Sent { body: Some(body), ..good.clone() },
+        sent: Sent {
+            body: Some(body),
+            ..good.clone()
+        },
         may_be_good: false,
     };
     bad.push(whole("cut in half", text[..text.len() / 2].to_vec()));
@@ -136,7 +145,10 @@ fn versions(world: &World, step: &Step, good: &Sent) -> Vec<Bad> {
     for other in ["null", "3", "\"text\"", "{}"] {
         let body = other.as_bytes().to_vec();
         let may_be_good = parses(&body, version).is_ok();
-        bad.push(Bad { may_be_good, ..whole(other, body) });
+        bad.push(Bad {
+            may_be_good,
+            ..whole(other, body)
+        });
     }
     let mut padded = text.clone();
     padded.resize(row.body_length_max + 1, b' ');
@@ -144,7 +156,10 @@ fn versions(world: &World, step: &Step, good: &Sent) -> Vec<Bad> {
     for (what, value) in members(&root) {
         let body = value.to_string().into_bytes();
         let may_be_good = parses(&body, version).is_ok();
-        bad.push(Bad { may_be_good, ..whole(&what, body) });
+        bad.push(Bad {
+            may_be_good,
+            ..whole(&what, body)
+        });
     }
     let _ = step;
     bad
@@ -154,7 +169,10 @@ fn versions(world: &World, step: &Step, good: &Sent) -> Vec<Bad> {
 fn tokens(world: &World, good: &Sent) -> Vec<Bad> {
     let with = |what: &str, token: Option<String>| Bad {
         what: what.to_owned(),
-        sent: Sent { token, ..good.clone() },
+        sent: Sent {
+            token,
+            ..good.clone()
+        },
         may_be_good: false,
     };
     let mut bad = vec![
@@ -180,7 +198,13 @@ fn paths(good: &Sent) -> Vec<Bad> {
         if hex != 32 || segment.len() > 36 {
             continue;
         }
-        for other in ["not-an-id", "00000000-0000-0000-0000-00000000dead", "%00", "%ff", "%2e%2e"] {
+        for other in [
+            "not-an-id",
+            "00000000-0000-0000-0000-00000000dead",
+            "%00",
+            "%ff",
+            "%2e%2e",
+        ] {
             let segments: Vec<&str> = path
                 .split('/')
                 .enumerate()
@@ -192,7 +216,10 @@ fn paths(good: &Sent) -> Vec<Bad> {
             }
             bad.push(Bad {
                 what: format!("'{other}' for an id"),
-                sent: Sent { path: changed, ..good.clone() },
+                sent: Sent {
+                    path: changed,
+                    ..good.clone()
+                },
                 may_be_good: false,
             });
         }
@@ -203,13 +230,24 @@ fn paths(good: &Sent) -> Vec<Bad> {
 /// Every member with a value of another type, and every object with a member more.
 fn members(root: &Value) -> Vec<(String, Value)> {
     let mut places = Vec::new();
-    pointers(root, String::new(), &mut places);
+    pointers(root, "", &mut places);
     let mut changed = Vec::new();
     for place in places {
-        let Some(original) = root.pointer(&place) else { continue };
+        let Some(original) = root.pointer(&place) else {
+            continue;
+        };
         let others = [
-            json!(null), json!(true), json!(-7), json!(1.5), json!("\u{0}\u{7}"), json!(""),
-            json!("x".repeat(70_000)), json!([]), json!([[1]]), json!({}), json!({"unknown": {}}),
+            json!(null),
+            json!(true),
+            json!(-7),
+            json!(1.5),
+            json!("\u{0}\u{7}"),
+            json!(""),
+            json!("x".repeat(70_000)),
+            json!([]),
+            json!([[1]]),
+            json!({}),
+            json!({"unknown": {}}),
         ];
         for other in others {
             if same_kind(&other, original) && !other.is_string() && !other.is_number() {
@@ -233,19 +271,22 @@ fn members(root: &Value) -> Vec<(String, Value)> {
     changed
 }
 
-fn pointers(value: &Value, at: String, places: &mut Vec<String>) {
+fn pointers(value: &Value, at: &str, places: &mut Vec<String>) {
     let children: Vec<(String, &Value)> = match value {
-        Value::Object(members) => {
-            members.iter().map(|(name, member)| (escaped(name), member)).collect()
-        }
-        Value::Array(elements) => {
-            elements.iter().enumerate().map(|(index, v)| (index.to_string(), v)).collect()
-        }
+        Value::Object(members) => members
+            .iter()
+            .map(|(name, member)| (escaped(name), member))
+            .collect(),
+        Value::Array(elements) => elements
+            .iter()
+            .enumerate()
+            .map(|(index, v)| (index.to_string(), v))
+            .collect(),
         _ => Vec::new(),
     };
-    places.push(at.clone());
+    places.push(at.to_owned());
     for (name, child) in children {
-        pointers(child, format!("{at}/{name}"), places);
+        pointers(child, &format!("{at}/{name}"), places);
     }
 }
 
@@ -259,5 +300,9 @@ fn same_kind(left: &Value, right: &Value) -> bool {
 
 fn shortened(value: &Value) -> String {
     let text = value.to_string();
-    if text.len() > 30 { format!("{}… ({} bytes)", &text[..20], text.len()) } else { text }
+    if text.len() > 30 {
+        format!("{}… ({} bytes)", &text[..20], text.len())
+    } else {
+        text
+    }
 }

@@ -24,37 +24,38 @@ use std::fmt;
 
 /// A scenario.
 #[derive(Clone, Debug)]
-pub struct Script {
+pub(crate) struct Script {
     /// Its steps.
-    pub steps: Vec<Step>,
+    pub(crate) steps: Vec<Step>,
 }
 
 /// One request with what comes before and after it.
 #[derive(Clone, Debug, Default)]
-pub struct Step {
+pub(crate) struct Step {
     /// Comments and directives before the request, as they stand.
-    pub before: Vec<String>,
+    pub(crate) before: Vec<String>,
     /// `METHOD /path?query`.
-    pub request_line: String,
+    pub(crate) request_line: String,
     /// Headers and captures after the request line, as they stand.
-    pub after: Vec<String>,
+    pub(crate) after: Vec<String>,
     /// The body, if there is one.
-    pub body: Option<String>,
+    pub(crate) body: Option<String>,
     /// The recorded answer.
-    pub recorded: String,
+    pub(crate) recorded: String,
 }
 
 const VERBS: [&str; 6] = ["GET ", "HEAD ", "POST ", "PUT ", "PATCH ", "DELETE "];
 
 impl Script {
     /// Reads a scenario; the error says which step is wrong and why.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let mut steps = Vec::new();
         for (index, block) in text.split("\n===\n").enumerate() {
             if block.trim().is_empty() {
                 continue;
             }
-            let step = Step::parse(block).map_err(|error| format!("step {}: {error}", index + 1))?;
+            let step =
+                Step::parse(block).map_err(|error| format!("step {}: {error}", index + 1))?;
             steps.push(step);
         }
         Ok(Self { steps })
@@ -67,7 +68,10 @@ impl Step {
             Some((asked, recorded)) => (asked, recorded.trim_matches('\n').to_owned()),
             None => (block, String::new()),
         };
-        let mut step = Self { recorded, ..Self::default() };
+        let mut step = Self {
+            recorded,
+            ..Self::default()
+        };
         let mut lines = asked.trim_matches('\n').lines();
         for line in lines.by_ref() {
             if VERBS.iter().any(|verb| line.starts_with(verb)) {
@@ -88,7 +92,7 @@ impl Step {
     }
 
     /// The directives before the request, without comments.
-    pub fn directives(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn directives(&self) -> impl Iterator<Item = &str> {
         self.before
             .iter()
             .map(|line| line.trim())
@@ -96,7 +100,7 @@ impl Step {
     }
 
     /// The captures: name and where the value stands.
-    pub fn captures(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub(crate) fn captures(&self) -> impl Iterator<Item = (&str, &str)> {
         self.after.iter().filter_map(|line| {
             let (name, place) = line.strip_prefix("capture ")?.split_once('=')?;
             Some((name.trim(), place.trim()))
@@ -104,7 +108,7 @@ impl Step {
     }
 
     /// The headers of the request.
-    pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub(crate) fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
         self.after
             .iter()
             .filter(|line| !line.starts_with("capture "))
@@ -141,6 +145,9 @@ fn a_script_is_written_as_it_was_read() {
                 GET /y\n---\n204\n";
     let script = Script::parse(text).expect("it parses");
     assert_eq!(script.to_string(), text);
-    assert_eq!(script.steps[0].captures().collect::<Vec<_>>(), [("c", "/d")]);
+    assert_eq!(
+        script.steps[0].captures().collect::<Vec<_>>(),
+        [("c", "/d")]
+    );
     assert_eq!(script.steps[0].headers().collect::<Vec<_>>(), [("A", "b")]);
 }

@@ -24,13 +24,14 @@ use luc_services::compute::server::state::PowerState;
 use luc_services::compute::wanted::Wanted;
 use luc_services::image::model::Image;
 use luc_state::Snapshot;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// TCP ports of a guest with user-mode networking that get a port of the host's loopback.
 const FORWARDED: [u16; 2] = [22, 80];
 
 /// How many times over a host's resources may be promised.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ratios {
     /// Of virtual processors.
     pub cpu: f64,

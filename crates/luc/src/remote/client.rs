@@ -16,6 +16,8 @@ use luc_core::id::ImageId;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 
+use crate::agents::Ratios;
+
 use super::wire::{self, Alive, Refusal, VERSION};
 use super::{SECRET_HEADER, WAIT};
 
@@ -27,6 +29,7 @@ pub struct RemoteController {
     host: String,
     reached_at: SocketAddr,
     secret: Secret,
+    ratios: Ratios,
 }
 
 impl RemoteController {
@@ -49,7 +52,15 @@ impl RemoteController {
             host: host.to_owned(),
             reached_at,
             secret,
+            ratios: Ratios::default(),
         })
+    }
+
+    /// The same with other allocation ratios.
+    #[must_use]
+    pub fn with_ratios(mut self, ratios: Ratios) -> Self {
+        self.ratios = ratios;
+        self
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -158,6 +169,7 @@ impl Controller for RemoteController {
         let alive = Alive {
             version: VERSION,
             reached_at: self.reached_at,
+            ratios: self.ratios,
             heartbeat,
         };
         let request = self.request(Method::POST, "heartbeat").json(&alive);

@@ -75,6 +75,10 @@ async fn stats(
     }
 }
 
+#[expect(
+    clippy::result_large_err,
+    reason = "a refusal is an answer; it is made once a request"
+)]
 fn allowed(side: &NodeSide, headers: &HeaderMap, server: &str) -> Result<ServerId, Response> {
     if !shows(headers, &side.secret) {
         return Err(refuse(

@@ -53,6 +53,10 @@ pub fn controller_router(side: ControllerSide) -> Router {
 }
 
 impl ControllerSide {
+    #[expect(
+        clippy::result_large_err,
+        reason = "a refusal is an answer; it is made once a request"
+    )]
     fn controller(&self, host: &str, headers: &HeaderMap) -> Result<LocalController, Response> {
         if !shows(headers, &self.secret) {
             tracing::warn!(host, "a node was refused: its join secret is wrong");
@@ -168,6 +172,7 @@ async fn heartbeat(
     }
     let reached = SocketAddr::new(from.ip(), alive.reached_at.port());
     side.hosts.learn(&host, reached);
+    let controller = controller.reached_at(from.ip()).with_ratios(alive.ratios);
     done(controller.heartbeat(alive.heartbeat).await)
 }
 

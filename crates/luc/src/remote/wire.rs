@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use crate::agents::Ratios;
 use luc_agent::desired::DesiredServer;
 use luc_agent::host::Heartbeat;
 use luc_core::id::ServerId;
@@ -42,6 +43,8 @@ pub(super) struct Alive {
     pub version: u32,
     /// The port on which the node is reached, at the address the heartbeat comes from.
     pub reached_at: SocketAddr,
+    /// How many times over that may be promised.
+    pub ratios: Ratios,
     /// What it has.
     pub heartbeat: Heartbeat,
 }

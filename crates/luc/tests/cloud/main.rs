@@ -1,5 +1,6 @@
 //! Whole clouds as real processes: what a restart, a SIGKILL and a missing hypervisor do to them.
 
+mod clients;
 mod process;
 mod restart;
 mod roles;

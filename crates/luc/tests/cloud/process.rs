@@ -12,24 +12,22 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
 /// The program.
-pub fn luc() -> Command {
+pub(crate) fn luc() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_luc"));
     command.env_remove("LUC_LOG").kill_on_drop(true);
     command
 }
 
 /// A running `luc up`.
-pub struct Up {
+pub(crate) struct Up {
     child: Child,
     /// How to log in.
-    pub access: Access,
-    /// `http://host:port`.
-    pub url: String,
+    pub(crate) access: Access,
 }
 
 impl Up {
     /// Starts a development cloud on the data in `data_dir` and waits until it is up.
-    pub async fn start(data_dir: &Path, driver: &str, nodes: u16) -> Self {
+    pub(crate) async fn start(data_dir: &Path, driver: &str, nodes: u16) -> Self {
         let mut command = luc();
         command
             .args([
@@ -55,27 +53,23 @@ impl Up {
             project: text("project"),
             region: "RegionOne".to_owned(),
         };
-        Self {
-            child,
-            access,
-            url: text("url"),
-        }
+        Self { child, access }
     }
 
     /// A logged-in client.
-    pub async fn client(&self) -> Client {
+    pub(crate) async fn client(&self) -> Client {
         Client::login(&self.access)
             .await
             .expect("the admin logs in")
     }
 
     /// Ends the process at once, as a power cut of the host would.
-    pub async fn kill(mut self) {
+    pub(crate) async fn kill(mut self) {
         self.child.kill().await.expect("it was running");
     }
 
     /// Ends the process gracefully and waits for it.
-    pub async fn stop(mut self) {
+    pub(crate) async fn stop(mut self) {
         let pid = self.child.id().expect("it is running").to_string();
         let sent = Command::new("kill")
             .arg(&pid)
@@ -90,7 +84,7 @@ impl Up {
 }
 
 /// The first line of a child's standard output, which is JSON.
-pub async fn first_line(child: &mut Child) -> Value {
+pub(crate) async fn first_line(child: &mut Child) -> Value {
     let stdout = child.stdout.take().expect("standard output is piped");
     let mut lines = BufReader::new(stdout).lines();
     let line = tokio::time::timeout(Duration::from_secs(60), lines.next_line()).await;
@@ -102,7 +96,7 @@ pub async fn first_line(child: &mut Child) -> Value {
 }
 
 /// Uploads an image; without a file, 64 KiB of nothing for the fake driver.
-pub async fn image(client: &Client, file: Option<&Path>) -> String {
+pub(crate) async fn image(client: &Client, file: Option<&Path>) -> String {
     let made = tempfile::tempdir().expect("room for an image");
     let path = file.map_or_else(|| made.path().join("nothing.raw"), PathBuf::from);
     if file.is_none() {
@@ -127,7 +121,7 @@ pub async fn image(client: &Client, file: Option<&Path>) -> String {
 }
 
 /// The id of a flavor by its name.
-pub async fn flavor(client: &Client, name: &str) -> String {
+pub(crate) async fn flavor(client: &Client, name: &str) -> String {
     let flavors = client
         .get(Target::Compute, "/flavors")
         .await
@@ -140,8 +134,30 @@ pub async fn flavor(client: &Client, name: &str) -> String {
         .to_owned()
 }
 
+/// Lifts the project's quota of servers.
+pub(crate) async fn lift_quota(client: &Client) {
+    let path = format!("/os-quota-sets/{}", client.project());
+    let body = json!({"quota_set": {"instances": -1, "cores": -1, "ram": -1}});
+    let asked = client
+        .ask(reqwest::Method::PUT, Target::Compute, &path, Some(body))
+        .await;
+    let answer = asked.expect("the quota is changed");
+    assert!(
+        answer.status.is_success(),
+        "{} {}",
+        answer.status,
+        answer.body
+    );
+}
+
 /// Asks for `count` servers and returns the answer's status.
-pub async fn create(client: &Client, image: &str, flavor: &str, name: &str, count: u32) -> u16 {
+pub(crate) async fn create(
+    client: &Client,
+    image: &str,
+    flavor: &str,
+    name: &str,
+    count: u32,
+) -> u16 {
     let body = json!({"server": {"name": name, "imageRef": image, "flavorRef": flavor,
         "networks": "none", "min_count": count, "max_count": count}});
     let asked = client
@@ -156,7 +172,7 @@ pub async fn create(client: &Client, image: &str, flavor: &str, name: &str, coun
 }
 
 /// All servers of the project.
-pub async fn servers(client: &Client) -> Vec<Value> {
+pub(crate) async fn servers(client: &Client) -> Vec<Value> {
     let body = client
         .get(Target::Compute, "/servers/detail")
         .await
@@ -165,7 +181,7 @@ pub async fn servers(client: &Client) -> Vec<Value> {
 }
 
 /// Waits until `done` holds for the list of servers; panics with the list after `limit`.
-pub async fn until(client: &Client, limit: Duration, done: impl Fn(&[Value]) -> bool) {
+pub(crate) async fn until(client: &Client, limit: Duration, done: impl Fn(&[Value]) -> bool) {
     let started = Instant::now();
     loop {
         let servers = servers(client).await;
@@ -189,14 +205,14 @@ pub async fn until(client: &Client, limit: Duration, done: impl Fn(&[Value]) -> 
 }
 
 /// Whether every server is in `status` with nothing left to do.
-pub fn settled(servers: &[Value], status: &str) -> bool {
+pub(crate) fn settled(servers: &[Value], status: &str) -> bool {
     servers
         .iter()
         .all(|s| s["status"] == status && s["OS-EXT-STS:task_state"].is_null())
 }
 
 /// Says that a test could not do its work here; the runner counts and prints it.
-pub fn skip(reason: &str) {
+pub(crate) fn skip(reason: &str) {
     use std::io::Write as _;
     let line = format!("luc-skip: {reason}");
     let Some(path) = std::env::var_os("LUC_SKIP_LOG") else {

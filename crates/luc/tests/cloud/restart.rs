@@ -6,39 +6,43 @@ use std::time::Duration;
 use luc::client::{Client, Target};
 use serde_json::json;
 
-use crate::process::{Up, create, flavor, image, servers, settled, skip, until};
+use crate::process::{Up, create, flavor, image, lift_quota, servers, settled, skip, until};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn servers_under_way_are_finished_after_a_sigkill() {
-    let directory = tempfile::tempdir().expect("room for data");
-    let up = Up::start(directory.path(), "fake", 3).await;
-    let client = up.client().await;
-    let image = image(&client, None).await;
-    let flavor = flavor(&client, "m1.nano").await;
-
-    // Kill it in the middle of many creations, at a different point each time.
-    let mut up = up;
+/// Kills the cloud in the middle of many creations, at a different point each time; how many were
+/// acknowledged.
+async fn create_and_kill(mut up: Up, directory: &Path, image: &str, flavor: &str) -> (Up, usize) {
     let mut accepted = 0;
     for (round, delay) in [5u64, 25, 60].into_iter().enumerate() {
         let client = up.client().await;
         let mut asked = tokio::task::JoinSet::new();
         for number in 0..20 {
-            let (client, image, flavor) = (client.clone(), image.clone(), flavor.clone());
+            let (client, image, flavor) = (client.clone(), image.to_owned(), flavor.to_owned());
             let name = format!("r{round}-{number}");
             asked.spawn(async move { create(&client, &image, &flavor, &name, 1).await });
         }
         tokio::time::sleep(Duration::from_millis(delay)).await;
         up.kill().await;
         let statuses = asked.join_all().await;
-        assert!(
-            statuses.iter().all(|status| [0, 202].contains(status)),
-            "{statuses:?}"
-        );
+        let good = statuses.iter().all(|status| [0, 202].contains(status));
+        assert!(good, "{statuses:?}");
         accepted += statuses.iter().filter(|status| **status == 202).count();
-        up = Up::start(directory.path(), "fake", 3).await;
+        up = Up::start(directory, "fake", 3).await;
     }
+    (up, accepted)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_under_way_are_finished_after_a_sigkill() {
+    let directory = tempfile::tempdir().expect("room for data");
+    let up = Up::start(directory.path(), "fake", 3).await;
+    let client = up.client().await;
+    lift_quota(&client).await;
+    let image = image(&client, None).await;
+    let flavor = flavor(&client, "m1.nano").await;
+
+    let (up, accepted) = create_and_kill(up, directory.path(), &image, &flavor).await;
     let client = up.client().await;
     until(&client, LIMIT, |servers| settled(servers, "ACTIVE")).await;
     let found = servers(&client).await.len();
