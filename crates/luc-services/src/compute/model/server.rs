@@ -5,73 +5,27 @@
 //! of its host, makes each so, and reports back; whatever dies in between is taken up again from
 //! here. [`DeletedServer`] is what stays of a server for those who ask later.
 
+mod order;
+mod spec;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use luc_api::value::Secret;
-use luc_core::id::{FlavorId, ImageId, ProjectId, ServerGroupId, ServerId, UserId};
+use luc_core::id::{ProjectId, ServerId, UserId};
 use luc_core::time::Timestamp;
-use luc_core::units::{DiskGib, MemoryMib, Vcpus};
 use luc_state::{Index, Kind, Record, Scope, key};
 use serde::{Deserialize, Serialize};
 
-use super::keypair::KeypairType;
+pub use order::{Attempt, Goal, Order, Reboot, RebootKind, Resizing, Task};
+pub use spec::{
+    Connection, FlavorCopy, ImageCopy, InjectedFile, LoginKey, Personal, Wish, footprint,
+};
+
 use crate::compute::host::Resources;
 use crate::compute::server::state::{PowerState, Status, TaskState, VmState};
 
 /// The name under which addresses of the host's user-mode network are shown.
 pub const USER_NETWORK: &str = "user";
-
-/// The flavor a server was made with; the flavor itself may change or go.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FlavorCopy {
-    /// Its id.
-    pub id: FlavorId,
-    /// Its name.
-    pub name: String,
-    /// Virtual processors.
-    pub vcpus: Vcpus,
-    /// Memory.
-    pub ram: MemoryMib,
-    /// The root disk; zero means as big as the image.
-    pub disk: DiskGib,
-    /// The ephemeral disk beside it.
-    pub ephemeral: DiskGib,
-    /// The swap disk.
-    pub swap: MemoryMib,
-    /// What the scheduler and the hypervisor are told.
-    #[serde(default)]
-    pub extra_specs: BTreeMap<String, String>,
-}
-
-/// What a server knows of its image; the image itself may go.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ImageCopy {
-    /// Its id.
-    pub id: ImageId,
-    /// The smallest disk it boots from.
-    #[serde(default)]
-    pub min_disk: DiskGib,
-    /// The least memory it boots with.
-    #[serde(default)]
-    pub min_ram: MemoryMib,
-    /// The disk it unpacks to.
-    #[serde(default)]
-    pub disk: DiskGib,
-    /// Its properties, which hypervisors and the scheduler read.
-    #[serde(default)]
-    pub properties: BTreeMap<String, String>,
-}
-
-/// How a server is connected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Connection {
-    /// Not at all.
-    None,
-    /// Through its host's user-mode network: it reaches out, nobody reaches in.
-    Auto,
-}
 
 /// An address that the host saw on a server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,74 +38,6 @@ pub struct Address {
     pub mac: String,
 }
 
-/// The public key that a server's user logs in with.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LoginKey {
-    /// The name of the key pair.
-    pub name: String,
-    /// What kind of key it is.
-    pub kind: KeypairType,
-    /// The public half.
-    pub public_key: String,
-}
-
-/// A file that is written into a server before its first boot.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct InjectedFile {
-    /// Where it goes.
-    pub path: String,
-    /// What it holds, in base64.
-    pub contents: String,
-}
-
-/// What the guest gets to configure itself.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Personal {
-    /// Its host name.
-    pub hostname: String,
-    /// Its key.
-    #[serde(default)]
-    pub key: Option<LoginKey>,
-    /// For cloud-init, in base64.
-    #[serde(default)]
-    pub user_data: Option<String>,
-    /// Files.
-    #[serde(default)]
-    pub files: Vec<InjectedFile>,
-    /// Whether it gets a config drive; its host may decide so without this.
-    #[serde(default)]
-    pub config_drive: bool,
-    /// The administrator's password, kept only until the server has been built.
-    #[serde(default)]
-    pub admin_pass: Option<Secret>,
-}
-
-/// What was asked of the scheduler; kept for every later choice.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Wish {
-    /// In this availability zone.
-    #[serde(default)]
-    pub zone: Option<String>,
-    /// On this host.
-    #[serde(default)]
-    pub host: Option<String>,
-    /// On the host with this hypervisor.
-    #[serde(default)]
-    pub hypervisor: Option<String>,
-    /// Whether the host was forced, past the filters.
-    #[serde(default)]
-    pub forced: bool,
-    /// Not where one of these runs.
-    #[serde(default)]
-    pub different_host: Vec<ServerId>,
-    /// Where one of these runs.
-    #[serde(default)]
-    pub same_host: Vec<ServerId>,
-    /// As the policy of this group says.
-    #[serde(default)]
-    pub group: Option<ServerGroupId>,
-}
-
 /// Where a server is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Placement {
@@ -161,101 +47,6 @@ pub struct Placement {
     pub hypervisor_hostname: String,
     /// What the server claims of the host.
     pub claim: Resources,
-}
-
-/// A host that could not build the server.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attempt {
-    /// The host.
-    pub host: String,
-    /// What it said.
-    pub reason: String,
-}
-
-/// What a host is to do with a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Task {
-    /// Make its disks and start it.
-    Build,
-    /// Switch it on.
-    Start,
-    /// Ask it to switch off; after a time switch it off.
-    Stop,
-    /// Ask it to reboot; after a time cut its power.
-    RebootSoft,
-    /// Cut its power and give it again.
-    RebootHard,
-    /// Freeze it.
-    Pause,
-    /// Let it go on.
-    Unpause,
-    /// Write its memory to disk and stop it.
-    Suspend,
-    /// Read its memory and let it go on.
-    Resume,
-    /// Make its root disk anew from its image and start it, unless it was off.
-    Rebuild,
-    /// Give it the size of its flavor; keep what is needed to go back.
-    Resize,
-    /// Drop what was kept to go back.
-    ConfirmResize,
-    /// Go back to the old size.
-    RevertResize,
-    /// Remove everything of it: another host will build it, or none.
-    Abandon,
-    /// Remove everything of it: its owner deletes it.
-    Delete,
-}
-
-/// How to reboot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RebootKind {
-    /// The guest is asked; after a time its power is cut.
-    Soft,
-    /// Its power is cut.
-    Hard,
-}
-
-/// The last reboot that was ordered. A host carries out each number once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reboot {
-    /// How.
-    pub kind: RebootKind,
-    /// Which one: the generation of its order.
-    pub number: u64,
-}
-
-/// The host's orders. A host carries out `task` once per generation; reports name the generation
-/// they answer, so one that comes late or twice changes nothing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Order {
-    /// Raised with every order.
-    pub generation: u64,
-    /// What is to be done; nothing, if it has been done.
-    pub task: Option<Task>,
-    /// The id of the action that shows how it went.
-    #[serde(default)]
-    pub action: Option<String>,
-}
-
-/// What a VM is to be when nothing is left to be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Goal {
-    /// It runs.
-    Running,
-    /// It is off.
-    Stopped,
-    /// It is frozen.
-    Paused,
-    /// Its memory is on disk.
-    Suspended,
-    /// There is nothing of it.
-    Absent,
-    /// Whatever it is: something failed, and its owner decides. Hosts only look.
-    AsIs,
 }
 
 /// Who locked a server, and why.
@@ -280,17 +71,6 @@ pub struct Fault {
     pub details: Option<String>,
     /// When.
     pub created_at: Timestamp,
-}
-
-/// A change of size that waits for its owner's word.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Resizing {
-    /// The flavor before.
-    pub old_flavor: FlavorCopy,
-    /// What it claimed before.
-    pub old_claim: Resources,
-    /// What it was before.
-    pub was: VmState,
 }
 
 /// A server.
@@ -527,21 +307,6 @@ impl Server {
             || footprint(&self.flavor, self.image.disk),
             |placement| placement.claim,
         )
-    }
-}
-
-/// What a server of `flavor` takes of a host; `image` is the disk that its image unpacks to.
-pub fn footprint(flavor: &FlavorCopy, image: DiskGib) -> Resources {
-    let root = if flavor.disk == DiskGib::ZERO {
-        image
-    } else {
-        flavor.disk
-    };
-    let swap = DiskGib(flavor.swap.get().div_ceil(1024));
-    Resources {
-        vcpus: flavor.vcpus,
-        memory: flavor.ram,
-        disk: root.plus(flavor.ephemeral).plus(swap),
     }
 }
 

@@ -4,17 +4,21 @@
 //! thousands of them. What depends on the request (rights, version, hosts) is worked out once, in a
 //! [`Frame`]. Source: Nova 30 `views/servers.py` and its recorded answers.
 
+mod address;
 mod frame;
+mod link;
 
 use luc_core::time::Timestamp;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use super::state::{Status, VmState};
-use crate::compute::model::server::{Address, FlavorCopy, Server};
+use super::state::Status;
+use crate::compute::model::server::{FlavorCopy, Server};
 use crate::compute::wire_time::{Micros, Seconds};
 
+pub(super) use address::{AddressView, Addresses};
 pub(super) use frame::{Frame, Occasion, host_id};
+use link::{Bookmarked, Links};
 
 /// A server, live or deleted.
 #[derive(Clone, Copy)]
@@ -39,87 +43,6 @@ impl<'a> Shown<'a> {
         } else {
             self.server.status()
         }
-    }
-}
-
-/// A text that is put together while it is written.
-struct Text<'a>(std::fmt::Arguments<'a>);
-
-impl Serialize for Text<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
-    }
-}
-
-/// One link.
-struct Link<'a> {
-    rel: &'static str,
-    href: std::fmt::Arguments<'a>,
-}
-
-impl Serialize for Link<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(2))?;
-        map.serialize_entry("rel", self.rel)?;
-        map.serialize_entry("href", &Text(self.href))?;
-        map.end()
-    }
-}
-
-/// The two links of a server.
-struct Links<'a> {
-    frame: &'a Frame,
-    id: &'a str,
-}
-
-impl Serialize for Links<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self {
-            frame:
-                Frame {
-                    root,
-                    bookmark_root,
-                    ..
-                },
-            id,
-        } = self;
-        let own = Link {
-            rel: "self",
-            href: format_args!("{root}/servers/{id}"),
-        };
-        let bookmark = Link {
-            rel: "bookmark",
-            href: format_args!("{bookmark_root}/servers/{id}"),
-        };
-        [own, bookmark].serialize(serializer)
-    }
-}
-
-/// A thing by its id, with a bookmark.
-struct Bookmarked<'a> {
-    frame: &'a Frame,
-    collection: &'static str,
-    id: &'a str,
-}
-
-impl Serialize for Bookmarked<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self {
-            frame: Frame { bookmark_root, .. },
-            collection,
-            id,
-        } = self;
-        let href = format_args!("{bookmark_root}/{collection}/{id}");
-        let mut map = serializer.serialize_map(Some(2))?;
-        map.serialize_entry("id", id)?;
-        map.serialize_entry(
-            "links",
-            &[Link {
-                rel: "bookmark",
-                href,
-            }],
-        )?;
-        map.end()
     }
 }
 
@@ -451,65 +374,6 @@ impl Serialize for EmbeddedFlavor<'_> {
         map.serialize_entry("original_name", &self.flavor.name)?;
         if self.specs {
             map.serialize_entry("extra_specs", &self.flavor.extra_specs)?;
-        }
-        map.end()
-    }
-}
-
-/// The addresses of a server by network; none while it is being built, if `building` says so.
-pub(super) struct Addresses<'a> {
-    pub(super) server: &'a Server,
-    /// With the members that an extension added.
-    pub(super) extended: bool,
-    /// Whether a server that is being built has none.
-    pub(super) building: bool,
-}
-
-impl Serialize for Addresses<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let hidden = self.building && self.server.vm_state == VmState::Building;
-        let list = if hidden {
-            &[][..]
-        } else {
-            &self.server.addresses[..]
-        };
-        let mut map = serializer.serialize_map(None)?;
-        let mut rest = list;
-        while let Some(first) = rest.first() {
-            let count = rest
-                .iter()
-                .take_while(|other| other.network == first.network)
-                .count();
-            let (same, others) = rest.split_at(count);
-            let views: Vec<AddressView<'_>> = same
-                .iter()
-                .map(|address| AddressView {
-                    address,
-                    extended: self.extended,
-                })
-                .collect();
-            map.serialize_entry(&first.network, &views)?;
-            rest = others;
-        }
-        map.end()
-    }
-}
-
-/// One address.
-pub(super) struct AddressView<'a> {
-    pub(super) address: &'a Address,
-    pub(super) extended: bool,
-}
-
-impl Serialize for AddressView<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Address { address, mac, .. } = self.address;
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("version", if address.is_ipv4() { &4 } else { &6 })?;
-        map.serialize_entry("addr", address)?;
-        if self.extended {
-            map.serialize_entry("OS-EXT-IPS:type", "fixed")?;
-            map.serialize_entry("OS-EXT-IPS-MAC:mac_addr", mac)?;
         }
         map.end()
     }

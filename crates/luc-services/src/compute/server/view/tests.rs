@@ -6,8 +6,9 @@ use luc_api::Microversion;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::compute::model::server::{Fault, Server};
+use crate::compute::model::server::{Address, Fault, Server};
 use crate::compute::server::fixture::{NOON, active, planned};
+use crate::compute::server::state::VmState;
 
 fn shown(server: &Server, minor: u16, occasion: Occasion, is_admin: bool) -> Value {
     let frame = Frame::plain(Microversion::new(2, minor), occasion, is_admin);
