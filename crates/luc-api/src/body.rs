@@ -54,7 +54,11 @@ impl Member {
             min: Microversion::new(first.0, first.1),
             max: Microversion::new(last.0, last.1),
         };
-        Self { path, versions, required: false }
+        Self {
+            path,
+            versions,
+            required: false,
+        }
     }
 
     /// The same, but it must be there in those versions.

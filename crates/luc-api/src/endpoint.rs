@@ -265,7 +265,8 @@ macro_rules! endpoints {
         pub enum $op:ident in $service:ident {
             $(
                 $(#[$doc:meta])*
-                $name:ident = $verb:ident $path:literal $(. $step:ident $(::<$body:ty>)? ($($arg:expr),*))*
+                $name:ident = $verb:ident $path:literal
+                    $(. $step:ident $(::<$body:ty>)? ($($arg:expr),*))*
             ),+ $(,)?
         }
     ) => {

@@ -1,7 +1,7 @@
 //! The composition root: plugs services, store, engines and agents into one program.
 //!
-//! `node` is what a server runs; `up` a whole development cloud in one process; `demo` the main job,
-//! shown. Nothing here decides what an API call means or what a host does: adapters
+//! `node` is what a server runs; `up` a whole development cloud in one process; `demo` the main
+//! job, shown. Nothing here decides what an API call means or what a host does: adapters
 //! ([`agents`], [`remote`], [`drivers`]) join the ports of the crates below.
 
 pub mod agents;

@@ -39,9 +39,10 @@ impl Bench for SiteBench {
 
     fn protocol(&self) -> String {
         format!(
-            "release build, one process, store on disk with fsync, fake driver, 6 nodes; {RUNS} new \
-             clouds; {SERVERS} POST /servers by {CLIENTS} clients at once, until the last is ACTIVE \
-             (polled every 10 ms); then one client, one connection, one request after the other; \
+            "release build, one process, store on disk with fsync, fake driver, 6 nodes; {RUNS} \
+             new clouds; {SERVERS} POST /servers by {CLIENTS} clients at once, until the last is \
+             ACTIVE (polled every 10 ms); then one client, one connection, one request after \
+             the other; \
              CPU = user + system time of the cloud's process per request, its background work \
              included; `× healthz` = the time relative to GET /healthz in the same run"
         )

@@ -7,7 +7,16 @@ use super::sources::LINES_WANTED;
 use crate::workspace::SourceFile;
 
 /// Files with more than [`LINES_WANTED`] lines, and why they are not split.
-pub(super) const LARGE_FILES: &[(&str, &str)] = &[];
+pub(super) const LARGE_FILES: &[(&str, &str)] = &[
+    (
+        "crates/luc-api/src/image/attribute.rs",
+        "one table: the attributes of an image, row by row",
+    ),
+    (
+        "crates/luc-services/src/identity/projects.rs",
+        "the five handlers of projects and their rules",
+    ),
+];
 
 /// Entries that are no longer needed.
 pub(super) fn stale(files: &[SourceFile]) -> Vec<Finding> {

@@ -16,10 +16,16 @@ pub fn attack(data: &[u8]) {
         if let Body::Json(parse) = row.body
             && let Err(error) = parse(data, Microversion::new(2, minor))
         {
-            assert!(error.status().is_client_error(), "{:?}: {error}", row.operation);
+            assert!(
+                error.status().is_client_error(),
+                "{:?}: {error}",
+                row.operation
+            );
         }
     }
-    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
     let _ = Query::parse(text);
     let _ = query::decode_segment(text);
     let _ = version::negotiate(Service::Compute, std::iter::once(text), Some(text));

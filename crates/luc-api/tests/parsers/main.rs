@@ -9,14 +9,19 @@ use luc_core::entropy::SplitMix64;
 
 /// Bodies that some endpoint accepts: what damage starts from.
 const GOOD: [&str; 8] = [
-    r#"{"auth": {"identity": {"methods": ["password"], "password": {"user": {"id": "u", "password": "p"}}}, "scope": {"project": {"id": "p"}}}}"#,
-    r#"{"server": {"name": "s", "imageRef": "df98623c-6501-4517-810f-66a5356ecd2d", "flavorRef": "1", "networks": "none", "metadata": {"a": "b"}, "tags": ["t"]}, "os:scheduler_hints": {"group": "df98623c-6501-4517-810f-66a5356ecd2d"}}"#,
+    r#"{"auth": {"identity": {"methods": ["password"], "password": {"user": {"id": "u",
+        "password": "p"}}}, "scope": {"project": {"id": "p"}}}}"#,
+    r#"{"server": {"name": "s", "imageRef": "df98623c-6501-4517-810f-66a5356ecd2d",
+        "flavorRef": "1", "networks": "none", "metadata": {"a": "b"}, "tags": ["t"]},
+        "os:scheduler_hints": {"group": "df98623c-6501-4517-810f-66a5356ecd2d"}}"#,
     r#"{"flavor": {"name": "f", "ram": 64, "vcpus": "1", "disk": 1, "description": null}}"#,
     r#"{"user": {"name": "u", "password": "p", "enabled": true, "extra": [1, {"a": null}]}}"#,
     r#"[{"op": "replace", "path": "/name", "value": "x"}, {"op": "remove", "path": "/a~1b"}]"#,
     r#"{"quota_set": {"instances": 10, "cores": -1, "force": "True"}}"#,
-    r#"{"server_group": {"name": "g", "policy": "anti-affinity", "rules": {"max_server_per_host": 2}}}"#,
-    "\"os_compute_api:servers:create\": \"role:admin or (role:member and project_id:%(project_id)s)\"\n",
+    r#"{"server_group": {"name": "g", "policy": "anti-affinity",
+        "rules": {"max_server_per_host": 2}}}"#,
+    "\"os_compute_api:servers:create\": \"role:admin or \
+     (role:member and project_id:%(project_id)s)\"\n",
 ];
 
 /// How many inputs; a few seconds with optimised dependencies.
@@ -43,7 +48,9 @@ fn input(random: &mut SplitMix64) -> Vec<u8> {
         let at = pick(random, bytes.len());
         match pick(random, 5) {
             0 => bytes.truncate(at),
-            1 => bytes.splice(at..at, b"\"\\u0000\"".iter().copied()).for_each(drop),
+            1 => bytes
+                .splice(at..at, b"\"\\u0000\"".iter().copied())
+                .for_each(drop),
             2 => {
                 let piece = bytes[at..].to_vec();
                 bytes.extend(piece);

@@ -169,9 +169,8 @@ fn check(allowance: &Allowance<'_>, used: Used, delta: Delta) -> Result<(), Quot
     if over.is_empty() {
         return Ok(());
     }
-    let joined = |text: &dyn Fn(&Growth) -> String| {
-        over.iter().map(text).collect::<Vec<_>>().join(", ")
-    };
+    let joined =
+        |text: &dyn Fn(&Growth) -> String| over.iter().map(text).collect::<Vec<_>>().join(", ");
     Err(QuotaExceeded {
         names: joined(&|row| row.0.name().to_owned()),
         requested: joined(&|row| row.1.to_string()),

@@ -194,8 +194,9 @@ fn roles_of(
 
 /// Reads when a credential ends; a time without a zone is meant in UTC.
 fn end_of(text: &str, now: Timestamp) -> Result<Timestamp, ApiError> {
-    const MALFORMED: &str = "The server could not comply with the request since it is either \
-                             malformed or otherwise incorrect. The client is assumed to be in error.";
+    const MALFORMED: &str = "The server could not comply with the request since it is \
+                             either malformed or otherwise incorrect. The client is assumed to \
+                             be in error.";
     let parsed = OffsetDateTime::parse(text, &Rfc3339)
         .or_else(|_| OffsetDateTime::parse(&format!("{text}Z"), &Rfc3339));
     let micros = parsed

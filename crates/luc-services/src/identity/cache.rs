@@ -1,7 +1,8 @@
 //! Tokens that have been verified, so that each signature is checked once.
 //!
 //! The key is the SHA-256 of the whole token: what was tampered with is another token. What is kept
-//! is the claims, which never change, and the caller they meant at one revision of the store; at any
+//! is the claims, which never change, and the caller they meant at one revision of the store; at
+//! any
 //! other revision the caller is made anew. So a revocation is seen by the next request.
 //!
 //! Bounded by generations: when the young one is full it becomes the old one, and what nobody asked

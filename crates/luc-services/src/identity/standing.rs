@@ -1,7 +1,8 @@
 //! Whether a token still counts, and whom it means at this moment.
 //!
 //! A verified token is held against one snapshot: it must not have ended or been revoked, its user,
-//! project and domains must be there, enabled, and in the epochs it was issued in, and its user must
+//! project and domains must be there, enabled, and in the epochs it was issued in, and its user
+//! must
 //! still have a role where it is good for. Nothing is remembered from the time it was issued.
 
 use luc_core::time::Timestamp;

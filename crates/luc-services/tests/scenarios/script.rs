@@ -141,7 +141,8 @@ impl fmt::Display for Script {
 
 #[test]
 fn a_script_is_written_as_it_was_read() {
-    let text = "# Prose.\nas admin\nPOST /x\nA: b\ncapture c = /d\n\n{\"e\": 1}\n---\n200\n{}\n===\n\
+    let text = "# Prose.\nas admin\nPOST /x\nA: b\ncapture c = /d\n\n{\"e\": 1}\n---\n200\n{}\n\
+                ===\n\
                 GET /y\n---\n204\n";
     let script = Script::parse(text).expect("it parses");
     assert_eq!(script.to_string(), text);

@@ -1,5 +1,5 @@
-//! Clients that we did not write, against a fresh cloud: the stock `openstack` command and, beside a
-//! real Keystone, the same requests to both.
+//! Clients that we did not write, against a fresh cloud: the stock `openstack` command and, beside
+//! a real Keystone, the same requests to both.
 
 use std::path::{Path, PathBuf};
 
