@@ -40,7 +40,7 @@ from real_keystone import RealKeystone
 
 TABLES = {"trace": osc_trace.STEPS, "identity": osc_identity.STEPS, "image": osc_image.STEPS,
           "compute": osc_compute.STEPS, "absent": osc_trace.ABSENT}
-PATIENCE_S = 180
+PATIENCE_S = 60
 
 
 class Script:
@@ -60,10 +60,10 @@ class Script:
         if (step.check or step.keep) and not step.plain and "-f" not in words:
             words += ["-f", "json"]
         start = time.monotonic()
-        wrong = self._attempt(words, step)
-        while wrong and step.until and time.monotonic() - start < PATIENCE_S:
+        wrong, again = self._attempt(words, step)
+        while wrong and again and time.monotonic() - start < PATIENCE_S:
             time.sleep(osc_client.SLEEP_S_MOST)
-            wrong = self._attempt(words, step)
+            wrong, again = self._attempt(words, step)
         self.passed += not wrong
         self.failed += bool(wrong)
         verdict = "FAILED" if wrong else "ok    "
@@ -73,20 +73,21 @@ class Script:
             print(f"       {wrong}", flush=True)
 
     def _attempt(self, words, step):
-        """What is wrong with the result of one run of the command, or None."""
+        """What is wrong with the result of one run of the command, or None; and whether that may
+        still change: a step that waits does so for a result, not for a command that fails."""
         who = step.who and {name: self._names.fill(value)
                             for name, value in {**self._cloud, **step.who}.items()}
         result = osc_client.run(words, who)
         if self._verbose:
             print(result.output + result.errors)
         if step.fails:
-            return refused(result, self._names.fill(step.fails))
+            return refused(result, self._names.fill(step.fails)), False
         if result.status:
-            return f"exit {result.status}: {result.errors.strip()[-600:]}"
+            return f"exit {result.status}: {result.errors.strip()[-600:]}", False
         wrong = step.check(result, self._names) if step.check else None
         if not wrong:
             self._keep(step, result)
-        return wrong
+        return wrong, step.until
 
     def _keep(self, step, result):
         """Remembers what later steps refer to."""
@@ -156,6 +157,10 @@ def main():
         return 0
     osc_client.shorten_sleeps()
     if not options.keystone:
+        if not any(os.environ.get(name) for name in ("OS_CLOUD", "OS_AUTH_URL")):
+            print("no cloud is named: set OS_CLOUD (and OS_CLIENT_CONFIG_FILE) or OS_AUTH_URL …")
+            print("0 passed, 1 failed")
+            return 1
         return run_all(options)
     with RealKeystone() as oracle:
         for name in [name for name in os.environ if name.startswith("OS_")]:

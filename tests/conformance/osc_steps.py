@@ -25,7 +25,9 @@ class Names(dict):
         return self[word]
 
     def fill(self, text):
-        """A text with every `{word}` replaced; anything that is not text stays as it is."""
+        """A text, or the texts of a list, with every `{word}` replaced; else what was given."""
+        if isinstance(text, list):
+            return [self.fill(one) for one in text]
         if not isinstance(text, str):
             return text
         return re.sub(r"\{([\w.-]+)\}", lambda match: str(self[match[1]]), text)
