@@ -10,10 +10,11 @@ use anyhow::Context as _;
 use luc_agent::agent::{Agent, AgentConfig};
 use luc_api::policy::Policy;
 use luc_api::value::Secret;
+use luc_core::time::Timestamp;
 use luc_engines::{EmbeddedEngine, EmbeddedOptions, TokioPause};
 use luc_services::Services;
 use luc_services::compute::Compute;
-use luc_services::compute::host::Liveness;
+use luc_services::compute::retention;
 use luc_services::identity::{Founding, HashCost, Identity};
 use luc_services::image::Images;
 use luc_state::{Schema, Store, StoreOptions};
@@ -31,8 +32,8 @@ use crate::remote::{
 };
 use crate::server::{self, Bound, Front};
 
-/// How long a host may be silent before it counts as down: Nova's `service_down_time`.
-const HOST_SILENT_MAX: Duration = Duration::from_secs(60);
+/// How often what is long gone is forgotten.
+const HOUSEKEEPING: Duration = Duration::from_secs(3600);
 
 /// A controller's parts: the store with its engine, and the services over it.
 pub struct Parts {
@@ -79,11 +80,7 @@ impl Parts {
             observer: Arc::clone(&metrics) as _,
             identity,
             image: crate::image::open(directory)?,
-            compute: Compute {
-                liveness: Liveness::new(HOST_SILENT_MAX),
-                hosts: Arc::clone(&hosts) as _,
-                zone: site.name.clone(),
-            },
+            compute: Compute::new(Arc::clone(&hosts) as _, site.name.clone()),
             store,
         };
         Ok(Self {
@@ -196,6 +193,7 @@ impl Node {
             agents.insert(host.clone(), agent);
         }
         let stopping = CancellationToken::new();
+        tokio::spawn(keep_house(Arc::clone(&parts.services), stopping.clone()));
         let front = Front {
             services: Arc::clone(&parts.services),
             metrics: Arc::clone(&parts.metrics),
@@ -289,6 +287,23 @@ impl Node {
         }
         tracing::warn!("requests were still open after 30 s; they are cut off");
         Ok(())
+    }
+}
+
+/// Forgets servers that were deleted long ago, now and then, until the node stops.
+async fn keep_house(services: Arc<Services>, stopping: CancellationToken) {
+    let kept = i64::try_from(retention::KEPT.as_micros()).unwrap_or(i64::MAX);
+    loop {
+        let before = services.clock.now().unix_micros().saturating_sub(kept);
+        match retention::purge(&services, Timestamp::from_unix_micros(before)).await {
+            Ok(0) => {}
+            Ok(forgotten) => tracing::info!(forgotten, "servers deleted long ago are forgotten"),
+            Err(error) => tracing::warn!(%error, "servers deleted long ago could not be forgotten"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(HOUSEKEEPING) => {}
+            () = stopping.cancelled() => return,
+        }
     }
 }
 
