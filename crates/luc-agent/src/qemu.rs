@@ -40,6 +40,7 @@ use machine::Vm;
 mod accel;
 mod arguments;
 mod binary;
+mod building;
 mod cgroup;
 mod commands;
 mod disk;
@@ -155,7 +156,7 @@ impl QemuDriver {
         };
         // A booting guest under TCG takes a processor for some seconds; under KVM it takes little.
         let hold = match proof.accelerator {
-            ProvenAccelerator::Tcg => Duration::from_secs(2),
+            ProvenAccelerator::Tcg => Duration::from_secs(3),
             ProvenAccelerator::Kvm => Duration::ZERO,
         };
         let parallel = config.parallel_starts.unwrap_or(2);

@@ -21,11 +21,12 @@ macro_rules! ensure {
 /// Calls a step of the driver and names it in the error.
 macro_rules! step {
     ($bench:expr, $step:ident) => {
-        $bench.driver()?.$step(&$bench.wish.id).await.map_err(|error| said(stringify!($step), &error))
+        step!($bench, $step, &$bench.wish.id)
     };
-    ($bench:expr, $step:ident, $($argument:expr),+) => {
-        $bench.driver()?.$step($($argument),+).await.map_err(|error| said(stringify!($step), &error))
-    };
+    ($bench:expr, $step:ident, $($argument:expr),+) => {{
+        let outcome = $bench.driver()?.$step($($argument),+).await;
+        outcome.map_err(|error| said(stringify!($step), &error))
+    }};
 }
 
 pub(super) async fn a_server_is_absent_until_it_is_built_and_then_off(

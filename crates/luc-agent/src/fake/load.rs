@@ -1,8 +1,8 @@
 //! The fake driver's model of processor load: what guests want, and what the host can give.
 //!
 //! Each running guest has a demand in processors, bounded by its own. When the demands of a host
-//! exceed its processors every guest gets the same share of its demand. Time a guest has received is
-//! the integral of that share; since the share is common to all, one integral for the host is
+//! exceed its processors every guest gets the same share of its demand. Time a guest has received
+//! is the integral of that share; since the share is common to all, one integral for the host is
 //! enough and a change costs the same for 5 guests as for 5 000.
 
 use std::collections::BTreeMap;

@@ -79,6 +79,8 @@ pub(crate) struct Proof {
 struct Cached {
     version: u64,
     boot_id: String,
+    /// The agent's user: what it may open.
+    user: u32,
     qemu: PathBuf,
     qemu_version: QemuVersion,
     wanted: Accelerator,
@@ -109,7 +111,15 @@ impl Prober<'_> {
         if let Ok(Some(cached)) = record::read::<Cached>(self.cache, VERSION)
             && cached == self.cached(cached.proof.clone())
         {
-            return Ok(cached.proof);
+            // Why machines are not isolated is as true as it is now, not as it was.
+            let unprivileged = match &self.account {
+                Ok(_) => cached.proof.unprivileged,
+                Err(reason) => Err(reason.clone()),
+            };
+            return Ok(Proof {
+                unprivileged,
+                ..cached.proof
+            });
         }
         let proof = self.probe().await?;
         tracing::info!(accelerator = %proof.accelerator, reason = proof.reason, "probed");
@@ -123,6 +133,7 @@ impl Prober<'_> {
         Cached {
             version: VERSION,
             boot_id: process::boot_id(),
+            user: rustix::process::geteuid().as_raw(),
             qemu: self.binaries.system.clone(),
             qemu_version: self.binaries.version,
             wanted: self.wanted,

@@ -50,7 +50,7 @@ pub(crate) struct Vm {
 struct State {
     /// What is on disk, once read.
     instance: Option<Instance>,
-    monitor: Option<Monitor>,
+    monitor: Option<Arc<Monitor>>,
 }
 
 /// A machine that only the holder may touch.
@@ -258,7 +258,10 @@ impl Held<'_> {
     }
 
     /// The connection to the machine's QEMU, opened if need be.
-    pub(crate) async fn monitor(&mut self, process: &ProcessId) -> Result<&Monitor, MonitorError> {
+    pub(crate) async fn monitor(
+        &mut self,
+        process: &ProcessId,
+    ) -> Result<&Arc<Monitor>, MonitorError> {
         let state = &mut *self.state;
         if state
             .monitor
@@ -275,7 +278,7 @@ impl Held<'_> {
             };
             let directory = self.vm.home.vm();
             let monitor = Monitor::connect(&directory, process.pid, changed).await?;
-            return Ok(state.monitor.insert(monitor));
+            return Ok(state.monitor.insert(Arc::new(monitor)));
         }
         match &state.monitor {
             Some(monitor) => Ok(monitor),
@@ -285,25 +288,31 @@ impl Held<'_> {
         }
     }
 
-    /// Takes what the guest wrote out of QEMU and adds it to the console's file.
+    /// Takes what the guest wrote out of QEMU and adds it to the console's file. QEMU forgets what
+    /// it has handed out, so this goes on to its end even if nobody waits for it any more.
     pub(crate) async fn drain_console(&mut self, process: &ProcessId) -> Result<(), MonitorError> {
-        let file = self.vm.home.console();
-        loop {
-            let read = qmp::ringbuf_read {
-                device: "console".into(),
-                size: CONSOLE_CHUNK,
-                format: Some(qmp::DataFormat::base64),
-            };
-            let answer = self.monitor(process).await?.execute(read).await?;
-            let bytes = base64::engine::general_purpose::STANDARD.decode(answer);
-            let bytes = bytes.unwrap_or_default();
-            if let Err(error) = console::append(&file, &bytes) {
-                tracing::warn!(server = %self.vm.id, %error, "the console cannot be kept");
+        let monitor = Arc::clone(self.monitor(process).await?);
+        let (file, id) = (self.vm.home.console(), self.vm.id.clone());
+        let drain = tokio::spawn(async move {
+            loop {
+                let read = qmp::ringbuf_read {
+                    device: "console".into(),
+                    size: CONSOLE_CHUNK,
+                    format: Some(qmp::DataFormat::base64),
+                };
+                let answer = monitor.execute(read).await?;
+                let bytes = base64::engine::general_purpose::STANDARD.decode(answer);
+                let bytes = bytes.unwrap_or_default();
+                if let Err(error) = console::append(&file, &bytes) {
+                    tracing::warn!(server = %id, %error, "the console cannot be kept");
+                }
+                if bytes.len() < CONSOLE_CHUNK as usize {
+                    return Ok(());
+                }
             }
-            if bytes.len() < CONSOLE_CHUNK as usize {
-                return Ok(());
-            }
-        }
+        });
+        // It can only fail to be waited for if the whole runtime ends.
+        drain.await.unwrap_or(Ok(()))
     }
 
     /// Ends the machine's process: asked first, so that its disks' caches are written back.
@@ -432,4 +441,9 @@ pub(crate) fn remove_file(path: &Path) -> Result<(), DriverError> {
         }
         _ => Ok(()),
     }
+}
+
+/// A step that what there is does not allow.
+pub(crate) fn out_of_place(step: &str, seen: Seen) -> DriverError {
+    DriverError::transient(format!("cannot {step} a server that is {seen:?}"))
 }

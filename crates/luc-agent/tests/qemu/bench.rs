@@ -108,6 +108,16 @@ impl Bench {
     }
 }
 
+/// A test that fails leaves no machine behind either.
+impl Drop for Bench {
+    fn drop(&mut self) {
+        let below = self.path().display().to_string();
+        with_cwd(|cwd| cwd.starts_with(&below))
+            .into_iter()
+            .for_each(kill);
+    }
+}
+
 /// SHA-512 as images have it.
 pub(crate) fn sha512(bytes: &[u8]) -> String {
     hex::encode(Sha512::digest(bytes))
@@ -129,19 +139,21 @@ pub(crate) fn processes(state: &Path, id: &ServerId) -> Vec<i32> {
     let vm = state.join(format!("servers/server-{id}/vm"));
     let Ok(vm) = vm.canonicalize() else {
         // The directory is gone: the kernel says so behind the path it had.
-        return with_cwd(&format!("{} (deleted)", vm.display()));
+        let gone = format!("{} (deleted)", vm.display());
+        return with_cwd(|cwd| cwd == gone);
     };
-    with_cwd(&vm.display().to_string())
+    let there = vm.display().to_string();
+    with_cwd(|cwd| cwd == there)
 }
 
-fn with_cwd(wanted: &str) -> Vec<i32> {
+fn with_cwd(wanted: impl Fn(&str) -> bool) -> Vec<i32> {
     let entries = std::fs::read_dir("/proc")
         .unwrap()
         .map(|entry| entry.unwrap());
     entries
         .filter(|entry| {
             let cwd = std::fs::read_link(entry.path().join("cwd"));
-            cwd.is_ok_and(|cwd| cwd.display().to_string() == wanted)
+            cwd.is_ok_and(|cwd| wanted(&cwd.display().to_string()))
         })
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
         .collect()

@@ -7,6 +7,7 @@
 
 mod bench;
 mod conformance;
+mod guest;
 mod house;
 mod life;
 mod recovery;

@@ -11,7 +11,7 @@ use crate::bench;
 use crate::house::House;
 
 /// Puts bytes into the image service under a name.
-fn add(house: &House, name: &str, bytes: &[u8], disk_format: DiskFormat) -> ImageSource {
+pub(crate) fn add(house: &House, name: &str, bytes: &[u8], disk_format: DiskFormat) -> ImageSource {
     let path = house.bench.path().join(name);
     std::fs::write(&path, bytes).unwrap();
     let id = ImageId::parse(name).unwrap();
