@@ -94,7 +94,14 @@ async fn show(
 ) -> anyhow::Result<Value> {
     let client = Client::login(cloud.access()).await?;
     let stock = Stock::find(args.openstack.as_deref(), cloud.clouds_yaml());
-    let accel = cloud.accelerator();
+    let accel = cloud.fact("accelerator");
+    if let Some(accel) = &accel {
+        let reason = cloud.fact("accelerator reason").unwrap_or_default();
+        say(&format!(
+            "  Guests run under QEMU {}, accelerator {accel}: {reason}.",
+            cloud.fact("qemu").unwrap_or_default()
+        ));
+    }
     match &stock {
         Some(stock) => {
             let name = stock.path().display();
@@ -328,6 +335,7 @@ async fn consoles(
             "--- console of {} ---",
             server["name"].as_str().unwrap_or(id)
         ));
+        let log = printable(&log);
         let lines: Vec<&str> = log.lines().filter(|line| !line.trim().is_empty()).collect();
         let from = lines.len().saturating_sub(8);
         print(&lines[from..].join("\n"));
@@ -336,6 +344,26 @@ async fn consoles(
         }
     }
     Ok(())
+}
+
+/// A console's text without the sequences by which firmware clears screens.
+fn printable(log: &str) -> String {
+    let mut text = String::with_capacity(log.len());
+    let mut rest = log;
+    while let Some((before, after)) = rest.split_once('\u{1b}') {
+        text.push_str(before);
+        // `ESC [ … letter`, or `ESC letter`.
+        let skipped = match after.strip_prefix('[') {
+            Some(control) => control
+                .find(char::is_alphabetic)
+                .map_or(after.len(), |at| at + 2),
+            None => after.chars().next().map_or(0, char::len_utf8),
+        };
+        rest = &after[skipped..];
+    }
+    text.push_str(rest);
+    text.retain(|character| character == '\n' || !character.is_control());
+    text
 }
 
 async fn list(stock: Option<&Stock>, client: &Client) -> anyhow::Result<String> {
@@ -434,4 +462,15 @@ fn summary(facts: &Value, steps: &Steps) -> String {
         text.push_str(&line);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_console_is_shown_without_control_sequences() {
+        let log = "\u{1b}c\u{1b}[?7l\u{1b}[2J\u{1b}[0mSeaBIOS\r\nup \u{1b}[é\u{1b}";
+        assert_eq!(printable(log), "SeaBIOS\nup ");
+    }
 }

@@ -81,13 +81,13 @@ impl Cloud {
         &self.node
     }
 
-    /// What the driver says of its accelerator: which, and why.
-    pub fn accelerator(&self) -> Option<String> {
+    /// A fact of the first host's driver, such as `accelerator`.
+    pub fn fact(&self, name: &str) -> Option<String> {
         let agent = self.node.agents().values().next()?;
         let facts = agent.driver().facts();
         facts
             .into_iter()
-            .find(|(name, _)| *name == "accelerator")
+            .find(|(known, _)| *known == name)
             .map(|(_, value)| value)
     }
 
@@ -112,7 +112,7 @@ impl Cloud {
             "password": self.access.password.reveal(),
             "project": self.access.project,
             "clouds_yaml": self.clouds_yaml,
-            "accelerator": self.accelerator(),
+            "accelerator": self.fact("accelerator"),
             "pid": std::process::id(),
         })
     }
