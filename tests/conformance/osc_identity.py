@@ -117,7 +117,8 @@ STEPS = [
     Step("domain set --disable {domain}"),
     Step("domain delete {domain}"),
     Step("domain list", no_row(ID="{domain_id}")),
-    Step("token issue -c id -f value", says("^.{40,}\n$"), keep={"old_token": lambda result: result.output.strip()}),
+    Step("token issue -c id -f value", says("^.{40,}\n$"),
+         keep={"old_token": lambda result: result.output.strip()}),
     Step("token revoke {old_token}"),
     Step("token issue", fails="404|401|Failed to validate|authenti", who=TOKEN),
 ]

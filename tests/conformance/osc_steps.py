@@ -38,10 +38,10 @@ class Step:
     """One command and what is expected of it.
 
     `check` gets the result and the names and returns what is wrong, or None. `keep` maps a new
-    word to the field of the result that it stands for, or to a function of the result. `fails` is a pattern that the message of a
-    command that must fail has to match. `until` repeats the command until the check is passed.
-    `plain` leaves out `-f json`, for commands that print no table. `who` are the OS_* variables of
-    somebody else than the admin.
+    word to the field of the result that it stands for, or to a function of the result. `fails` is
+    a pattern that the message of a command that must fail has to match. `until` repeats the
+    command until the check is passed. `plain` leaves out `-f json`, for commands that print no
+    table. `who` are the OS_* variables of somebody else than the admin.
     """
 
     command: str
