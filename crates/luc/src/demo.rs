@@ -74,7 +74,17 @@ fn driver(args: &DemoArgs) -> anyhow::Result<DriverKind> {
             bail!("QEMU is not installed: run scripts/install-deps, or use --driver fake")
         }
         Some(driver) => Ok(driver),
-        None if installed => Ok(DriverKind::Qemu),
+        None if installed && args.image.is_file() => Ok(DriverKind::Qemu),
+        None if installed => {
+            say("==================================================================");
+            say(&format!(
+                "THERE IS NO GUEST IMAGE at {}: the FAKE driver is used and",
+                args.image.display()
+            ));
+            say("NOTHING REALLY BOOTS. Build one with guest/make-image and try again.");
+            say("==================================================================");
+            Ok(DriverKind::Fake)
+        }
         None => {
             say("==================================================================");
             say("QEMU IS NOT INSTALLED: the FAKE driver is used and NOTHING REALLY");
@@ -183,7 +193,7 @@ fn image_file(args: &DemoArgs, driver: DriverKind) -> anyhow::Result<ImageFile> 
     }
     if driver == DriverKind::Qemu {
         bail!(
-            "there is no image at {}: build it with guest/build",
+            "there is no image at {}: build it with guest/make-image",
             args.image.display()
         );
     }
