@@ -333,6 +333,7 @@ impl Worker {
         if permanent && progress.fault.is_none() {
             self.fail(progress, &error.to_string(), &error.details());
         }
+        // Nothing is done yet; the last step of any way is the one that stands for all.
         let phase = if permanent {
             Phase::Failed
         } else {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
+use luc_agent::desired::DesiredPower;
 use luc_agent::driver::{Actual, Driver as _, DriverError};
 use luc_agent::observed::{Phase, PowerState};
 use luc_agent::qemu::{QemuConfig, QemuDriver};
@@ -141,6 +142,39 @@ async fn what_was_proved_is_remembered_for_this_boot_and_this_qemu() {
     let third = QemuDriver::open(&config).await.unwrap();
     assert_eq!(third.facts(), first.facts());
     assert_eq!(std::fs::read_to_string(&cache).unwrap(), written);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guest_whose_host_went_down_is_started_again_and_one_that_was_off_is_not() {
+    let Some(mut house) = House::new().await else {
+        return;
+    };
+    house.want("on", |_| {}).await;
+    house
+        .want("off", |wish| wish.power = DesiredPower::Stopped)
+        .await;
+    house.wait_for_boots("on", 1).await;
+    house.agent = None;
+    // The processes are gone, and what is on disk was written in another boot.
+    bench::kill(house.driver.pid(&house.id("on")).await.unwrap());
+    for name in ["on", "off"] {
+        let home = house
+            .bench
+            .config()
+            .state
+            .join(format!("servers/server-{}", house.id(name)));
+        let file = home.join("instance.json");
+        let state = std::fs::read_to_string(&file).unwrap();
+        let state = state.replace("\"boot_id\": \"", "\"boot_id\": \"before-");
+        std::fs::write(&file, state).unwrap();
+    }
+    house.driver = Arc::new(house.bench.open().await);
+    house.agent = Some(start(&house.bench, &house.driver));
+    house.wait_for_boots("on", 2).await;
+    let off = house.bench.controller.wait_for_end(&house.id("off")).await;
+    assert_eq!(settled(&off), PowerState::Shutdown);
+    assert_eq!(house.driver.pid(&house.id("off")).await, None);
+    house.clear().await;
 }
 
 /// Where the child of the test below finds its state directory.
