@@ -211,6 +211,8 @@ async fn a_killed_process_leaves_its_machines_running_for_the_next_one() {
             "--nocapture",
         ])
         .env(CHILD_STATE, &config.state)
+        // It will not clean up after itself.
+        .env("TMPDIR", bench.path())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
