@@ -4,11 +4,14 @@
 //! [`parse`], which names the path of the offending member as Nova does, and applies the type's
 //! table of members that exist only in some microversions ([`RequestBody::MEMBERS`]).
 
+mod strict;
+
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::fault::ApiError;
 use crate::version::{Microversion, VersionRange};
+use strict::Strict;
 
 /// A member that exists only in some microversions.
 #[derive(Clone, Copy, Debug)]
@@ -158,7 +161,7 @@ pub fn parse<T: RequestBody>(bytes: &[u8], version: Microversion) -> Result<T, A
     for member in T::MEMBERS {
         check_member(&value, member, version)?;
     }
-    let parsed: T = serde_path_to_error::deserialize(value).map_err(|error| {
+    let parsed: T = serde_path_to_error::deserialize(Strict(&value)).map_err(|error| {
         let path = error.path().to_string();
         let field = if path == "." { "body".to_owned() } else { path };
         InvalidField {
