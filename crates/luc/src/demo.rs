@@ -55,6 +55,15 @@ pub async fn run(args: DemoArgs, json_wanted: bool) -> anyhow::Result<()> {
     if args.keep {
         keep(&cloud).await?;
     }
+    if kept.is_temporary() && (args.keep || outcome.is_err()) {
+        let limit = Duration::from_secs(args.boot_timeout);
+        if let Err(error) = steps
+            .run("remove the servers", clean_up(&cloud, limit))
+            .await
+        {
+            say(&format!("Machines may be left running: {error:#}"));
+        }
+    }
     let stop = cloud.stop();
     steps.run("stop the cloud", stop).await?;
     let facts = outcome?;
@@ -104,26 +113,7 @@ async fn show(
 ) -> anyhow::Result<Value> {
     let client = Client::login(cloud.access()).await?;
     let stock = Stock::find(args.openstack.as_deref(), cloud.clouds_yaml());
-    let accel = cloud.fact("accelerator");
-    if let Some(accel) = &accel {
-        let reason = cloud.fact("accelerator reason").unwrap_or_default();
-        say(&format!(
-            "  Guests run under QEMU {}, accelerator {accel}: {reason}.",
-            cloud.fact("qemu").unwrap_or_default()
-        ));
-    }
-    match &stock {
-        Some(stock) => {
-            let name = stock.path().display();
-            say(&format!(
-                "  The stock client is {name} (scripts/install-openstackclient)."
-            ));
-        }
-        None => say(
-            "  NO STOCK CLIENT FOUND (run scripts/install-openstackclient): the same \
-                     requests are sent by a client of our own.",
-        ),
-    }
+    announce(cloud, stock.as_ref());
     let image = image_file(args, driver)?;
     steps
         .run(
@@ -155,27 +145,48 @@ async fn show(
         .run("list the servers", list(stock.as_ref(), &client))
         .await?;
     print(&list);
-    steps
-        .run(
-            "stop the servers",
-            stop(stock.as_ref(), &client, args.servers, limit),
-        )
-        .await?;
     if !args.keep {
+        let stopped = stop(stock.as_ref(), &client, args.servers, limit);
+        steps.run("stop the servers", stopped).await?;
+        let deleted = delete(stock.as_ref(), &client, limit);
         steps
-            .run(
-                "delete the servers and the image",
-                delete(stock.as_ref(), &client, limit),
-            )
+            .run("delete the servers and the image", deleted)
             .await?;
     }
     Ok(json!({
         "driver": match driver { DriverKind::Qemu => "qemu", DriverKind::Fake => "fake" },
-        "accelerator": accel,
+        "accelerator": cloud.fact("accelerator"),
         "stock_client": stock.as_ref().map(|stock| stock.path().display().to_string()),
         "servers": args.servers,
         "create_to_user_space_seconds": user_space.map(|took| took.as_secs_f64()),
     }))
+}
+
+/// Says what the guests run on, and who asks for them.
+fn announce(cloud: &Cloud, stock: Option<&Stock>) {
+    let fact = |name: &str| cloud.fact(name).unwrap_or_default();
+    if let Some(accel) = cloud.fact("accelerator") {
+        let (version, reason) = (fact("qemu"), fact("accelerator reason"));
+        say(&format!(
+            "  Guests run under QEMU {version}, accelerator {accel}: {reason}."
+        ));
+    }
+    match stock {
+        Some(stock) => say(&format!(
+            "  The stock client is {}.",
+            stock.path().display()
+        )),
+        None => say(
+            "  NO STOCK CLIENT FOUND (run scripts/install-openstackclient): the same \
+                     requests are sent by a client of our own.",
+        ),
+    }
+}
+
+/// Removes what a demo that was kept, or failed, has left running.
+async fn clean_up(cloud: &Cloud, limit: Duration) -> anyhow::Result<()> {
+    let client = Client::login(cloud.access()).await?;
+    delete(None, &client, limit).await
 }
 
 /// The image to upload, and the directory that holds it if it was made up for the fake driver.
@@ -365,7 +376,7 @@ fn printable(log: &str) -> String {
         // `ESC [ … letter`, or `ESC letter`.
         let skipped = match after.strip_prefix('[') {
             Some(control) => control
-                .find(char::is_alphabetic)
+                .find(|c: char| c.is_ascii_alphabetic())
                 .map_or(after.len(), |at| at + 2),
             None => after.chars().next().map_or(0, char::len_utf8),
         };
@@ -482,5 +493,6 @@ mod tests {
     fn a_console_is_shown_without_control_sequences() {
         let log = "\u{1b}c\u{1b}[?7l\u{1b}[2J\u{1b}[0mSeaBIOS\r\nup \u{1b}[é\u{1b}";
         assert_eq!(printable(log), "SeaBIOS\nup ");
+        assert_eq!(printable("a\u{1b}éb\u{1b}[12;3Hc"), "abc");
     }
 }
