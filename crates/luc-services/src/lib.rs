@@ -13,6 +13,7 @@ pub mod image;
 pub mod ports;
 pub mod reply;
 pub mod request;
+mod write;
 
 use std::sync::Arc;
 

@@ -1,7 +1,9 @@
 //! Transactions of the compute service, and what becomes of those that fail.
 
 use luc_api::ApiError;
-use luc_state::{Store, TransactError, Tx, TxError};
+use luc_state::{Store, Tx, TxError};
+
+use crate::write::settled;
 
 use super::quota::ReserveError;
 
@@ -30,27 +32,10 @@ pub(super) async fn transact<T>(
     store: &Store,
     body: impl FnMut(&mut Tx<'_>) -> Result<T, WriteError>,
 ) -> Result<T, ApiError> {
-    store
-        .transact(body)
-        .await
-        .map(|committed| committed.value)
-        .map_err(|error| match error {
-            TransactError::Refused(WriteError::Api(refused)) => refused,
-            TransactError::Refused(WriteError::Store(refused)) => of_tx(&refused),
-            TransactError::Conflict { .. } => {
-                ApiError::conflict("Others changed the same things at the same time; try again.")
-            }
-            TransactError::Unknown { operation } => ApiError::OutcomeUnknown {
-                operation: operation.id.to_string(),
-            },
-            TransactError::Unavailable { reason } | TransactError::Closed { reason } => {
-                tracing::warn!(%reason, "the store did not take a write");
-                ApiError::Unavailable {
-                    message: "The store is not available.".to_owned(),
-                }
-            }
-            TransactError::Unwritable { .. } => ApiError::internal(error.to_string()),
-        })
+    settled(store.transact(body).await, |refused| match refused {
+        WriteError::Api(refused) => refused,
+        WriteError::Store(refused) => of_tx(&refused),
+    })
 }
 
 /// What a refusal of the store means where the handler did not expect it.

@@ -1,7 +1,9 @@
 //! How the identity service refuses: Keystone's words, and what a refused transaction means.
 
 use luc_api::ApiError;
-use luc_state::{Committed, TransactError, Tx, TxError};
+use luc_state::{Tx, TxError};
+
+use crate::write::settled;
 
 use crate::Services;
 
@@ -43,26 +45,7 @@ pub(super) async fn transact<T>(
     services: &Services,
     body: impl FnMut(&mut Tx<'_>) -> Result<T, Refusal>,
 ) -> Result<T, ApiError> {
-    let outcome: Result<Committed<T>, TransactError<Refusal>> = services.store.transact(body).await;
-    outcome
-        .map(|committed| committed.value)
-        .map_err(|error| match error {
-            TransactError::Refused(refusal) => refusal.into(),
-            TransactError::Conflict { .. } => {
-                ApiError::conflict("Others changed the same things at the same time. Try again.")
-            }
-            TransactError::Unknown { operation } => ApiError::OutcomeUnknown {
-                operation: operation.to_string(),
-            },
-            TransactError::Unavailable { reason } | TransactError::Closed { reason } => {
-                ApiError::Unavailable {
-                    message: format!("Nothing was changed: {reason}."),
-                }
-            }
-            TransactError::Unwritable { kind, id, reason } => {
-                ApiError::internal(format!("writing the {kind} '{id}': {reason}"))
-            }
-        })
+    settled(services.store.transact(body).await, ApiError::from)
 }
 
 /// Turns "that name is taken" into a conflict that says so in Keystone's words.

@@ -1,7 +1,9 @@
 //! Transactions of the image service, and what becomes of those that fail.
 
 use luc_api::ApiError;
-use luc_state::{Store, TransactError, Tx, TxError};
+use luc_state::{Store, Tx, TxError};
+
+use crate::write::settled;
 
 /// Why a write was not made.
 #[derive(Debug, thiserror::Error)]
@@ -19,27 +21,10 @@ pub(super) async fn transact<T>(
     store: &Store,
     body: impl FnMut(&mut Tx<'_>) -> Result<T, WriteError>,
 ) -> Result<T, ApiError> {
-    store
-        .transact(body)
-        .await
-        .map(|committed| committed.value)
-        .map_err(|error| match error {
-            TransactError::Refused(WriteError::Api(refused)) => refused,
-            TransactError::Refused(WriteError::Store(refused)) => of_tx(&refused),
-            TransactError::Conflict { .. } => {
-                ApiError::conflict("Others changed the image at the same time. Please try again.")
-            }
-            TransactError::Unknown { operation } => ApiError::OutcomeUnknown {
-                operation: operation.id.to_string(),
-            },
-            TransactError::Unavailable { reason } | TransactError::Closed { reason } => {
-                tracing::warn!(%reason, "the store did not take a write");
-                ApiError::Unavailable {
-                    message: "The store is not available.".to_owned(),
-                }
-            }
-            TransactError::Unwritable { .. } => ApiError::internal(error.to_string()),
-        })
+    settled(store.transact(body).await, |refused| match refused {
+        WriteError::Api(refused) => refused,
+        WriteError::Store(refused) => of_tx(&refused),
+    })
 }
 
 fn of_tx(refused: &TxError) -> ApiError {
