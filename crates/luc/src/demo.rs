@@ -384,7 +384,11 @@ fn printable(log: &str) -> String {
     }
     text.push_str(rest);
     text.retain(|character| character == '\n' || !character.is_control());
-    text
+    // What is left of the firmware's sequences where the API has taken out the escape character, as
+    // Nova does.
+    ["c[?7l", "[2J", "[0m"]
+        .iter()
+        .fold(text, |text, left| text.replace(left, ""))
 }
 
 async fn list(stock: Option<&Stock>, client: &Client) -> anyhow::Result<String> {
@@ -494,5 +498,6 @@ mod tests {
         let log = "\u{1b}c\u{1b}[?7l\u{1b}[2J\u{1b}[0mSeaBIOS\r\nup \u{1b}[é\u{1b}";
         assert_eq!(printable(log), "SeaBIOS\nup ");
         assert_eq!(printable("a\u{1b}éb\u{1b}[12;3Hc"), "abc");
+        assert_eq!(printable("c[?7l[2J[0mSeaBIOS"), "SeaBIOS");
     }
 }
