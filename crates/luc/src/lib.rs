@@ -10,6 +10,7 @@ pub mod client;
 pub mod cloud;
 pub mod clouds;
 pub mod config;
+mod console;
 pub mod demo;
 pub mod drivers;
 pub mod host;
