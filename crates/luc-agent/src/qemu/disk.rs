@@ -232,7 +232,7 @@ mod tests {
     fn maker(directory: &Path) -> Option<DiskMaker<'static>> {
         let program = Path::new("/usr/bin/qemu-img");
         if !program.exists() {
-            eprintln!("luc-skip: qemu-img is not installed");
+            testing::skip("qemu-img is not installed: no disk was made");
             return None;
         }
         Some(DiskMaker {

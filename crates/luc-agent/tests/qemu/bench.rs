@@ -30,8 +30,8 @@ impl Bench {
         for program in programs {
             if !is_installed(&program) {
                 let name = program.display();
-                eprintln!("luc-skip: {name} is not installed");
-                eprintln!("SKIPPED: {name} is not installed, no real machine was started");
+                let reason = format!("{name} is not installed: no real machine was started");
+                luc_agent::testing::skip(&reason);
                 return None;
             }
         }

@@ -70,8 +70,7 @@ async fn a_whole_linux_knows_itself_answers_obeys_and_survives_a_suspend() {
         return;
     };
     if !Path::new(IMAGE).exists() {
-        eprintln!("luc-skip: guest/build/luc-guest.qcow2 is not built");
-        eprintln!("SKIPPED: guest/build/luc-guest.qcow2 is not built, no Linux was booted");
+        luc_agent::testing::skip("guest/build/luc-guest.qcow2 is not built: no Linux was booted");
         return;
     }
     let image = add(
@@ -94,6 +93,8 @@ async fn a_whole_linux_knows_itself_answers_obeys_and_survives_a_suspend() {
         "{console}"
     );
 
+    until_console_says(&house, "linux", "user data ran").await;
+
     let before = uptime(&get(&running, "/cgi-bin/status").await);
     house
         .change("linux", |wish| wish.power = DesiredPower::Suspended)
@@ -109,7 +110,6 @@ async fn a_whole_linux_knows_itself_answers_obeys_and_survives_a_suspend() {
         .console(&house.id("linux"), None)
         .await
         .unwrap();
-    assert!(console.contains("user data ran"), "{console}");
     assert_eq!(console.matches("user space is up").count(), 1, "{console}");
 
     let stopped = house
@@ -126,6 +126,19 @@ async fn a_whole_linux_knows_itself_answers_obeys_and_survives_a_suspend() {
         "it was cut off: {console}"
     );
     house.clear().await;
+}
+
+/// Waits until the console shows `words`: user space goes on starting things after it is up.
+async fn until_console_says(house: &House, name: &str, words: &str) {
+    for _ in 0..300 {
+        let console = house.driver.console(&house.id(name), None).await.unwrap();
+        if console.contains(words) {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    let console = house.driver.console(&house.id(name), None).await.unwrap();
+    panic!("not within 30 s: {words:?}\n{console}");
 }
 
 /// The `uptime` in the guest's status.
