@@ -10,7 +10,7 @@ use serde_json::json;
 use super::listing::{Field, Listing, root};
 use super::model::{CatalogEndpoint, CatalogService, Extra, Region};
 use super::places::new_extra;
-use super::refusal::{Refusal, expected, not_found, transact};
+use super::refusal::{Refusal, check_id_kept, expected, not_found, transact};
 use super::{catalog, views};
 use crate::Services;
 use crate::ports::Drawn;
@@ -161,14 +161,7 @@ pub(super) async fn update(services: &Services, request: &Request) -> Result<Rep
     let UpdateEndpoint { endpoint: wanted } = request.body()?;
     request.authorize(&Attributes::new())?;
     let id = request.param("endpoint_id");
-    if wanted
-        .id
-        .as_ref()
-        .and_then(Option::as_ref)
-        .is_some_and(|wanted| wanted != id)
-    {
-        return Err(ApiError::bad_request("Cannot change ID"));
-    }
+    check_id_kept(wanted.id.as_ref(), id)?;
     check_url(wanted.url.as_deref())?;
     let changed = transact(services, |tx| {
         let endpoint = tx

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::listing::{Field, Listing, root};
 use super::model::{Domain, Group, Membership, User};
 use super::places::new_extra;
-use super::refusal::{Refusal, not_found, taken, transact};
+use super::refusal::{Refusal, check_id_kept, not_found, taken, transact};
 use super::{removal, users, views};
 use crate::Services;
 use crate::ports::Drawn;
@@ -109,14 +109,7 @@ pub(super) async fn update(services: &Services, request: &Request) -> Result<Rep
     let UpdateGroup { group: wanted } = request.body()?;
     allowed(services, request)?;
     let id = request.param("group_id");
-    if wanted
-        .id
-        .as_ref()
-        .and_then(Option::as_ref)
-        .is_some_and(|wanted| wanted != id)
-    {
-        return Err(ApiError::bad_request("Cannot change ID"));
-    }
+    check_id_kept(wanted.id.as_ref(), id)?;
     let changed = transact(services, |tx| {
         let group = tx.get::<Group>(id).ok_or_else(|| not_found("group", id))?;
         if wanted

@@ -18,7 +18,7 @@ use super::domains::{self, Draft};
 use super::listing::{Field, Listing, root};
 use super::model::{DEFAULT_DOMAIN, Domain, Extra, Project, is_immutable};
 use super::places::{PlaceChange, flag, new_extra};
-use super::refusal::{Refusal, immutable, not_found, taken, transact};
+use super::refusal::{Refusal, check_id_kept, immutable, not_found, taken, transact};
 use super::{removal, views};
 use crate::Services;
 use crate::ports::Drawn;
@@ -394,14 +394,7 @@ pub(super) async fn update(services: &Services, request: &Request) -> Result<Rep
     let snapshot = services.store.snapshot();
     let project = snapshot.get::<Project>(id);
     request.authorize(&target(project.as_deref().map(Stored::value), id))?;
-    if wanted
-        .id
-        .as_ref()
-        .and_then(Option::as_ref)
-        .is_some_and(|wanted| wanted != id)
-    {
-        return Err(ApiError::bad_request("Cannot change ID"));
-    }
+    check_id_kept(wanted.id.as_ref(), id)?;
     let change = PlaceChange {
         name: wanted.name.clone(),
         description: wanted.description.clone(),

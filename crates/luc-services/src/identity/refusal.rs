@@ -48,6 +48,14 @@ pub(super) async fn transact<T>(
     settled(services.store.transact(body).await, ApiError::from)
 }
 
+/// A change may name the id of what it changes, and nothing else there.
+pub(super) fn check_id_kept(wanted: Option<&Option<String>>, id: &str) -> Result<(), ApiError> {
+    match wanted {
+        Some(Some(wanted)) if wanted != id => Err(ApiError::bad_request("Cannot change ID")),
+        _ => Ok(()),
+    }
+}
+
 /// Turns "that name is taken" into a conflict that says so in Keystone's words.
 pub(super) fn taken(error: TxError, kind: &str, details: &str) -> Refusal {
     match error {

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::listing::{Field, Listing, root};
 use super::model::{Domain, Extra, IMMUTABLE, Role, is_immutable, merge_options};
 use super::places::new_extra;
-use super::refusal::{Refusal, immutable, not_found, taken, transact};
+use super::refusal::{Refusal, check_id_kept, immutable, not_found, taken, transact};
 use super::{removal, views};
 use crate::Services;
 use crate::ports::Drawn;
@@ -133,14 +133,7 @@ pub(super) async fn update(services: &Services, request: &Request) -> Result<Rep
     let UpdateRole { role: wanted } = request.body()?;
     allowed(services, request, "identity:update_domain_role")?;
     let id = request.param("role_id");
-    if wanted
-        .id
-        .as_ref()
-        .and_then(Option::as_ref)
-        .is_some_and(|wanted| wanted != id)
-    {
-        return Err(ApiError::bad_request("Cannot change ID"));
-    }
+    check_id_kept(wanted.id.as_ref(), id)?;
     let protection = wanted
         .options
         .as_ref()

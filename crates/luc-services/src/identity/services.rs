@@ -10,7 +10,7 @@ use serde_json::json;
 use super::listing::{Field, Listing, root};
 use super::model::{CatalogEndpoint, CatalogService};
 use super::places::new_extra;
-use super::refusal::{not_found, transact};
+use super::refusal::{check_id_kept, not_found, transact};
 use super::views;
 use crate::Services;
 use crate::ports::Drawn;
@@ -68,14 +68,7 @@ pub(super) async fn update(services: &Services, request: &Request) -> Result<Rep
     let UpdateService { service: wanted } = request.body()?;
     request.authorize(&Attributes::new())?;
     let id = request.param("service_id");
-    if wanted
-        .id
-        .as_ref()
-        .and_then(Option::as_ref)
-        .is_some_and(|wanted| wanted != id)
-    {
-        return Err(ApiError::bad_request("Cannot change ID"));
-    }
+    check_id_kept(wanted.id.as_ref(), id)?;
     let changed = transact(services, |tx| {
         let service = tx
             .get::<CatalogService>(id)

@@ -13,7 +13,7 @@ use super::auth::projects_of;
 use super::listing::{self, Field, Listing, root};
 use super::model::{DEFAULT_DOMAIN, Domain, Extra, Group, Hashed, Membership, User, merge_options};
 use super::places::{flag, new_extra};
-use super::refusal::{Refusal, not_found, taken, transact, unauthorized};
+use super::refusal::{Refusal, check_id_kept, not_found, taken, transact, unauthorized};
 use super::{bits, projects, removal, views};
 use crate::Services;
 use crate::ports::Drawn;
@@ -197,14 +197,7 @@ pub(super) async fn update(services: &Services, request: &Request) -> Result<Rep
     let UpdateUser { user: wanted } = request.body()?;
     allowed(services, request)?;
     let id = request.param("user_id");
-    if wanted
-        .id
-        .as_ref()
-        .and_then(Option::as_ref)
-        .is_some_and(|wanted| wanted != id)
-    {
-        return Err(ApiError::bad_request("Cannot change ID"));
-    }
+    check_id_kept(wanted.id.as_ref(), id)?;
     let password = hashed(services, wanted.password.as_ref()).await?;
     let changed = transact(services, |tx| {
         let user = tx.get::<User>(id).ok_or_else(|| not_found("user", id))?;
