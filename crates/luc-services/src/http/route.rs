@@ -96,7 +96,8 @@ fn parameter_names(path: &'static str) -> Vec<&'static str> {
         .collect()
 }
 
-/// The pattern with parameters named by position, so that rows may name them as they like.
+/// The pattern with parameters named by position, which is how the tree tells paths apart. All rows
+/// of one path name their parameters alike; a test makes sure of it.
 fn positional(path: &str) -> String {
     let mut count = 0;
     let segments = path.split('/').map(|segment| {
@@ -131,6 +132,20 @@ mod tests {
                 "{:?} is not routed at {path}",
                 row.operation
             );
+        }
+    }
+
+    #[test]
+    fn rows_of_one_path_name_its_parameters_alike() {
+        for row in endpoint::all() {
+            for other in endpoint::all() {
+                if positional(&row.full_path()) == positional(&other.full_path()) {
+                    assert_eq!(
+                        row.path, other.path,
+                        "a handler would not find its parameter"
+                    );
+                }
+            }
         }
     }
 
