@@ -6,10 +6,12 @@
 
 pub mod entropy;
 pub mod id;
+pub mod peer;
 pub mod protocol;
 pub mod time;
 pub mod units;
 
 pub use entropy::Entropy;
 pub use id::{IdError, SitePrefix, Uuid};
+pub use peer::PeerId;
 pub use protocol::{Effect, Effects, Input, Protocol};

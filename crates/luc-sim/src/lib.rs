@@ -1,0 +1,1 @@
+//! Many brains, one clock: a discrete-event simulator of whole clouds.
