@@ -17,9 +17,11 @@ pub mod command;
 pub mod event;
 pub mod host;
 pub mod plan;
+pub mod solver;
 
 pub use ballot::Ballot;
 pub use command::Command;
 pub use event::Event;
 pub use host::{Cpu, Host, Resources, Rules, Vm, VmId};
 pub use plan::{Plan, Reason, Step, StepId};
+pub use solver::{Goal, Problem, Solution, Style, Weights, solve};
