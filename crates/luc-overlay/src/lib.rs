@@ -13,6 +13,7 @@ pub mod command;
 pub mod coordinate;
 pub mod event;
 pub mod neighbour;
+pub mod vivaldi;
 
 pub use command::Command;
 pub use coordinate::Coordinate;
