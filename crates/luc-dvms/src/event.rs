@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use luc_core::PeerId;
 use luc_core::time::Duration;
 use luc_core::units::MemoryMib;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::ballot::Ballot;
 use crate::command::{MigrationId, SearchId};
@@ -28,7 +28,7 @@ pub enum PartitionEnd {
 }
 
 /// Why a partition came to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Cause {
     /// More asked for than there is.
     Overload,

@@ -14,14 +14,25 @@
 
 pub mod ballot;
 pub mod command;
+pub mod config;
+pub mod durable;
 pub mod event;
 pub mod host;
+pub mod message;
 pub mod plan;
+pub mod scheduler;
 pub mod solver;
+pub mod star;
+pub mod timer;
 
 pub use ballot::Ballot;
 pub use command::Command;
+pub use config::{Choice, Config};
+pub use durable::Durable;
 pub use event::Event;
 pub use host::{Cpu, Host, Resources, Rules, Vm, VmId};
+pub use message::Message;
 pub use plan::{Plan, Reason, Step, StepId};
+pub use scheduler::Dvms;
 pub use solver::{Goal, Problem, Solution, Style, Weights, solve};
+pub use timer::Timer;
