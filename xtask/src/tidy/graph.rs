@@ -90,6 +90,7 @@ const PURE_EXTERNAL: &[&str] = &[
     "serde_json",
     "sha2",
     "thiserror",
+    "toml",
 ];
 
 /// The lint file that makes clippy keep a crate pure.

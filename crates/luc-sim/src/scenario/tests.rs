@@ -1,0 +1,179 @@
+//! Golden texts of refused scenarios, and what the defaults are.
+
+use luc_core::units::MemoryMib;
+
+use super::*;
+
+fn refused(text: &str) -> String {
+    Experiment::parse("cloud.toml", text)
+        .expect_err("it must be refused")
+        .to_string()
+}
+
+#[test]
+fn a_name_is_all_that_a_scenario_needs() {
+    let experiment = Experiment::parse("a.toml", "name = \"a\"").expect("it is right");
+    assert_eq!(experiment.duration, Duration::from_secs(1800));
+    assert_eq!(experiment.topology.nodes(), 128);
+    assert_eq!(experiment.topology.node.memory, MemoryMib(32_768));
+    assert_eq!(experiment.vms.count.total(128), 1280);
+    assert!(matches!(experiment.algorithm, Algorithm::Star(_)));
+}
+
+#[test]
+fn what_is_written_is_read_back() {
+    let text = experiment_with_everything()
+        .to_toml()
+        .expect("it can be written");
+    let back = Experiment::parse("all.toml", &text).expect("it can be read");
+    assert_eq!(back, experiment_with_everything(), "{text}");
+}
+
+pub(super) fn experiment_with_everything() -> Experiment {
+    let text = r#"
+name = "all"
+seed = 7
+[topology]
+sites = 4
+nodes_per_site = 10
+rtt = "grid5000"
+[vms.count]
+per_site = [126, 69, 69, 69]
+[[load.phases]]
+mean = "70 %"
+deviation = "30 %"
+[algorithm.star]
+energy = true
+broken = "lease"
+[[faults]]
+at = "60 s"
+lasts = "30 s"
+what = { crash = { nodes = [3] } }
+[[faults]]
+at = "90 s"
+lasts = "10 s"
+what = { split = { sites = [0, 1] } }
+"#;
+    Experiment::parse("all.toml", text).expect("it is right")
+}
+
+#[test]
+fn text_that_is_not_toml_is_refused_with_its_place() {
+    assert_eq!(
+        refused("name = \"a\"\nseed = = 3\n"),
+        "cloud.toml:2:8: extra `=`, expected nothing"
+    );
+}
+
+#[test]
+fn an_unknown_field_is_refused_with_the_known_ones() {
+    assert_eq!(
+        refused("name = \"a\"\n[topology]\nsite = 4\n"),
+        "cloud.toml:3:1: topology.site: unknown field `site`, expected one of `sites`, \
+         `nodes_per_site`, `node`, `rtt`"
+    );
+}
+
+#[test]
+fn a_quantity_without_its_unit_is_refused_with_an_example() {
+    assert_eq!(
+        refused("name = \"a\"\nduration = 1800\n"),
+        "cloud.toml:2:12: duration: invalid type: integer `1800`, expected a duration \
+         with its unit, like \"30 s\""
+    );
+    assert_eq!(
+        refused("name = \"a\"\n[topology.node]\nmemory = \"32 s\"\n"),
+        "cloud.toml:3:10: topology.node.memory: `32 s` is not an amount of memory: `s` \
+         is not one of its units (write it like \"32 GiB\"; units: TiB, GiB, MiB, B)"
+    );
+}
+
+#[test]
+fn more_memory_than_hosts_have_is_refused_with_how_much_fits() {
+    assert_eq!(
+        refused("name = \"a\"\n[vms]\nmemory = \"8 GiB\"\n"),
+        "cloud.toml:3:10: vms.memory: 10 machines of 8192 MiB need 81920 MiB of memory \
+         but a node has 32768 MiB; at most 4 fit: take fewer or smaller machines, or \
+         greater nodes"
+    );
+}
+
+#[test]
+fn a_table_of_round_trips_must_be_square_symmetric_and_of_the_right_size() {
+    let head = "name = \"a\"\n[topology]\nsites = 2\n[topology.rtt]\n";
+    let matrix = |rows: &str| refused(&format!("{head}matrix = {rows}\n"));
+    assert_eq!(
+        matrix(r#"[["1 ms", "2 ms"], ["2 ms"]]"#),
+        "cloud.toml:5:1: topology.rtt.matrix: row 1 has 1 entries but there are 2 rows; \
+         the table must be square"
+    );
+    assert_eq!(
+        matrix(r#"[["1 ms", "2 ms"], ["3 ms", "1 ms"]]"#),
+        "cloud.toml:5:1: topology.rtt.matrix: rows 1 and 0 disagree on their round \
+         trip; the table must be symmetric"
+    );
+    assert_eq!(
+        matrix(r#"[["1 ms"]]"#),
+        "cloud.toml:5:1: topology.rtt.matrix: it is for 1 sites but topology.sites is \
+         2; make them agree"
+    );
+    assert_eq!(
+        matrix(r#"[["1 ms", "-2 ms"], ["-2 ms", "1 ms"]]"#),
+        "cloud.toml:5:20: topology.rtt.matrix.0.1: `-2 ms` is not a duration: it is \
+         negative (write it like \"30 s\"; units: d, h, min, s, ms, us, µs, ns)"
+    );
+}
+
+#[test]
+fn an_empty_cloud_is_refused() {
+    assert_eq!(
+        refused("name = \"a\"\n[topology]\nsites = 0\n"),
+        "cloud.toml:3:9: topology.sites: there must be at least one site"
+    );
+    assert_eq!(
+        refused("name = \"a\"\n[topology]\nnodes_per_site = -1\n"),
+        "cloud.toml:3:18: topology.nodes_per_site: invalid value: integer `-1`, \
+         expected u32"
+    );
+    assert_eq!(
+        refused("seed = 1\n"),
+        "cloud.toml: name: the scenario has no name; give it one: name = \"my-cloud\""
+    );
+}
+
+#[test]
+fn a_fault_at_a_node_that_is_not_there_is_refused() {
+    let fault = "name = \"a\"\n[[faults]]\nat = \"1 s\"\nlasts = \"1 s\"\n";
+    assert_eq!(
+        refused(&format!(
+            "{fault}what = {{ crash = {{ nodes = [128] }} }}\n"
+        )),
+        "cloud.toml:5:1: faults.0.what: there is no node 128; they are counted from 0 \
+         to 127"
+    );
+    assert_eq!(
+        refused(&format!("{fault}what = {{ melt = {{ nodes = [1] }} }}\n")),
+        "cloud.toml:5:10: faults.0.what.melt: unknown variant `melt`, expected one of \
+         `crash`, `pause`, `slow`, `skew`, `split`, `loss`"
+    );
+}
+
+#[test]
+fn an_algorithm_with_a_misspelt_parameter_is_refused() {
+    assert_eq!(
+        refused("name = \"a\"\n[algorithm.star]\nfirst_grup = 3\n"),
+        "cloud.toml:3:1: algorithm.star.first_grup: unknown field `first_grup`, \
+         expected one of `first_group`, `next_group`, `cap`, `cap_max`, `cool_down`, \
+         `energy`, `solver_steps`, `broken`"
+    );
+    assert_eq!(
+        refused("name = \"a\"\nalgorithm = \"best\"\n"),
+        "cloud.toml:2:13: algorithm: unknown variant `best`, expected one of `none`, \
+         `star`, `relay`, `centralised`, `hierarchical`, `entropy`, `ffd`"
+    );
+    assert_eq!(
+        refused("name = \"a\"\n[algorithm.star]\nfirst_group = 1\n"),
+        "cloud.toml:3:15: algorithm.star.first_group: the first group is the initiator \
+         and at least one more: 2 or more"
+    );
+}
