@@ -11,8 +11,11 @@
 
 pub mod command;
 pub mod coordinate;
+pub mod directory;
 pub mod event;
+pub mod members;
 pub mod neighbour;
+pub mod search;
 pub mod vivaldi;
 
 pub use command::Command;

@@ -1,0 +1,166 @@
+//! Neighbour search: the next nodes outside a set, as the chosen overlay understands *next*.
+//!
+//! Three overlays behind one interface, chosen by [`Kind`]: the spiral of the locality-based
+//! overlay ([`spiral`]), a walk along the Chord ring ([`chord`]), uniformly drawn nodes
+//! ([`random`]). With a directory (an experiment without membership traffic) all three are answered
+//! at once by the [`oracle`]. Called by the overlay's protocol only, which owns membership and
+//! coordinates and lends them through a [`Context`]. A search decides nothing about who is alive.
+//!
+//! ```text
+//!            search            count certain            more
+//!   (none) ─────────▶ waiting ──────────────▶ answered ──────▶ waiting
+//!                        │ nobody left            │
+//!                        ▼                        ▼ end (from any state)
+//!                    exhausted, closed          closed
+//! ```
+
+pub mod context;
+pub mod message;
+pub mod oracle;
+pub mod point;
+pub mod ring_order;
+pub mod timer;
+pub mod view;
+
+use std::collections::BTreeSet;
+
+use luc_core::PeerId;
+use serde::{Deserialize, Serialize};
+
+pub use context::{Context, Out};
+pub use message::{Entry, Hearsay, Message};
+pub use point::Assignment;
+pub use timer::Timer;
+
+use crate::members::Change;
+use crate::neighbour::RequestId;
+use oracle::Oracle;
+
+/// Which overlay answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Kind {
+    /// Nearest first.
+    #[default]
+    Spiral,
+    /// Along the ring.
+    Chord {
+        /// How identifiers are assigned.
+        assignment: Assignment,
+    },
+    /// Drawn uniformly.
+    Random,
+}
+
+impl Kind {
+    /// How identifiers are assigned, should there be any.
+    pub(crate) const fn assignment(self) -> Assignment {
+        match self {
+            Self::Chord { assignment } => assignment,
+            Self::Spiral | Self::Random => Assignment::Hashed,
+        }
+    }
+}
+
+/// How searches work.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Config {
+    /// Which overlay answers.
+    pub kind: Kind,
+}
+
+/// The chosen overlay with its open requests.
+#[derive(Clone, Debug)]
+pub enum Finder {
+    /// Answered from the directory.
+    Oracle(Oracle),
+}
+
+impl Finder {
+    /// A finder without open requests. `directory` says whether every [`Context`] will lend one.
+    pub fn new(config: &Config, _me: PeerId, _directory: bool) -> Self {
+        Self::Oracle(Oracle::new(config.kind))
+    }
+
+    /// The node takes part from now on; whom to contact stands in the members.
+    pub fn start(&mut self, _ctx: &mut Context<'_>) {
+        match self {
+            Self::Oracle(_) => {}
+        }
+    }
+
+    /// The node leaves for good.
+    pub fn leave(&mut self, _ctx: &mut Context<'_>) {
+        match self {
+            Self::Oracle(_) => {}
+        }
+    }
+
+    /// Opens a request for `count` neighbours that are not in `outside`.
+    pub fn search(
+        &mut self,
+        ctx: &mut Context<'_>,
+        request: RequestId,
+        outside: BTreeSet<PeerId>,
+        count: u16,
+    ) {
+        match self {
+            Self::Oracle(oracle) => oracle.search(ctx, request, outside, count),
+        }
+    }
+
+    /// Asks for `count` more neighbours of an open request.
+    pub fn more(&mut self, ctx: &mut Context<'_>, request: RequestId, count: u16) {
+        match self {
+            Self::Oracle(oracle) => oracle.more(ctx, request, count),
+        }
+    }
+
+    /// Closes a request and drops all that was kept for it.
+    pub fn end(&mut self, _ctx: &mut Context<'_>, request: RequestId) {
+        match self {
+            Self::Oracle(oracle) => oracle.end(request),
+        }
+    }
+
+    /// Takes in that membership changed; the table in `ctx` is the new one.
+    pub fn on_member(&mut self, _ctx: &mut Context<'_>, _change: Change) {
+        match self {
+            Self::Oracle(_) => {}
+        }
+    }
+
+    /// Takes in a peer's message.
+    pub fn on_message(&mut self, ctx: &mut Context<'_>, _from: PeerId, _message: Message) {
+        match self {
+            Self::Oracle(_) => ctx.ignore("a search message where a directory answers"),
+        }
+    }
+
+    /// Takes in a timer that is due.
+    pub fn on_timer(&mut self, ctx: &mut Context<'_>, _timer: Timer) {
+        match self {
+            Self::Oracle(_) => ctx.ignore("a search timer where a directory answers"),
+        }
+    }
+
+    /// A few view entries to ride on a membership message to `to`; mostly none.
+    pub fn piggyback(&mut self, _ctx: &mut Context<'_>, _to: PeerId) -> Option<Hearsay> {
+        match self {
+            Self::Oracle(_) => None,
+        }
+    }
+
+    /// Takes in the entries that rode on a membership message.
+    pub fn on_hearsay(&mut self, _ctx: &mut Context<'_>, _from: PeerId, _hearsay: Hearsay) {
+        match self {
+            Self::Oracle(_) => {}
+        }
+    }
+
+    /// How many requests are open.
+    pub fn open_requests(&self) -> usize {
+        match self {
+            Self::Oracle(oracle) => oracle.open(),
+        }
+    }
+}

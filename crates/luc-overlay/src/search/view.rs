@@ -1,0 +1,293 @@
+//! The nodes of other sites that a node keeps in mind: the close ones, and a few long links.
+//!
+//! Bounded: [`Limits::near`] entries closest to the own place, few per site (one node of a site is
+//! enough to be told the others), and [`Limits::long`] long links, preferably of different sites,
+//! drawn at random from all that did not stay among the close ones, so that a closed cluster does
+//! not block the spiral. Nodes of the own site never stand here: membership knows them.
+//!
+//! Entries age: an entry says how long ago somebody had a sign of life from the node itself, and
+//! repeating it does not make it younger. What is new is told on a few times (`told` counts down),
+//! then no more: an idle cloud is silent about it.
+//!
+//! Euro-Par'14, "Locality-aware cooperation for VM scheduling in distributed clouds", section 3
+//! (views, learning).
+
+use luc_core::PeerId;
+use luc_core::SitePrefix;
+use luc_core::entropy::{Entropy, SplitMix64};
+use luc_core::time::{Duration, Instant};
+
+use crate::coordinate::Coordinate;
+use crate::neighbour::{Room, Standing};
+use crate::search::message::Entry;
+
+/// How large a view may grow, and how long entries last.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limits {
+    /// Entries closest to the own place.
+    pub near: u16,
+    /// Long links.
+    pub long: u16,
+    /// Close entries of one site.
+    pub per_site: u16,
+    /// How often an entry that is new, or has moved, is told on.
+    pub tells: u8,
+    /// An entry without a sign of life for so long is told on again when one is heard.
+    pub retell_after: Duration,
+    /// An entry without a sign of life for so long is dropped.
+    pub stale_after: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            near: 48,
+            long: 16,
+            per_site: 3,
+            tells: 4,
+            retell_after: Duration::from_secs(480),
+            stale_after: Duration::from_secs(1_800),
+        }
+    }
+}
+
+/// One entry as it is kept.
+#[derive(Clone, Debug, PartialEq)]
+struct Kept {
+    peer: PeerId,
+    place: Coordinate,
+    standing: Standing,
+    room: Room,
+    /// How often it is still to be told on.
+    tells: u8,
+    /// Seconds from the own place, when it was last computed.
+    distance: f32,
+    /// When somebody last had a sign of life from the node itself, as far as is known.
+    heard: Instant,
+    /// The sign of life with which it was last put up for telling.
+    told: Instant,
+}
+
+impl Kept {
+    fn entry(&self, now: Instant) -> Entry {
+        Entry {
+            peer: self.peer,
+            place: self.place,
+            standing: self.standing,
+            room: self.room,
+            age: u16::try_from(now.since(self.heard).as_secs()).unwrap_or(u16::MAX),
+        }
+    }
+}
+
+/// The entries, sorted by peer.
+#[derive(Clone, Debug)]
+pub(super) struct View {
+    limits: Limits,
+    kept: Vec<Kept>,
+    /// How many tells are left over all entries.
+    tells: u32,
+}
+
+impl View {
+    pub(super) const fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            kept: Vec::new(),
+            tells: 0,
+        }
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        self.kept.len()
+    }
+
+    pub(super) fn place(&self, peer: PeerId) -> Option<&Coordinate> {
+        let index = self.index(peer).ok()?;
+        self.kept.get(index).map(|kept| &kept.place)
+    }
+
+    /// All entries, by peer.
+    pub(super) fn entries(&self, now: Instant) -> impl Iterator<Item = Entry> + '_ {
+        self.kept.iter().map(move |kept| kept.entry(now))
+    }
+
+    /// Takes in what was heard of a node of another site. The caller has checked that it can be.
+    pub(super) fn learn(
+        &mut self,
+        entry: &Entry,
+        own: &Coordinate,
+        now: Instant,
+        entropy: &mut SplitMix64,
+    ) {
+        let heard = heard(entry, now);
+        if now.since(heard) >= self.limits.stale_after {
+            return;
+        }
+        if let Ok(index) = self.index(entry.peer) {
+            self.refresh(index, entry, own, heard);
+            return;
+        }
+        if !self.make_room_in_site(entry.peer.site, heard) {
+            return;
+        }
+        let (Ok(index) | Err(index)) = self.index(entry.peer);
+        let kept = Kept {
+            peer: entry.peer,
+            place: entry.place,
+            standing: entry.standing,
+            room: entry.room,
+            tells: self.limits.tells,
+            distance: own.seconds(&entry.place) as f32,
+            heard,
+            told: heard,
+        };
+        self.tells += u32::from(kept.tells);
+        self.kept.insert(index, kept);
+        self.shrink(entropy);
+    }
+
+    fn refresh(&mut self, index: usize, entry: &Entry, own: &Coordinate, heard: Instant) {
+        let Some(kept) = self.kept.get_mut(index) else {
+            return;
+        };
+        if heard <= kept.heard {
+            return;
+        }
+        let distance = own.seconds(&entry.place) as f32;
+        let moved = (distance - kept.distance).abs() > (0.1 * kept.distance).max(0.001);
+        let quiet = heard.since(kept.told) >= self.limits.retell_after;
+        if moved || quiet || entry.standing != kept.standing {
+            self.tells += u32::from(self.limits.tells - kept.tells);
+            kept.tells = self.limits.tells;
+            kept.told = heard;
+        }
+        kept.place = entry.place;
+        kept.distance = distance;
+        kept.standing = entry.standing;
+        kept.room = entry.room;
+        kept.heard = heard;
+    }
+
+    /// Whether one more of `site` may stand here; the stalest of a full site goes if it is old.
+    fn make_room_in_site(&mut self, site: SitePrefix, heard: Instant) -> bool {
+        let first = self.kept.partition_point(|kept| kept.peer.site < site);
+        let of_site = self.kept.iter().skip(first);
+        let of_site = of_site.take_while(|kept| kept.peer.site == site);
+        if of_site.clone().count() < usize::from(self.limits.per_site) {
+            return true;
+        }
+        let stalest = of_site.min_by_key(|kept| kept.heard);
+        let Some((peer, last)) = stalest.map(|kept| (kept.peer, kept.heard)) else {
+            return false;
+        };
+        let old = heard.since(last) >= self.limits.stale_after / 2;
+        if old {
+            self.forget(peer);
+        }
+        old
+    }
+
+    /// Brings the view back to its size: one entry that is not among the close ones goes.
+    fn shrink(&mut self, entropy: &mut SplitMix64) {
+        let near = usize::from(self.limits.near);
+        if self.kept.len() <= near + usize::from(self.limits.long) {
+            return;
+        }
+        let mut order: Vec<usize> = (0..self.kept.len()).collect();
+        let distance = |index: usize| self.kept.get(index).map_or(0.0, |kept| kept.distance);
+        order.sort_unstable_by(|left, right| {
+            let by_distance = distance(*left).total_cmp(&distance(*right));
+            by_distance.then(left.cmp(right))
+        });
+        let mut links: Vec<usize> = order.split_off(near.min(order.len()));
+        links.sort_unstable();
+        // Sorted by peer, nodes of one site stand side by side: such a pair is one link too many.
+        let site = |index: usize| self.kept.get(index).map(|kept| kept.peer.site);
+        let doubled = links
+            .windows(2)
+            .filter(|pair| site(pair[0]) == site(pair[1]))
+            .map(|pair| pair[0])
+            .collect::<Vec<_>>();
+        let victims = if doubled.is_empty() { links } else { doubled };
+        if let Some(index) = pick(&victims, entropy) {
+            self.remove(index);
+        }
+    }
+
+    /// Drops a node: it failed, it left, or it does not answer.
+    pub(super) fn forget(&mut self, peer: PeerId) {
+        if let Ok(index) = self.index(peer) {
+            self.remove(index);
+        }
+    }
+
+    fn remove(&mut self, index: usize) {
+        if index < self.kept.len() {
+            let kept = self.kept.remove(index);
+            self.tells -= u32::from(kept.tells);
+        }
+    }
+
+    /// Drops what is stale, and measures all distances again from where the node is now.
+    pub(super) fn upkeep(&mut self, own: &Coordinate, now: Instant) {
+        let stale_after = self.limits.stale_after;
+        self.kept.retain(|kept| now.since(kept.heard) < stale_after);
+        self.tells = 0;
+        for kept in &mut self.kept {
+            kept.distance = own.seconds(&kept.place) as f32;
+            self.tells += u32::from(kept.tells);
+        }
+    }
+
+    /// Up to `count` entries that are new here, for a node of the own site: to be told on, the
+    /// closest first (what is close to this node is close to its site).
+    pub(super) fn news(&mut self, count: usize, now: Instant) -> Vec<Entry> {
+        if self.tells == 0 {
+            return Vec::new();
+        }
+        let mut news: Vec<usize> = (0..self.kept.len()).collect();
+        news.retain(|index| self.kept.get(*index).is_some_and(|kept| kept.tells > 0));
+        let distance = |index: &usize| self.kept.get(*index).map_or(0.0, |kept| kept.distance);
+        news.sort_unstable_by(|left, right| {
+            let by_distance = distance(left).total_cmp(&distance(right));
+            by_distance.then(left.cmp(right))
+        });
+        news.truncate(count);
+        let mut entries = Vec::with_capacity(news.len());
+        for index in news {
+            if let Some(kept) = self.kept.get_mut(index) {
+                kept.tells -= 1;
+                self.tells -= 1;
+                entries.push(kept.entry(now));
+            }
+        }
+        entries
+    }
+
+    fn index(&self, peer: PeerId) -> Result<usize, usize> {
+        self.kept.binary_search_by(|kept| kept.peer.cmp(&peer))
+    }
+}
+
+/// When the node itself was last heard of, on this node's clock.
+fn heard(entry: &Entry, now: Instant) -> Instant {
+    let age = Duration::from_secs(u64::from(entry.age));
+    let since_origin = now.since(Instant::ORIGIN);
+    Instant::ORIGIN + since_origin.saturating_sub(age)
+}
+
+/// One of `choices`, each as likely; none of none.
+pub(super) fn pick<T: Copy>(choices: &[T], entropy: &mut SplitMix64) -> Option<T> {
+    let length = u64::try_from(choices.len()).ok()?;
+    let index = entropy.next_u64().checked_rem(length)?;
+    choices.get(usize::try_from(index).ok()?).copied()
+}
+
+/// Brings `items` into an order in which every order is as likely.
+pub(super) fn shuffle<T>(items: &mut [T], entropy: &mut SplitMix64) {
+    for last in (1..items.len()).rev() {
+        let chosen = entropy.next_u64() % (last as u64 + 1);
+        items.swap(last, chosen as usize);
+    }
+}
