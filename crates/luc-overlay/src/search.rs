@@ -19,6 +19,7 @@ pub mod message;
 pub mod oracle;
 pub mod point;
 pub mod ring_order;
+pub mod spiral;
 pub mod timer;
 pub mod view;
 
@@ -35,6 +36,7 @@ pub use timer::Timer;
 use crate::members::Change;
 use crate::neighbour::RequestId;
 use oracle::Oracle;
+use spiral::Spiral;
 
 /// Which overlay answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +68,8 @@ impl Kind {
 pub struct Config {
     /// Which overlay answers.
     pub kind: Kind,
+    /// Settings of the spiral.
+    pub spiral: spiral::Config,
 }
 
 /// The chosen overlay with its open requests.
@@ -73,25 +77,31 @@ pub struct Config {
 pub enum Finder {
     /// Answered from the directory.
     Oracle(Oracle),
+    /// Nearest first.
+    Spiral(Spiral),
 }
 
 impl Finder {
     /// A finder without open requests. `directory` says whether every [`Context`] will lend one.
-    pub fn new(config: &Config, _me: PeerId, _directory: bool) -> Self {
-        Self::Oracle(Oracle::new(config.kind))
+    pub fn new(config: &Config, _me: PeerId, directory: bool) -> Self {
+        if directory {
+            return Self::Oracle(Oracle::new(config.kind));
+        }
+        Self::Spiral(Spiral::new(config.spiral))
     }
 
     /// The node takes part from now on; whom to contact stands in the members.
-    pub fn start(&mut self, _ctx: &mut Context<'_>) {
+    pub fn start(&mut self, ctx: &mut Context<'_>) {
         match self {
             Self::Oracle(_) => {}
+            Self::Spiral(spiral) => spiral.start(ctx),
         }
     }
 
     /// The node leaves for good.
     pub fn leave(&mut self, _ctx: &mut Context<'_>) {
         match self {
-            Self::Oracle(_) => {}
+            Self::Oracle(_) | Self::Spiral(_) => {}
         }
     }
 
@@ -105,6 +115,7 @@ impl Finder {
     ) {
         match self {
             Self::Oracle(oracle) => oracle.search(ctx, request, outside, count),
+            Self::Spiral(spiral) => spiral.search(ctx, request, outside, count),
         }
     }
 
@@ -112,6 +123,7 @@ impl Finder {
     pub fn more(&mut self, ctx: &mut Context<'_>, request: RequestId, count: u16) {
         match self {
             Self::Oracle(oracle) => oracle.more(ctx, request, count),
+            Self::Spiral(spiral) => spiral.more(ctx, request, count),
         }
     }
 
@@ -119,41 +131,47 @@ impl Finder {
     pub fn end(&mut self, _ctx: &mut Context<'_>, request: RequestId) {
         match self {
             Self::Oracle(oracle) => oracle.end(request),
+            Self::Spiral(spiral) => spiral.end(request),
         }
     }
 
     /// Takes in that membership changed; the table in `ctx` is the new one.
-    pub fn on_member(&mut self, _ctx: &mut Context<'_>, _change: Change) {
+    pub fn on_member(&mut self, ctx: &mut Context<'_>, change: Change) {
         match self {
             Self::Oracle(_) => {}
+            Self::Spiral(spiral) => spiral.on_member(ctx, change),
         }
     }
 
     /// Takes in a peer's message.
-    pub fn on_message(&mut self, ctx: &mut Context<'_>, _from: PeerId, _message: Message) {
+    pub fn on_message(&mut self, ctx: &mut Context<'_>, from: PeerId, message: Message) {
         match self {
             Self::Oracle(_) => ctx.ignore("a search message where a directory answers"),
+            Self::Spiral(spiral) => spiral.on_message(ctx, from, message),
         }
     }
 
     /// Takes in a timer that is due.
-    pub fn on_timer(&mut self, ctx: &mut Context<'_>, _timer: Timer) {
+    pub fn on_timer(&mut self, ctx: &mut Context<'_>, timer: Timer) {
         match self {
             Self::Oracle(_) => ctx.ignore("a search timer where a directory answers"),
+            Self::Spiral(spiral) => spiral.on_timer(ctx, timer),
         }
     }
 
     /// A few view entries to ride on a membership message to `to`; mostly none.
-    pub fn piggyback(&mut self, _ctx: &mut Context<'_>, _to: PeerId) -> Option<Hearsay> {
+    pub fn piggyback(&mut self, ctx: &mut Context<'_>, to: PeerId) -> Option<Hearsay> {
         match self {
             Self::Oracle(_) => None,
+            Self::Spiral(spiral) => spiral.piggyback(ctx, to),
         }
     }
 
     /// Takes in the entries that rode on a membership message.
-    pub fn on_hearsay(&mut self, _ctx: &mut Context<'_>, _from: PeerId, _hearsay: Hearsay) {
+    pub fn on_hearsay(&mut self, ctx: &mut Context<'_>, _from: PeerId, hearsay: Hearsay) {
         match self {
             Self::Oracle(_) => {}
+            Self::Spiral(spiral) => spiral.on_hearsay(ctx, hearsay),
         }
     }
 
@@ -161,6 +179,7 @@ impl Finder {
     pub fn open_requests(&self) -> usize {
         match self {
             Self::Oracle(oracle) => oracle.open(),
+            Self::Spiral(spiral) => spiral.open(),
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::coordinate::Coordinate;
 use crate::directory::Directory;
 use crate::event::Event;
 use crate::members::Members;
-use crate::neighbour::{Neighbour, RequestId};
+use crate::neighbour::{Neighbour, RequestId, Room};
 use crate::search::message::Message;
 use crate::search::timer::Timer;
 
@@ -46,6 +46,8 @@ pub struct Context<'a> {
     pub members: &'a Members,
     /// Where it is.
     pub coordinate: &'a Coordinate,
+    /// How much room it has, as it says to others.
+    pub room: Room,
     /// The oracle, in experiments without membership traffic.
     pub directory: Option<&'a Directory>,
     /// Its random numbers.

@@ -73,6 +73,8 @@ pub enum Message {
         ask: u32,
         /// The root of the spiral: the asker's own place.
         around: Coordinate,
+        /// The room that the asker has.
+        room: Room,
         /// How far out the asker has been, in seconds: entries beyond are wanted too.
         beyond: f32,
         /// Nodes the asker knows close to the one asked.
@@ -158,7 +160,7 @@ impl Message {
         let maybe = |peer: &Option<PeerId>| 1 + peer.map_or(0, |_| PEER_BYTES);
         1 + match self {
             Self::ViewWanted { hearsay, .. } => {
-                REQUEST + ASK + PLACE_BYTES + 4 + hearsay.wire_bytes()
+                REQUEST + ASK + PLACE_BYTES + 1 + 4 + hearsay.wire_bytes()
             }
             Self::View { entries, .. } => REQUEST + ASK + 1 + entries.len() * Entry::WIRE_BYTES,
             Self::SuccessorsWanted { request, .. } => 1 + request.map_or(0, |_| REQUEST) + ASK,

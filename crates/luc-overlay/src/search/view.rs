@@ -87,7 +87,12 @@ pub(super) struct View {
     kept: Vec<Kept>,
     /// How many tells are left over all entries.
     tells: u32,
+    /// How far the close entries of a full view reached when it was last brought to its size.
+    edge: f32,
 }
+
+/// Of the entries beyond the edge of a full view one in so many is considered as a long link.
+const LONG_LINK_ODDS: u64 = 8;
 
 impl View {
     pub(super) const fn new(limits: Limits) -> Self {
@@ -95,6 +100,7 @@ impl View {
             limits,
             kept: Vec::new(),
             tells: 0,
+            edge: f32::INFINITY,
         }
     }
 
@@ -128,6 +134,11 @@ impl View {
             self.refresh(index, entry, own, heard);
             return;
         }
+        let distance = own.seconds(&entry.place) as f32;
+        let beyond = self.is_full() && distance > self.edge;
+        if beyond && !entropy.next_u64().is_multiple_of(LONG_LINK_ODDS) {
+            return;
+        }
         if !self.make_room_in_site(entry.peer.site, heard) {
             return;
         }
@@ -138,7 +149,7 @@ impl View {
             standing: entry.standing,
             room: entry.room,
             tells: self.limits.tells,
-            distance: own.seconds(&entry.place) as f32,
+            distance,
             heard,
             told: heard,
         };
@@ -188,6 +199,10 @@ impl View {
         old
     }
 
+    fn is_full(&self) -> bool {
+        self.kept.len() >= usize::from(self.limits.near) + usize::from(self.limits.long)
+    }
+
     /// Brings the view back to its size: one entry that is not among the close ones goes.
     fn shrink(&mut self, entropy: &mut SplitMix64) {
         let near = usize::from(self.limits.near);
@@ -201,6 +216,7 @@ impl View {
             by_distance.then(left.cmp(right))
         });
         let mut links: Vec<usize> = order.split_off(near.min(order.len()));
+        self.edge = order.last().map_or(0.0, |index| distance(*index));
         links.sort_unstable();
         // Sorted by peer, nodes of one site stand side by side: such a pair is one link too many.
         let site = |index: usize| self.kept.get(index).map(|kept| kept.peer.site);
@@ -233,6 +249,7 @@ impl View {
     pub(super) fn upkeep(&mut self, own: &Coordinate, now: Instant) {
         let stale_after = self.limits.stale_after;
         self.kept.retain(|kept| now.since(kept.heard) < stale_after);
+        self.edge = f32::INFINITY;
         self.tells = 0;
         for kept in &mut self.kept {
             kept.distance = own.seconds(&kept.place) as f32;
@@ -263,6 +280,29 @@ impl View {
             }
         }
         entries
+    }
+
+    /// Up to `count` entries for a node of another site at `around`, drawn from the closest to it.
+    pub(super) fn around(
+        &self,
+        around: &Coordinate,
+        site: SitePrefix,
+        count: usize,
+        ctx: (Instant, &mut SplitMix64),
+    ) -> Vec<Entry> {
+        let (now, entropy) = ctx;
+        let others = self.kept.iter().filter(|kept| kept.peer.site != site);
+        let mut order: Vec<(f32, &Kept)> = others
+            .map(|kept| (around.seconds(&kept.place) as f32, kept))
+            .collect();
+        let closest = (2 * count).min(order.len());
+        if closest < order.len() {
+            order.select_nth_unstable_by(closest, |left, right| left.0.total_cmp(&right.0));
+            order.truncate(closest);
+        }
+        shuffle(&mut order, entropy);
+        let chosen = order.into_iter().take(count);
+        chosen.map(|(_, kept)| kept.entry(now)).collect()
     }
 
     fn index(&self, peer: PeerId) -> Result<usize, usize> {

@@ -1,0 +1,292 @@
+//! One open request of the spiral: what is known of other sites around the root, and who was asked.
+//!
+//! Nodes of one site are as good as equally far, so the spiral runs over sites. A site that has
+//! answered is *told*: its members are known. The members of the closest site may be offered when
+//! it and the next [`lookahead`](super::Config::lookahead) − 1 sites are told: then a closer site
+//! that they know of would have been named. The distance of a site is the mean over the nodes known
+//! of it, which averages the noise of their coordinates away.
+//!
+//! ```text
+//!             ask               answer
+//!   unasked ───────▶ asked ─────────────▶ told
+//!      ▲               │ no answer
+//!      └── others left ┴──▶ given up (too many silent, or nobody left to ask)
+//! ```
+
+use std::collections::BTreeSet;
+
+use luc_core::entropy::SplitMix64;
+use luc_core::{PeerId, SitePrefix};
+
+use crate::coordinate::Coordinate;
+use crate::neighbour::Standing;
+use crate::search::message::Entry;
+use crate::search::view::pick;
+
+/// More sites than this are not kept in mind by one request.
+const SITES_MAX: usize = 96;
+
+/// More nodes of one site than this are not kept in mind by one request.
+const MEMBERS_MAX: usize = 64;
+
+/// Entries younger than this, in seconds, are equally good to be asked.
+const YOUNG: u16 = 120;
+
+/// What came of asking a site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Unasked,
+    Asked,
+    Told,
+    GivenUp,
+}
+
+/// A site other than the own.
+#[derive(Clone, Debug)]
+struct Site {
+    prefix: SitePrefix,
+    state: State,
+    /// How many of its nodes did not answer.
+    silent: u8,
+    /// Mean distance of its known nodes from the root, in seconds.
+    distance: f32,
+    known: Vec<Entry>,
+}
+
+/// A question under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ask {
+    pub(super) number: u32,
+    pub(super) peer: PeerId,
+}
+
+/// One open request.
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    /// Never to be offered (again).
+    pub(super) taken: BTreeSet<PeerId>,
+    /// How many are wanted in the pending answer; zero when none is pending.
+    pub(super) wanted: u16,
+    /// Counts answers, so that a late call for patience finds its answer given.
+    pub(super) round: u32,
+    /// The pending answer has been waited for long enough.
+    pub(super) impatient: bool,
+    /// Questions under way.
+    pub(super) asks: Vec<Ask>,
+    /// Questions since the last answer.
+    pub(super) asked: u16,
+    /// Whether the node's own view has been taken in.
+    pub(super) opened: bool,
+    /// Nodes asked for a way out when no site was left to ask.
+    pub(super) sources: Vec<PeerId>,
+    /// How far out the last offered node of another site was, in seconds.
+    pub(super) beyond: f32,
+    sites: Vec<Site>,
+}
+
+impl Request {
+    pub(super) const fn new(taken: BTreeSet<PeerId>) -> Self {
+        Self {
+            taken,
+            wanted: 0,
+            round: 0,
+            impatient: false,
+            asks: Vec::new(),
+            asked: 0,
+            opened: false,
+            sources: Vec::new(),
+            beyond: 0.0,
+            sites: Vec::new(),
+        }
+    }
+
+    /// Takes in a node of another site.
+    pub(super) fn merge(&mut self, entry: &Entry, root: &Coordinate) {
+        let distance = root.seconds(&entry.place) as f32;
+        let found = self
+            .sites
+            .binary_search_by(|site| site.prefix.cmp(&entry.peer.site));
+        match found {
+            Ok(index) => {
+                if let Some(site) = self.sites.get_mut(index) {
+                    site.merge(entry, distance);
+                }
+            }
+            Err(index) => {
+                let site = Site {
+                    prefix: entry.peer.site,
+                    state: State::Unasked,
+                    silent: 0,
+                    distance,
+                    known: vec![*entry],
+                };
+                self.sites.insert(index, site);
+                self.shrink();
+            }
+        }
+    }
+
+    fn shrink(&mut self) {
+        if self.sites.len() <= SITES_MAX {
+            return;
+        }
+        let unasked = self.sites.iter().zip(0..);
+        let unasked = unasked.filter(|(site, _)| site.state == State::Unasked);
+        let farthest = unasked.max_by(|left, right| left.0.distance.total_cmp(&right.0.distance));
+        if let Some(index) = farthest.map(|(_, index)| index) {
+            self.sites.remove(index);
+        }
+    }
+
+    /// The sites that still matter, closest first.
+    fn active(&self) -> Vec<&Site> {
+        let mut active: Vec<&Site> = self
+            .sites
+            .iter()
+            .filter(|site| match site.state {
+                State::Unasked | State::Asked => true,
+                State::Told => site.left(&self.taken).next().is_some(),
+                State::GivenUp => false,
+            })
+            .collect();
+        active.sort_by(|left, right| {
+            let by_distance = left.distance.total_cmp(&right.distance);
+            by_distance.then(left.prefix.cmp(&right.prefix))
+        });
+        active
+    }
+
+    /// Up to `count` nodes of other sites, in groups of one site each, closest site first: those
+    /// that are certain, or all that are known.
+    pub(super) fn offer(&self, count: usize, lookahead: usize, certain: bool) -> Vec<Vec<Entry>> {
+        let active = self.active();
+        let mut groups = Vec::new();
+        let mut offered = 0;
+        for (index, site) in active.iter().enumerate() {
+            let front = active.iter().skip(index).take(lookahead);
+            let told = |site: &&Site| site.state == State::Told;
+            if offered >= count || certain && !front.into_iter().all(told) {
+                break;
+            }
+            let group: Vec<Entry> = site.left(&self.taken).copied().collect();
+            offered += group.len();
+            groups.push(group);
+        }
+        groups
+    }
+
+    /// The nodes to ask next so that `count` nodes become certain, at most `limit`.
+    pub(super) fn frontier(
+        &mut self,
+        count: usize,
+        lookahead: usize,
+        limit: usize,
+        entropy: &mut SplitMix64,
+    ) -> Vec<Entry> {
+        let mut offered = 0;
+        let mut ahead = 0;
+        let mut chosen = Vec::new();
+        for site in self.active() {
+            if offered >= count {
+                ahead += 1;
+            }
+            if ahead >= lookahead || chosen.len() >= limit {
+                break;
+            }
+            offered += site.left(&self.taken).count();
+            if site.state == State::Unasked {
+                chosen.push(site.prefix);
+            }
+        }
+        let mut asked = Vec::new();
+        for prefix in chosen {
+            let Some(site) = self.site_mut(prefix) else {
+                continue;
+            };
+            match site.spokesman(entropy) {
+                Some(entry) => {
+                    site.state = State::Asked;
+                    asked.push(entry);
+                }
+                // Only sleepers are known of it: nobody there can be asked.
+                None => site.state = State::Told,
+            }
+        }
+        asked
+    }
+
+    /// The site of `peer` has answered.
+    pub(super) fn told(&mut self, peer: PeerId) {
+        if let Some(site) = self.site_mut(peer.site) {
+            site.state = State::Told;
+        }
+    }
+
+    /// `peer` did not answer: it is not offered, and its site is asked through another or given up.
+    pub(super) fn silent(&mut self, peer: PeerId, silent_max: u8) {
+        self.drop_peer(peer);
+        let Some(site) = self.site_mut(peer.site) else {
+            return;
+        };
+        site.silent = site.silent.saturating_add(1);
+        let left = site.known.iter().any(Entry::is_awake);
+        site.state = if left && site.silent < silent_max {
+            State::Unasked
+        } else {
+            State::GivenUp
+        };
+    }
+
+    /// Never offers `peer`.
+    pub(super) fn drop_peer(&mut self, peer: PeerId) {
+        self.taken.insert(peer);
+        if let Some(site) = self.site_mut(peer.site) {
+            site.known.retain(|entry| entry.peer != peer);
+        }
+    }
+
+    fn site_mut(&mut self, prefix: SitePrefix) -> Option<&mut Site> {
+        let found = self.sites.binary_search_by(|site| site.prefix.cmp(&prefix));
+        self.sites.get_mut(found.ok()?)
+    }
+}
+
+impl Site {
+    fn merge(&mut self, entry: &Entry, distance: f32) {
+        let length = self.known.len();
+        match self.known.iter_mut().find(|known| known.peer == entry.peer) {
+            Some(known) if known.age <= entry.age => {}
+            Some(known) => *known = *entry,
+            None if length < MEMBERS_MAX => {
+                let count = length as f32;
+                self.distance = (self.distance * count + distance) / (count + 1.0);
+                self.known.push(*entry);
+            }
+            None => {}
+        }
+    }
+
+    /// Its known nodes that may be offered.
+    fn left<'a>(&'a self, taken: &'a BTreeSet<PeerId>) -> impl Iterator<Item = &'a Entry> {
+        self.known
+            .iter()
+            .filter(|entry| !taken.contains(&entry.peer))
+    }
+
+    /// Whom to ask: one of those last heard of not long ago, or else the last heard of.
+    fn spokesman(&self, entropy: &mut SplitMix64) -> Option<Entry> {
+        let awake = self.known.iter().filter(|entry| entry.is_awake());
+        let youngest = awake.clone().map(|entry| entry.age).min()?;
+        let young: Vec<Entry> = awake
+            .filter(|entry| entry.age <= youngest.max(YOUNG))
+            .copied()
+            .collect();
+        pick(&young, entropy)
+    }
+}
+
+impl Entry {
+    fn is_awake(&self) -> bool {
+        self.standing == Standing::Awake
+    }
+}
