@@ -1,0 +1,9 @@
+//! Schedules of the whole protocol in a small deterministic world, for both protocols.
+//!
+//! `deadlock` and `crash` are the scenarios published with DVMS (ISPA'13; the test suite of its
+//! reference implementation names the same partitions and the same dead nodes); `schedules` runs
+//! random ones by seed.
+
+mod harness;
+mod machines;
+mod smoke;
