@@ -140,11 +140,15 @@ pub enum Message {
         ballot: Ballot,
         /// For how long from now.
         lease: Duration,
+        /// Which renewal, so that the answer is counted from its own question.
+        round: u32,
     },
     /// Member to leader: I stay; these steps I am the source of stand so.
     Renewed {
         /// The ballot of the partition.
         ballot: Ballot,
+        /// Which renewal is answered.
+        round: u32,
         /// How the steps of this member stand.
         steps: Vec<(StepId, Progress)>,
     },
