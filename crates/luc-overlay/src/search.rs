@@ -183,3 +183,6 @@ impl Finder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,24 +18,27 @@
 //! Other than there, the view of a node that is asked names its whole site, so one question yields
 //! many nodes.
 
-pub mod answer;
+mod answer;
+mod centre;
 pub mod config;
 mod request;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use luc_core::PeerId;
 use luc_core::entropy::Entropy;
 use luc_core::time::{Duration, Instant};
+use luc_core::{PeerId, SitePrefix};
 
 pub use config::Config;
 
+use crate::coordinate::Coordinate;
 use crate::members::Change;
 use crate::neighbour::{Neighbour, RequestId, Standing};
 use crate::search::context::Context;
 use crate::search::message::{Entry, Hearsay, Message};
 use crate::search::timer::Timer;
 use crate::search::view::{View, pick, shuffle};
+use centre::Centre;
 use request::{Ask, Request};
 
 /// How many ways out of the own site are kept, beside the view.
@@ -50,6 +53,9 @@ const SILENT_MAX: usize = 8;
 /// For how long they are remembered.
 const SILENT_FOR: Duration = Duration::from_secs(60);
 
+/// How many measured round trips to sites are remembered.
+const MEASURED_MAX: usize = 32;
+
 /// Entries of one message beyond this number are not read.
 const ENTRIES_MAX: usize = 96;
 
@@ -62,6 +68,8 @@ pub struct Spiral {
     contacts: Vec<PeerId>,
     /// Who did not answer, and when.
     silent: Vec<(PeerId, Instant)>,
+    /// Round trips to sites that answered, in seconds, the latest first.
+    measured: Vec<(SitePrefix, f32)>,
     open: BTreeMap<RequestId, Request>,
     next_ask: u32,
 }
@@ -73,6 +81,7 @@ impl Spiral {
             config,
             contacts: Vec::new(),
             silent: Vec::new(),
+            measured: Vec::new(),
             open: BTreeMap::new(),
             next_ask: 0,
         }
@@ -103,7 +112,8 @@ impl Spiral {
         if self.open.contains_key(&request) {
             return ctx.ignore("a search of this name is open");
         }
-        self.open.insert(request, Request::new(outside));
+        let open = Request::new(outside, root(ctx));
+        self.open.insert(request, open);
         self.more(ctx, request, count);
     }
 
@@ -216,19 +226,22 @@ impl Spiral {
         let Some(open) = self.open.get_mut(&request) else {
             return ctx.ignore("an answer to no open search");
         };
-        let ask = Ask { number, peer: from };
-        let Some(index) = open.asks.iter().position(|under_way| *under_way == ask) else {
+        let asked = |ask: &Ask| ask.number == number && ask.peer == from;
+        let Some(index) = open.asks.iter().position(asked) else {
             return ctx.ignore("an answer to no question under way");
         };
-        open.asks.swap_remove(index);
+        let rtt = ctx.now.since(open.asks.swap_remove(index).sent);
         for entry in entries.iter().take(ENTRIES_MAX) {
             let new = entry.peer.site != ctx.me.site && entry.is_believable();
             if new && !self.silent.iter().any(|(peer, _)| *peer == entry.peer) {
-                open.merge(entry, ctx.coordinate);
+                open.merge(entry);
                 self.view.learn(entry, ctx.coordinate, ctx.now, ctx.entropy);
             }
         }
         open.told(from);
+        open.measured(from.site, rtt.as_secs_f32());
+        self.measured.insert(0, (from.site, rtt.as_secs_f32()));
+        self.measured.truncate(MEASURED_MAX);
         self.advance(ctx, request);
     }
 
@@ -370,7 +383,10 @@ impl Spiral {
         if let Some(open) = self.open.get_mut(&request).filter(|open| !open.opened) {
             open.opened = true;
             for entry in self.view.entries(ctx.now) {
-                open.merge(&entry, ctx.coordinate);
+                open.merge(&entry);
+            }
+            for (site, seconds) in self.measured.iter().rev() {
+                open.measured(*site, *seconds);
             }
         }
     }
@@ -391,10 +407,11 @@ impl Spiral {
         let left = count.saturating_sub(found.len());
         let lookahead = usize::from(self.config.lookahead);
         for mut group in open.offer(left, lookahead, certain) {
-            shuffle(&mut group, ctx.entropy);
-            found.extend(group.into_iter().map(|entry| Neighbour {
+            shuffle(&mut group.entries, ctx.entropy);
+            let measured = group.measured.map(Duration::from_secs_f32);
+            found.extend(group.entries.into_iter().map(|entry| Neighbour {
                 peer: entry.peer,
-                distance: ctx.coordinate.distance(&entry.place),
+                distance: measured.unwrap_or_else(|| ctx.coordinate.distance(&entry.place)),
                 standing: entry.standing,
                 room: entry.room,
             }));
@@ -459,7 +476,8 @@ impl Spiral {
         };
         let number = self.next_ask;
         self.next_ask = self.next_ask.wrapping_add(1);
-        open.asks.push(Ask { number, peer });
+        let sent = ctx.now;
+        open.asks.push(Ask { number, peer, sent });
         open.asked += 1;
         let hearsay = entry.map_or_else(Vec::new, |entry| {
             let count = usize::from(self.config.hearsay);
@@ -469,7 +487,7 @@ impl Spiral {
         let message = Message::ViewWanted {
             request,
             ask: number,
-            around: *ctx.coordinate,
+            around: open.root,
             room: ctx.room,
             beyond: open.beyond,
             hearsay: Hearsay(hearsay),
@@ -510,12 +528,24 @@ impl Spiral {
         let certain: usize = open
             .offer(ahead - left, lookahead, true)
             .iter()
-            .map(Vec::len)
+            .map(|group| group.entries.len())
             .sum();
         if left + certain < ahead {
             self.ask(ctx, request, ahead - left - certain);
         }
     }
+}
+
+/// Where spirals of this node start: the middle of its site.
+fn root(ctx: &Context<'_>) -> Coordinate {
+    let mut centre = Centre::new();
+    centre.add(ctx.coordinate);
+    for known in ctx.members.iter_site(ctx.me.site) {
+        if let Some(place) = &known.coordinate {
+            centre.add(place);
+        }
+    }
+    centre.place().unwrap_or(*ctx.coordinate)
 }
 
 /// The nodes of the own site that may be offered, in an order of this node's own.

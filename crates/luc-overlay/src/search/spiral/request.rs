@@ -3,8 +3,8 @@
 //! Nodes of one site are as good as equally far, so the spiral runs over sites. A site that has
 //! answered is *told*: its members are known. The members of the closest site may be offered when
 //! it and the next [`lookahead`](super::Config::lookahead) − 1 sites are told: then a closer site
-//! that they know of would have been named. The distance of a site is the mean over the nodes known
-//! of it, which averages the noise of their coordinates away.
+//! that they know of would have been named. The distance of a site is predicted from the middle of
+//! the nodes known of it, until the answer of one of them has measured it.
 //!
 //! ```text
 //!             ask               answer
@@ -16,11 +16,13 @@
 use std::collections::BTreeSet;
 
 use luc_core::entropy::SplitMix64;
+use luc_core::time::Instant;
 use luc_core::{PeerId, SitePrefix};
 
 use crate::coordinate::Coordinate;
 use crate::neighbour::Standing;
 use crate::search::message::Entry;
+use crate::search::spiral::centre::Centre;
 use crate::search::view::pick;
 
 /// More sites than this are not kept in mind by one request.
@@ -48,8 +50,11 @@ struct Site {
     state: State,
     /// How many of its nodes did not answer.
     silent: u8,
-    /// Mean distance of its known nodes from the root, in seconds.
+    /// From the root, in seconds.
     distance: f32,
+    /// Whether the distance is a round trip that was measured.
+    measured: bool,
+    centre: Centre,
     known: Vec<Entry>,
 }
 
@@ -58,6 +63,15 @@ struct Site {
 pub(super) struct Ask {
     pub(super) number: u32,
     pub(super) peer: PeerId,
+    pub(super) sent: Instant,
+}
+
+/// Nodes of one site that are offered together.
+#[derive(Clone, Debug)]
+pub(super) struct Group {
+    /// The measured round trip to the site in seconds, if there is one.
+    pub(super) measured: Option<f32>,
+    pub(super) entries: Vec<Entry>,
 }
 
 /// One open request.
@@ -81,11 +95,13 @@ pub(super) struct Request {
     pub(super) sources: Vec<PeerId>,
     /// How far out the last offered node of another site was, in seconds.
     pub(super) beyond: f32,
+    /// Where the spiral starts: the middle of the own site.
+    pub(super) root: Coordinate,
     sites: Vec<Site>,
 }
 
 impl Request {
-    pub(super) const fn new(taken: BTreeSet<PeerId>) -> Self {
+    pub(super) const fn new(taken: BTreeSet<PeerId>, root: Coordinate) -> Self {
         Self {
             taken,
             wanted: 0,
@@ -96,33 +112,30 @@ impl Request {
             opened: false,
             sources: Vec::new(),
             beyond: 0.0,
+            root,
             sites: Vec::new(),
         }
     }
 
     /// Takes in a node of another site.
-    pub(super) fn merge(&mut self, entry: &Entry, root: &Coordinate) {
-        let distance = root.seconds(&entry.place) as f32;
-        let found = self
-            .sites
-            .binary_search_by(|site| site.prefix.cmp(&entry.peer.site));
-        match found {
-            Ok(index) => {
-                if let Some(site) = self.sites.get_mut(index) {
-                    site.merge(entry, distance);
-                }
-            }
-            Err(index) => {
-                let site = Site {
-                    prefix: entry.peer.site,
-                    state: State::Unasked,
-                    silent: 0,
-                    distance,
-                    known: vec![*entry],
-                };
-                self.sites.insert(index, site);
-                self.shrink();
-            }
+    pub(super) fn merge(&mut self, entry: &Entry) {
+        let prefix = entry.peer.site;
+        let found = self.sites.binary_search_by(|site| site.prefix.cmp(&prefix));
+        let index = found.unwrap_or_else(|index| {
+            self.sites.insert(index, Site::new(prefix));
+            index
+        });
+        if let Some(site) = self.sites.get_mut(index) {
+            site.merge(entry, &self.root);
+        }
+        self.shrink();
+    }
+
+    /// Takes in a round trip that was measured to a node of a site.
+    pub(super) fn measured(&mut self, prefix: SitePrefix, seconds: f32) {
+        if let Some(site) = self.site_mut(prefix) {
+            site.measured = true;
+            site.distance = seconds;
         }
     }
 
@@ -158,7 +171,7 @@ impl Request {
 
     /// Up to `count` nodes of other sites, in groups of one site each, closest site first: those
     /// that are certain, or all that are known.
-    pub(super) fn offer(&self, count: usize, lookahead: usize, certain: bool) -> Vec<Vec<Entry>> {
+    pub(super) fn offer(&self, count: usize, lookahead: usize, certain: bool) -> Vec<Group> {
         let active = self.active();
         let mut groups = Vec::new();
         let mut offered = 0;
@@ -168,9 +181,12 @@ impl Request {
             if offered >= count || certain && !front.into_iter().all(told) {
                 break;
             }
-            let group: Vec<Entry> = site.left(&self.taken).copied().collect();
-            offered += group.len();
-            groups.push(group);
+            let entries: Vec<Entry> = site.left(&self.taken).copied().collect();
+            offered += entries.len();
+            groups.push(Group {
+                measured: site.measured.then_some(site.distance),
+                entries,
+            });
         }
         groups
     }
@@ -252,15 +268,29 @@ impl Request {
 }
 
 impl Site {
-    fn merge(&mut self, entry: &Entry, distance: f32) {
+    const fn new(prefix: SitePrefix) -> Self {
+        Self {
+            prefix,
+            state: State::Unasked,
+            silent: 0,
+            distance: f32::MAX,
+            measured: false,
+            centre: Centre::new(),
+            known: Vec::new(),
+        }
+    }
+
+    fn merge(&mut self, entry: &Entry, root: &Coordinate) {
         let length = self.known.len();
         match self.known.iter_mut().find(|known| known.peer == entry.peer) {
             Some(known) if known.age <= entry.age => {}
             Some(known) => *known = *entry,
             None if length < MEMBERS_MAX => {
-                let count = length as f32;
-                self.distance = (self.distance * count + distance) / (count + 1.0);
                 self.known.push(*entry);
+                self.centre.add(&entry.place);
+                if let Some(place) = self.centre.place().filter(|_| !self.measured) {
+                    self.distance = root.seconds(&place) as f32;
+                }
             }
             None => {}
         }

@@ -1,0 +1,5 @@
+//! Searches on a small simulated network.
+
+pub(crate) mod net;
+
+mod recall;
