@@ -10,15 +10,38 @@
 //! virtual machines and opens no socket.
 
 pub mod command;
+pub mod config;
+mod contacts;
 pub mod coordinate;
+mod delegate;
 pub mod directory;
+pub mod durable;
 pub mod event;
+mod farewells;
+#[cfg(debug_assertions)]
+mod invariants;
+mod lifecycle;
+mod measure;
 pub mod members;
+mod membership;
+pub mod message;
 pub mod neighbour;
+pub mod pool;
+pub mod protocol;
 pub mod search;
+pub mod seed;
+pub mod timer;
 pub mod vivaldi;
 
 pub use command::Command;
+pub use config::{Config, Membership, SwimConfig, Timing};
 pub use coordinate::Coordinate;
+pub use directory::Directory;
+pub use durable::{Durable, Kept};
 pub use event::Event;
+pub use members::Members;
+pub use message::Message;
 pub use neighbour::{Neighbour, RequestId, Room, Standing};
+pub use protocol::Overlay;
+pub use seed::Seed;
+pub use timer::Timer;

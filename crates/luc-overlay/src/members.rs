@@ -113,10 +113,15 @@ impl Members {
         &self,
         site: SitePrefix,
     ) -> impl ExactSizeIterator<Item = &Known> + DoubleEndedIterator {
-        let from = self.known.partition_point(|one| one.peer.site < site);
+        let from = self.before_site(site);
         let rest = &self.known[from..];
         let until = rest.partition_point(|one| one.peer.site == site);
         rest[..until].iter()
+    }
+
+    /// How many peers are kept whose site is before `site`.
+    pub(crate) fn before_site(&self, site: SitePrefix) -> usize {
+        self.known.partition_point(|one| one.peer.site < site)
     }
 
     /// Adds a peer unless it is there; says whether it was added.
@@ -185,7 +190,10 @@ mod tests {
         let mut members = table();
         assert!(!members.insert(Known::unheard(peer(2, 5))));
         assert_eq!(members.len(), 5);
-        assert_eq!(members.remove(peer(2, 5)).map(|one| one.peer), Some(peer(2, 5)));
+        assert_eq!(
+            members.remove(peer(2, 5)).map(|one| one.peer),
+            Some(peer(2, 5))
+        );
         assert!(members.get(peer(2, 5)).is_none());
         let twice = vec![Known::unheard(peer(1, 1)), Known::unheard(peer(1, 1))];
         assert_eq!(Members::of(twice).len(), 1);

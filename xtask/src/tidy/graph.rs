@@ -82,10 +82,13 @@ const PLACES: &[Place] = &[
 const PURE_EXTERNAL: &[&str] = &[
     "arc-swap",
     "async-trait",
+    "bytes",
     "equivalent",
+    "foca",
     "futures",
     "hex",
     "imbl",
+    "rand_core",
     "serde",
     "serde_json",
     "sha2",

@@ -1,0 +1,46 @@
+//! A node as SWIM names it: the peer and the incarnation it lives in.
+//!
+//! A higher incarnation of the same peer replaces a lower one, whatever was said about the lower.
+//! Incarnations rise when a node restarts, wakes, rejoins a pool or finds itself held dead; the
+//! counter that refutes a mere suspicion is another, kept by `foca` in its headers.
+
+use luc_core::PeerId;
+
+/// A peer in one incarnation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Who.
+    pub peer: PeerId,
+    /// Which of its lives.
+    pub incarnation: u32,
+}
+
+impl Identity {
+    /// How a node is addressed whose incarnation is not known: announcements reach it all the same.
+    pub(crate) const fn unheard(peer: PeerId) -> Self {
+        Self {
+            peer,
+            incarnation: 0,
+        }
+    }
+}
+
+impl foca::Identity for Identity {
+    type Addr = PeerId;
+
+    fn renew(&self) -> Option<Self> {
+        let incarnation = self.incarnation.checked_add(1)?;
+        Some(Self {
+            peer: self.peer,
+            incarnation,
+        })
+    }
+
+    fn addr(&self) -> PeerId {
+        self.peer
+    }
+
+    fn win_addr_conflict(&self, adversary: &Self) -> bool {
+        self.incarnation > adversary.incarnation
+    }
+}
