@@ -60,6 +60,14 @@ pub(super) struct Request {
     pub(super) taken: Option<Ballot>,
 }
 
+impl Request {
+    /// Whether the reservation under `held` was handed over to the asker.
+    fn takes(&self, held: Ballot) -> bool {
+        let taken = self.taken;
+        taken.is_some_and(|taken| taken.leader == held.leader && held <= taken)
+    }
+}
+
 impl Star {
     /// The ballot this node is reserved under, as a member or as the leader itself, and until when.
     pub(super) fn reservation(&self) -> Option<(Ballot, Instant)> {
@@ -105,9 +113,7 @@ impl Star {
             Role::Reserved(reservation) => {
                 let held = reservation.ballot;
                 let own = held.leader == request.ballot.leader;
-                let handed = request
-                    .taken
-                    .is_some_and(|taken| taken.leader == held.leader && held <= taken);
+                let handed = request.takes(held);
                 if held == request.ballot {
                     return None;
                 }
@@ -150,7 +156,9 @@ impl Star {
             return turn.emit(Event::Reserved { ballot, lease });
         }
         self.settle_flights(turn);
-        if let Role::Reserved(held) = &self.role {
+        if let Role::Reserved(held) = &self.role
+            && (held.ballot.leader == ballot.leader || request.takes(held.ballot))
+        {
             let ballot = held.ballot;
             turn.emit(Event::Freed { ballot });
         }

@@ -4,6 +4,8 @@
 //! reference implementation names the same partitions and the same dead nodes); `schedules` runs
 //! random ones by seed.
 
+mod deadlock;
 mod harness;
 mod machines;
 mod smoke;
+mod star_schedules;

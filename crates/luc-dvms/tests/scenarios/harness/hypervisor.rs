@@ -40,6 +40,8 @@ pub(crate) struct Hypervisor {
     machines: BTreeMap<PeerId, Machine>,
     flights: BTreeMap<MigrationId, Flight>,
     over: BTreeSet<MigrationId>,
+    /// Under way when one of their ends crashed.
+    doomed: BTreeSet<MigrationId>,
 }
 
 impl Hypervisor {
@@ -60,6 +62,7 @@ impl Hypervisor {
             machines: machines.collect(),
             flights: BTreeMap::new(),
             over: BTreeSet::new(),
+            doomed: BTreeSet::new(),
         }
     }
 
@@ -143,7 +146,8 @@ impl Hypervisor {
         if let Some(machine) = self.machines.get_mut(&target) {
             machine.claims.remove(&migration);
         }
-        if !alive(source) || !alive(target) {
+        let doomed = self.doomed.remove(&migration);
+        if doomed || !alive(source) || !alive(target) {
             return Some((flight, MigrationEnd::Failed));
         }
         let machine = self.machines.get_mut(&source)?;
@@ -175,6 +179,11 @@ impl Hypervisor {
             machine.host.vms.clear();
             machine.claims.clear();
         }
+        // What was on its way in or out fails, also if the node is back before it would have ended.
+        let touched = |flight: &Flight| flight.source == peer || flight.target == peer;
+        let flights = self.flights.iter().filter(|(_, flight)| touched(flight));
+        let doomed: Vec<_> = flights.map(|(migration, _)| *migration).collect();
+        self.doomed.extend(doomed);
     }
 
     pub(crate) fn set_demand(&mut self, peer: PeerId, demands: &[u32]) {
