@@ -2,7 +2,7 @@
 
 use luc_core::PeerId;
 
-use crate::star;
+use crate::{relay, star};
 
 /// The parameters of one node's scheduler.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +20,8 @@ pub struct Config {
 pub enum Choice {
     /// Ours, the default.
     Star(star::Config),
+    /// The published one.
+    Relay(relay::Config),
 }
 
 impl Config {

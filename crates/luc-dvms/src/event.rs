@@ -13,7 +13,7 @@ use crate::host::{Resources, VmId};
 use crate::plan::{Plan, Reason};
 
 /// What happened to a partition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum PartitionEnd {
     /// The plan was carried out.
     Solved,

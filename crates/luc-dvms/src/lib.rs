@@ -20,6 +20,7 @@ pub mod event;
 pub mod host;
 pub mod message;
 pub mod plan;
+pub mod relay;
 pub mod scheduler;
 pub mod solver;
 pub mod star;

@@ -10,6 +10,7 @@ use crate::config::{Choice, Config};
 use crate::durable::Durable;
 use crate::event::Event;
 use crate::message::Message;
+use crate::relay::Relay;
 use crate::star::Star;
 use crate::timer::Timer;
 
@@ -18,6 +19,8 @@ use crate::timer::Timer;
 pub enum Dvms {
     /// Runs our protocol.
     Star(Star),
+    /// Runs the published protocol.
+    Relay(Relay),
 }
 
 impl Dvms {
@@ -25,6 +28,7 @@ impl Dvms {
     pub fn new(config: &Config) -> Self {
         match &config.protocol {
             Choice::Star(star) => Self::Star(Star::new(config.me, config.seed, star.clone())),
+            Choice::Relay(relay) => Self::Relay(Relay::new(config.me, config.seed, relay.clone())),
         }
     }
 
@@ -36,6 +40,12 @@ impl Dvms {
                 let fresh = Star::new(config.me, config.seed, star.clone());
                 Self::Star(fresh.restored(record, now))
             }
+            (Choice::Relay(relay), Durable::Relay(record)) => {
+                Self::Relay(Relay::new(config.me, config.seed, relay.clone()).restored(record))
+            }
+            (Choice::Star(_), Durable::Relay(_)) | (Choice::Relay(_), Durable::Star(_)) => {
+                Self::new(config)
+            }
         }
     }
 
@@ -43,6 +53,7 @@ impl Dvms {
     pub fn is_free(&self) -> bool {
         match self {
             Self::Star(star) => star.is_free(),
+            Self::Relay(relay) => relay.is_free(),
         }
     }
 }
@@ -65,20 +76,52 @@ impl Protocol for Dvms {
                     } => Input::Message { from, message },
                     Input::Timer(Timer::Star(timer)) => Input::Timer(timer),
                     Input::Command(command) => Input::Command(command),
+                    Input::Message { .. } | Input::Timer(_) => return ignore_stranger(effects),
                 };
                 let mut inner = Effects::new();
                 star.handle(now, input, &mut inner);
-                for effect in inner.drain() {
-                    match effect {
-                        Effect::Persist(record) => effects.persist(Durable::Star(record)),
-                        Effect::Send { to, message } => effects.send(to, Message::Star(message)),
-                        Effect::Schedule { after, timer } => {
-                            effects.schedule(after, Timer::Star(timer));
-                        }
-                        Effect::Emit(event) => effects.emit(event),
-                    }
-                }
+                wrap(&mut inner, effects);
             }
+            Self::Relay(relay) => {
+                let input = match input {
+                    Input::Message {
+                        from,
+                        message: Message::Relay(message),
+                    } => Input::Message { from, message },
+                    Input::Timer(Timer::Relay(timer)) => Input::Timer(timer),
+                    Input::Command(command) => Input::Command(command),
+                    Input::Message { .. } | Input::Timer(_) => return ignore_stranger(effects),
+                };
+                let mut inner = Effects::new();
+                relay.handle(now, input, &mut inner);
+                wrap(&mut inner, effects);
+            }
+        }
+    }
+}
+
+/// All nodes of a cloud run the same protocol; what another one says is not for us.
+fn ignore_stranger(effects: &mut Effects<Dvms>) {
+    effects.emit(Event::Ignored {
+        input: "message",
+        reason: "of another protocol",
+    });
+}
+
+/// Puts the enum around what one of the protocols wants done.
+fn wrap<P>(inner: &mut Effects<P>, effects: &mut Effects<Dvms>)
+where
+    P: Protocol<Peer = PeerId, Event = Event>,
+    P::Message: Into<Message>,
+    P::Timer: Into<Timer>,
+    P::Durable: Into<Durable>,
+{
+    for effect in inner.drain() {
+        match effect {
+            Effect::Persist(record) => effects.persist(record.into()),
+            Effect::Send { to, message } => effects.send(to, message.into()),
+            Effect::Schedule { after, timer } => effects.schedule(after, timer.into()),
+            Effect::Emit(event) => effects.emit(event),
         }
     }
 }

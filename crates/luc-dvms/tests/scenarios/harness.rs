@@ -213,6 +213,16 @@ impl World {
         None
     }
 
+    /// Runs until everybody is in no partition after there was one; `None` if not by `limit`.
+    pub(crate) fn run_until_free(&mut self, limit: Duration) -> Option<Instant> {
+        while self.step(Instant::ORIGIN + limit) {
+            if self.checks.began > 0 && self.busy().is_empty() {
+                return Some(self.now);
+            }
+        }
+        None
+    }
+
     pub(crate) fn is_settled(&self) -> bool {
         self.hosts.is_quiet() && self.busy().is_empty() && self.overloaded().is_empty()
     }

@@ -45,3 +45,28 @@ pub(crate) fn host(number: u64, memory: u64, machines: &[(u32, u64)]) -> Host {
         labels: Vec::new(),
     }
 }
+
+/// An overload whose smallest machine asks for little processor time and much memory.
+pub(crate) fn wide(number: u64) -> Host {
+    host(number, 1000, &[(70, 300), (40, 600)])
+}
+
+/// Room for processor time, not for memory: no help for [`wide`], some for [`tall`].
+pub(crate) fn room_for_tall(number: u64) -> Host {
+    host(number, 1000, &[(45, 900)])
+}
+
+/// An overload whose smallest machine asks for more processor time and little memory.
+pub(crate) fn tall(number: u64) -> Host {
+    host(number, 1000, &[(60, 50), (50, 50)])
+}
+
+/// Room for memory, and for less processor time: no help for [`tall`], some for [`wide`].
+pub(crate) fn room_for_wide(number: u64) -> Host {
+    host(number, 1000, &[(55, 100)])
+}
+
+/// No room at all.
+pub(crate) fn full(number: u64) -> Host {
+    host(number, 1000, &[(98, 990)])
+}
