@@ -6,6 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::host::{Cpu, VmId};
 
+mod check;
+
+pub use check::PlanError;
+
 /// A step's place in its plan, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

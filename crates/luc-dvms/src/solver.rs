@@ -13,7 +13,19 @@ use serde::{Deserialize, Serialize};
 use crate::host::{Cpu, Host};
 use crate::plan::Plan;
 
-mod greedy;
+use budget::Budget;
+use model::Model;
+use repair::Repair;
+
+mod budget;
+mod empty;
+mod index;
+mod model;
+mod order;
+mod repair;
+mod risk;
+pub(crate) mod rules;
+mod shed;
 mod weights;
 
 pub use weights::Weights;
@@ -80,5 +92,95 @@ pub struct Solution {
 /// Finds a plan within `budget` search steps.
 #[must_use]
 pub fn solve(problem: &Problem<'_>, budget: u64) -> Solution {
-    greedy::solve(problem, budget)
+    let mut model = Model::new(problem);
+    let mut budget = Budget::new(budget);
+    budget.charge(problem.hosts.len() as u64);
+    let found = match problem.goal {
+        Goal::Relieve => relieve(&mut model, problem.style, &mut budget),
+        Goal::Consolidate { .. } | Goal::Evacuate { .. } => empty(&mut model, &mut budget),
+    };
+    debug_assert_eq!(found.plan.check(problem.hosts), Ok(()));
+    Solution {
+        solved: found.solved,
+        exact: found.exact,
+        steps: budget.used(),
+        relieved: Cpu(found.relieved as u32),
+        plan: found.plan,
+    }
 }
+
+/// What one of the searches found.
+struct Found {
+    plan: Plan,
+    solved: bool,
+    exact: bool,
+    relieved: u64,
+}
+
+fn relieve(model: &mut Model<'_>, style: Style, budget: &mut Budget) -> Found {
+    let overload = model.overload();
+    let (moves, complete) = shed::relieve(model, style, budget);
+    let left = model.overload();
+    let solved = left == 0;
+    for step in moves.iter().rev() {
+        model.undo(*step);
+    }
+    let group = model.loads.len() <= index::GROUP_HOSTS;
+    if !group || (moves.is_empty() && solved) {
+        let plan = order::order(model, &model.loads, &moves).map(|ordered| ordered.plan);
+        return Found {
+            solved: solved && plan.is_some(),
+            exact: complete && moves.is_empty(),
+            relieved: if plan.is_some() { overload - left } else { 0 },
+            plan: plan.unwrap_or_default(),
+        };
+    }
+    let found: Vec<_> = moves
+        .iter()
+        .map(|step| {
+            let item = &model.items[step.item];
+            (item.host, item.vms.clone(), step.target)
+        })
+        .collect();
+    let busy: u64 = model
+        .loads
+        .iter()
+        .filter(|load| !load.gives)
+        .map(model::Load::over)
+        .sum();
+    let mut search = Repair::new(model, budget.part(budget.left()));
+    search.seed(&found);
+    let (best, complete, used) = search.run();
+    budget.absorb(used);
+    Found {
+        solved: busy == 0 && best.as_ref().is_some_and(|best| best.remaining == 0),
+        relieved: best
+            .as_ref()
+            .map_or(0, |best| overload.saturating_sub(busy + best.remaining)),
+        exact: complete,
+        plan: best.map(|best| best.plan).unwrap_or_default(),
+    }
+}
+
+fn empty(model: &mut Model<'_>, budget: &mut Budget) -> Found {
+    let overload = model.overload();
+    let (moves, solved, exact) = empty::empty(model, budget);
+    let left = model.overload();
+    for step in moves.iter().rev() {
+        model.undo(*step);
+    }
+    let plan = order::order(model, &model.loads, &moves).map(|ordered| ordered.plan);
+    Found {
+        solved: solved && plan.is_some(),
+        relieved: if plan.is_some() {
+            overload.saturating_sub(left)
+        } else {
+            0
+        },
+        exact,
+        plan: plan.unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
