@@ -23,8 +23,10 @@ pub mod migration;
 pub mod network;
 pub mod power;
 pub mod queue;
+pub mod report;
 pub mod scenario;
 pub mod simulation;
+pub mod sweep;
 pub mod trace;
 pub mod world;
 

@@ -11,6 +11,7 @@ mod error;
 mod load;
 mod network;
 mod quantity;
+mod setup;
 mod topology;
 
 pub use algorithm::{
@@ -18,12 +19,14 @@ pub use algorithm::{
 };
 pub use error::{Place, ScenarioError};
 pub use load::{Count, Load, Phase, Start, Vms};
-pub use network::{Fault, FaultKind, Migration, Network, Nodes, Power, Skew, Slow, Split};
-pub use quantity::{Joules, Mbps, Percent, Rtt, Watts};
+pub use network::{Fault, FaultKind, Network, Nodes, Power, Skew, Slow, Split};
+pub use quantity::{Mbps, Percent, Rtt, Watts};
 pub use topology::{Distances, GRID5000, GRID5000_SITES, Node, Synthetic, Topology, Uniform};
 
 use luc_core::time::Duration;
 use serde::{Deserialize, Serialize};
+
+use crate::algorithm::Constants;
 
 /// One experiment: everything that a run depends on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,6 +45,9 @@ pub struct Experiment {
     /// How long one search step of a solver takes, in simulated time.
     #[serde(with = "quantity::duration")]
     pub solver_step: Duration,
+    /// How long a machine that was moved is left alone.
+    #[serde(with = "quantity::duration")]
+    pub cool_down: Duration,
     /// Which neighbours a node finds.
     pub overlay: Overlay,
     /// How nodes know of each other.
@@ -56,8 +62,6 @@ pub struct Experiment {
     pub algorithm: Algorithm,
     /// What the network does to messages.
     pub network: Network,
-    /// What a live migration costs.
-    pub migration: Migration,
     /// What nodes draw.
     pub power: Power,
     /// What goes wrong, and when.
@@ -67,12 +71,14 @@ pub struct Experiment {
 
 impl Default for Experiment {
     fn default() -> Self {
+        let constants = Constants::default();
         Self {
             name: String::new(),
             seed: 1,
             duration: Duration::from_secs(1800),
-            monitor: Duration::from_secs(1),
-            solver_step: Duration::from_micros(1),
+            monitor: constants.sample_every,
+            solver_step: constants.solver_step,
+            cool_down: constants.cool_down,
             overlay: Overlay::default(),
             membership: Membership::default(),
             topology: Topology::default(),
@@ -80,7 +86,6 @@ impl Default for Experiment {
             load: Load::default(),
             algorithm: Algorithm::default(),
             network: Network::default(),
-            migration: Migration::default(),
             power: Power::default(),
             faults: Vec::new(),
         }

@@ -43,9 +43,6 @@ pub struct Star {
     pub cap: u16,
     /// The greatest size when the first was not enough.
     pub cap_max: u16,
-    /// How long a machine must stay after a move.
-    #[serde(with = "quantity::duration")]
-    pub cool_down: Duration,
     /// Whether lightly loaded nodes are emptied and put to sleep.
     pub energy: bool,
     /// The greatest number of search steps of the solver for one event.
@@ -62,7 +59,6 @@ impl Default for Star {
             next_group: 4,
             cap: 16,
             cap_max: 64,
-            cool_down: Duration::from_secs(30),
             energy: false,
             solver_steps: 20_000,
             broken: None,

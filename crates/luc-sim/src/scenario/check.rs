@@ -225,11 +225,6 @@ fn load(experiment: &Experiment) -> Verdict {
         "load.period",
         "demand cannot change all the time; write for instance \"300 s\"",
     )?;
-    rule(
-        load.step.0 > 0.0 && load.step.0 <= 100.0,
-        "load.step",
-        "steps of demand are between 1 % and 100 %",
-    )?;
     let Some(first) = load.phases.first() else {
         return Err(broken("load.phases", "there must be at least one phase"));
     };
@@ -312,11 +307,9 @@ fn share(share: Percent, field: &str) -> Verdict {
 
 fn network(experiment: &Experiment) -> Verdict {
     let network = &experiment.network;
-    share(network.jitter, "network.jitter")?;
     share(network.loss, "network.loss")?;
     share(network.duplicate, "network.duplicate")?;
-    share(network.reorder, "network.reorder")?;
-    share(experiment.migration.working_set, "migration.working_set")
+    share(network.reorder, "network.reorder")
 }
 
 fn power(experiment: &Experiment) -> Verdict {
@@ -349,7 +342,7 @@ fn faults(experiment: &Experiment, index: usize, fault: &Fault) -> Verdict {
         })
     };
     match &fault.what {
-        FaultKind::Crash(who) | FaultKind::Pause(who) => {
+        FaultKind::Crash(who) | FaultKind::Pause(who) | FaultKind::Maintenance(who) => {
             known(&who.nodes, topology.nodes(), "node")
         }
         FaultKind::Slow(slow) => known(&slow.nodes, topology.nodes(), "node"),
@@ -371,5 +364,6 @@ fn faults(experiment: &Experiment, index: usize, fault: &Fault) -> Verdict {
             )
         }
         FaultKind::Loss(loss) => share(*loss, &what),
+        FaultKind::Delay(_) => Ok(()),
     }
 }

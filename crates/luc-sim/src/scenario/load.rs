@@ -1,7 +1,7 @@
 //! Which machines there are and how their demand changes: the model of VMPlaceS.
 //!
 //! A global process draws the time to the next change, Exp(λ = machines / period), then a machine,
-//! then its new demand: N(μ, σ) clipped to [0, 100 %] in steps. The draws become a trace that every
+//! then its new demand: N(μ, σ) clipped to [0, 100 %] in steps of 10 %. The draws become a trace that every
 //! algorithm replays.
 
 use luc_core::time::Duration;
@@ -22,8 +22,8 @@ pub struct Vms {
     /// Local disk of each that a migration has to copy; zero on shared storage.
     #[serde(with = "quantity::memory")]
     pub disk: MemoryMib,
-    /// How fast a machine writes to memory, as a share of the bandwidth of its migration. Machine
-    /// number n is of class n modulo the number of classes.
+    /// How fast a machine writes to memory, as a share of the speed of its migration, one
+    /// entry per class; each machine is of a random class.
     pub dirty: Vec<Percent>,
 }
 
@@ -73,8 +73,6 @@ pub struct Load {
     /// The mean time between two changes of one machine.
     #[serde(with = "quantity::duration")]
     pub period: Duration,
-    /// Demand is a multiple of this share of a core.
-    pub step: Percent,
     /// What machines ask for at the start.
     pub start: Start,
     /// The phases, in the order of their beginning; the first begins at zero.
@@ -85,7 +83,6 @@ impl Default for Load {
     fn default() -> Self {
         Self {
             period: Duration::from_secs(300),
-            step: Percent(10.0),
             start: Start::Idle,
             phases: vec![Phase {
                 from: Duration::ZERO,

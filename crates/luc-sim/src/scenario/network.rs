@@ -1,40 +1,37 @@
-//! What the network does to messages, what migrations cost, and what goes wrong when.
+//! What the network does to messages, what nodes draw, and what goes wrong when.
 
 use luc_core::time::Duration;
 use serde::{Deserialize, Serialize};
 
-use super::quantity::{self, Joules, Percent, Watts};
+use super::quantity::{self, Percent, Watts};
+use crate::power::PowerModel;
 
 /// What the network does to a message.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Network {
-    /// The greatest extra delay of a message, as a share of its one-way delay (uniform).
-    pub jitter: Percent,
     /// The share of messages that are lost.
     pub loss: Percent,
     /// The share of messages that are delivered twice.
     pub duplicate: Percent,
     /// The share of messages that are held back so that later ones overtake them.
     pub reorder: Percent,
-}
-
-/// What a live migration costs: the three stages of VMPlaceS.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Migration {
-    /// The stop-and-copy stage may last this long.
+    /// For how long they are held back at most.
     #[serde(with = "quantity::duration")]
-    pub downtime: Duration,
-    /// The greatest share of memory that is written to again and again.
-    pub working_set: Percent,
+    pub reorder_by: Duration,
+    /// By how much every message is late.
+    #[serde(with = "quantity::duration")]
+    pub delay: Duration,
 }
 
-impl Default for Migration {
+impl Default for Network {
     fn default() -> Self {
         Self {
-            downtime: Duration::from_millis(30),
-            working_set: Percent(90.0),
+            loss: Percent(0.0),
+            duplicate: Percent(0.0),
+            reorder: Percent(0.0),
+            reorder_by: Duration::from_millis(50),
+            delay: Duration::ZERO,
         }
     }
 }
@@ -49,26 +46,22 @@ pub struct Power {
     pub full: Watts,
     /// Of a node that sleeps.
     pub off: Watts,
-    /// How long a node takes to wake; it draws full power while it does.
+    /// Of a migration, at either end, while it lasts.
+    pub migration: Watts,
+    /// How long a node takes to wake.
     #[serde(with = "quantity::duration")]
     pub wake: Duration,
-    /// Of one migration, on top of the load, for each mebibyte that is sent.
-    pub migration_per_mib: Joules,
-    /// Of one migration, whatever its size.
-    pub migration: Joules,
 }
 
 impl Default for Power {
     fn default() -> Self {
+        let model = PowerModel::default();
         Self {
-            idle: Watts(90.0),
-            full: Watts(240.0),
-            off: Watts(10.0),
-            wake: Duration::from_secs(60),
-            // Liu et al., "Performance and energy modeling for live migration of virtual
-            // machines", HPDC'11: E = 0.512 J per MB sent + 20.165 J.
-            migration_per_mib: Joules(0.512),
-            migration: Joules(20.165),
+            idle: Watts(model.idle_watts),
+            full: Watts(model.full_watts),
+            off: Watts(model.off_watts),
+            migration: Watts(model.migration_watts),
+            wake: model.wake(),
         }
     }
 }
@@ -101,8 +94,12 @@ pub enum FaultKind {
     Skew(Skew),
     /// Sites on one side cannot reach those on the other.
     Split(Split),
-    /// The whole network loses this share of messages on top.
+    /// Hosts are to be emptied.
+    Maintenance(Nodes),
+    /// The network loses this share of messages.
     Loss(Percent),
+    /// Every message is late by this.
+    Delay(#[serde(with = "quantity::duration")] Duration),
 }
 
 /// Some nodes.

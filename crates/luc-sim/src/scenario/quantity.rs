@@ -78,18 +78,6 @@ const POWER: Kind = Kind {
     units: &[("kW", 1000.0), ("W", 1.0)],
 };
 
-/// Base unit: joules.
-const ENERGY: Kind = Kind {
-    name: "an energy",
-    example: "20 J",
-    units: &[
-        ("kWh", 3_600_000.0),
-        ("Wh", 3_600.0),
-        ("kJ", 1000.0),
-        ("J", 1.0),
-    ],
-};
-
 impl Kind {
     /// `text` in the base unit.
     fn read(&self, text: &str) -> Result<f64, String> {
@@ -232,11 +220,6 @@ quantity!(
     /// A power in watts.
     Watts,
     POWER
-);
-quantity!(
-    /// An energy in joules.
-    Joules,
-    ENERGY
 );
 
 impl Percent {

@@ -154,7 +154,7 @@ fn a_fault_at_a_node_that_is_not_there_is_refused() {
     assert_eq!(
         refused(&format!("{fault}what = {{ melt = {{ nodes = [1] }} }}\n")),
         "cloud.toml:5:10: faults.0.what.melt: unknown variant `melt`, expected one of \
-         `crash`, `pause`, `slow`, `skew`, `split`, `loss`"
+         `crash`, `pause`, `slow`, `skew`, `split`, `maintenance`, `loss`, `delay`"
     );
 }
 
@@ -163,7 +163,7 @@ fn an_algorithm_with_a_misspelt_parameter_is_refused() {
     assert_eq!(
         refused("name = \"a\"\n[algorithm.star]\nfirst_grup = 3\n"),
         "cloud.toml:3:1: algorithm.star.first_grup: unknown field `first_grup`, \
-         expected one of `first_group`, `next_group`, `cap`, `cap_max`, `cool_down`, \
+         expected one of `first_group`, `next_group`, `cap`, `cap_max`, \
          `energy`, `solver_steps`, `broken`"
     );
     assert_eq!(

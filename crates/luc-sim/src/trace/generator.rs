@@ -211,7 +211,7 @@ fn unit(entropy: &mut SplitMix64) -> f64 {
 }
 
 /// A draw from N(0, 1) (Box and Muller 1958).
-fn normal(entropy: &mut SplitMix64) -> f64 {
+pub(crate) fn normal(entropy: &mut SplitMix64) -> f64 {
     let radius = (-2.0 * unit(entropy).ln()).sqrt();
     radius * (std::f64::consts::TAU * unit(entropy)).cos()
 }

@@ -1,0 +1,98 @@
+//! B8: random faults over many seeds, and whether they hit what they must.
+
+use super::job::{Job, Role, Work};
+use super::judge::{Rule, Side, Target};
+use super::{Benchmark, Scale, Table, measure};
+
+const ROW: &str = "star, spiral (ours)";
+const COLUMN: &str = "4–64 nodes";
+
+/// Seeds that one job takes in one go.
+const BATCH: u64 = 500;
+
+/// Seeds in all.
+const SEEDS: u32 = 10_000;
+
+pub(super) fn benchmark(scale: Scale) -> Benchmark {
+    let (batch, batches) = if scale.quick {
+        (10, 2)
+    } else {
+        (BATCH, SEEDS / BATCH as u32)
+    };
+    let job = Job {
+        row: ROW.to_owned(),
+        column: COLUMN.to_owned(),
+        role: Role::Ours,
+        work: Work::Check { seeds: batch },
+        seeds: batches,
+    };
+    let table = |title: &str, measure| Table {
+        title: title.to_owned(),
+        measure,
+        factor: f64::from(batches),
+        digits: 0,
+        columns: vec![COLUMN.to_owned()],
+        rows: vec![ROW.to_owned()],
+        published: Vec::new(),
+        ratios: Vec::new(),
+    };
+    let mut tables = vec![
+        table("seeds that kept every invariant", measure::CHECK_PASSED),
+        table("seeds that broke one", measure::CHECK_FAILED),
+    ];
+    let hits = measure::CHECK_HITS.iter();
+    tables.extend(hits.map(|(hit, name)| table(&format!("hits: {name}"), hit)));
+    Benchmark {
+        id: "B8",
+        title: "deadlocks, crashes and splits: random faults, every invariant after every step",
+        protocol: protocol(batch, batches),
+        jobs: vec![job],
+        tables,
+        plots: Vec::new(),
+        targets: targets(batch, batches),
+    }
+}
+
+fn targets(batch: u64, batches: u32) -> Vec<Target> {
+    let row = ROW.to_owned();
+    let columns = vec![COLUMN.to_owned()];
+    let bound = |text: &str, measure, side, limit| Target {
+        text: text.to_owned(),
+        rule: Rule::Bound {
+            row: row.clone(),
+            columns: columns.clone(),
+            measure,
+            side,
+            limit,
+        },
+    };
+    let per_batch = |total: f64| total / f64::from(batches);
+    let mut targets = vec![bound(
+        "every invariant holds in every seed",
+        measure::CHECK_FAILED,
+        Side::AtMost,
+        0.0,
+    )];
+    targets.extend(measure::CHECK_HITS.iter().map(|(hit, name)| {
+        bound(
+            &format!("≥ 100 hits of {name} in all (shown: per batch of {batch} seeds)"),
+            hit,
+            Side::AtLeast,
+            per_batch(100.0),
+        )
+    }));
+    targets
+}
+
+fn protocol(batch: u64, batches: u32) -> Vec<String> {
+    vec![
+        format!(
+            "{batches} × {batch} seeds of 4–64 nodes and at least 120 simulated seconds, each with \
+             at least three kinds of fault (loss, delay, reorder, duplicate, pause, slow, crash, \
+             split, clock skew). `luc sim check` runs the same and replays any seed."
+        ),
+        "Published (ISPA'13): 4–12 nodes, all free within 5–8 s; those scenarios are named tests \
+         of luc-dvms."
+            .to_owned(),
+    ]
+}

@@ -1,0 +1,165 @@
+//! One cell of a benchmark's table: what is run, and how often.
+
+use crate::scenario::{Experiment, Membership};
+
+/// What a row of a table is, which decides how it is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The product's default.
+    Ours,
+    /// The published algorithm, rebuilt: `relay`, random overlay, first group of 2.
+    Replica,
+    /// Everything else.
+    Baseline,
+}
+
+/// What is run.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Work {
+    /// A simulation of this experiment.
+    Run(Box<Experiment>),
+    /// Coordinates alone, on a matrix of round trips (B13).
+    Coordinates(Coordinates),
+    /// The search of the overlay alone: does it find the true nearest?
+    Recall {
+        /// How many nodes.
+        nodes: u32,
+    },
+    /// Random faults over so many seeds, from the job's seed on (B8).
+    Check {
+        /// How many.
+        seeds: u64,
+    },
+}
+
+/// On which round trips and how coordinates are measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coordinates {
+    /// The four sites with ten nodes each; every node probes any other.
+    FourSites,
+    /// 1 740 synthetic hosts; every node probes any other.
+    Synthetic {
+        /// How many hosts.
+        nodes: u32,
+    },
+    /// The same hosts as sites of nodes, probed through the two pools of the membership only.
+    Pools {
+        /// How many nodes.
+        nodes: u32,
+    },
+}
+
+/// One cell: a row, a column, and what is run for it.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// The row of the benchmark's tables.
+    pub row: String,
+    /// The column.
+    pub column: String,
+    /// What the row is.
+    pub role: Role,
+    /// What is run. The seed of an experiment is set by [`Job::seeded`].
+    pub work: Work,
+    /// Over how many seeds, from 1 on.
+    pub seeds: u32,
+}
+
+impl Job {
+    /// The job that runs `experiment` for a row and a column.
+    pub(super) fn run(
+        row: &str,
+        column: &(impl ToString + ?Sized),
+        role: Role,
+        experiment: Experiment,
+        seeds: u32,
+    ) -> Self {
+        Self {
+            row: row.to_owned(),
+            column: column.to_string(),
+            role,
+            work: Work::Run(Box::new(experiment)),
+            seeds,
+        }
+    }
+
+    /// The work under one seed.
+    pub fn seeded(&self, seed: u64) -> Work {
+        let mut work = self.work.clone();
+        if let Work::Run(experiment) = &mut work {
+            experiment.seed = seed;
+        }
+        work
+    }
+
+    /// Names the work, whatever it is called and whatever its seed: equal work of two benchmarks
+    /// is run once, and changed work is run again.
+    pub fn key(&self) -> String {
+        let mut work = self.seeded(0);
+        if let Work::Run(experiment) = &mut work {
+            experiment.name = String::new();
+        }
+        format!("{:016x}", fnv(format!("{work:?}").as_bytes()))
+    }
+
+    /// How many nodes it simulates.
+    pub fn nodes(&self) -> u32 {
+        match &self.work {
+            Work::Run(experiment) => experiment.topology.nodes(),
+            Work::Coordinates(Coordinates::FourSites) => 40,
+            Work::Coordinates(Coordinates::Synthetic { nodes } | Coordinates::Pools { nodes })
+            | Work::Recall { nodes } => *nodes,
+            Work::Check { .. } => 64,
+        }
+    }
+
+    /// How long one seed takes, in seconds, roughly: for the order of work and the time left.
+    pub fn weight(&self) -> f64 {
+        match &self.work {
+            Work::Run(experiment) => {
+                let node_seconds =
+                    f64::from(experiment.topology.nodes()) * experiment.duration.as_secs_f64();
+                let each = match experiment.membership {
+                    Membership::Swim => 3e-5,
+                    Membership::Directory => 1.5e-6,
+                };
+                0.05 + node_seconds * each
+            }
+            Work::Coordinates(_) => 5.0,
+            Work::Recall { nodes } => 0.1 + f64::from(*nodes) * 1e-3,
+            Work::Check { seeds } => *seeds as f64 * 0.1,
+        }
+    }
+}
+
+/// Fowler, Noll and Vo's hash, variant 1a, 64 bits: stable over versions and machines.
+fn fnv(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_follows_the_work_and_not_its_name_or_seed() {
+        let job = |name: &str, seed, nodes| {
+            let mut experiment = Experiment {
+                name: name.to_owned(),
+                seed,
+                ..Experiment::default()
+            };
+            experiment.topology.nodes_per_site = nodes;
+            Job::run("row", "128", Role::Ours, experiment, 5).key()
+        };
+        assert_eq!(job("a", 1, 32), job("b", 2, 32));
+        assert_ne!(job("a", 1, 32), job("a", 1, 31));
+    }
+
+    #[test]
+    fn the_reference_values_of_the_hash_hold() {
+        assert_eq!(fnv(b""), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(fnv(b"a"), 0xaf63_dc4c_8601_ec8c);
+    }
+}
