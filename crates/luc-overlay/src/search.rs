@@ -14,10 +14,12 @@
 //!                    exhausted, closed          closed
 //! ```
 
+pub mod chord;
 pub mod context;
 pub mod message;
 pub mod oracle;
 pub mod point;
+pub mod random;
 pub mod ring_order;
 pub mod spiral;
 pub mod timer;
@@ -35,7 +37,9 @@ pub use timer::Timer;
 
 use crate::members::Change;
 use crate::neighbour::RequestId;
+use chord::Chord;
 use oracle::Oracle;
+use random::Random;
 use spiral::Spiral;
 
 /// Which overlay answers.
@@ -70,6 +74,10 @@ pub struct Config {
     pub kind: Kind,
     /// Settings of the spiral.
     pub spiral: spiral::Config,
+    /// Settings of the ring.
+    pub chord: chord::Config,
+    /// Settings of the draw.
+    pub random: random::Config,
 }
 
 /// The chosen overlay with its open requests.
@@ -79,15 +87,23 @@ pub enum Finder {
     Oracle(Oracle),
     /// Nearest first.
     Spiral(Spiral),
+    /// Along the ring.
+    Chord(Chord),
+    /// Drawn uniformly.
+    Random(Random),
 }
 
 impl Finder {
     /// A finder without open requests. `directory` says whether every [`Context`] will lend one.
-    pub fn new(config: &Config, _me: PeerId, directory: bool) -> Self {
+    pub fn new(config: &Config, me: PeerId, directory: bool) -> Self {
         if directory {
             return Self::Oracle(Oracle::new(config.kind));
         }
-        Self::Spiral(Spiral::new(config.spiral))
+        match config.kind {
+            Kind::Spiral => Self::Spiral(Spiral::new(config.spiral)),
+            Kind::Chord { assignment } => Self::Chord(Chord::new(config.chord, me, assignment)),
+            Kind::Random => Self::Random(Random::new(config.random)),
+        }
     }
 
     /// The node takes part from now on; whom to contact stands in the members.
@@ -95,13 +111,19 @@ impl Finder {
         match self {
             Self::Oracle(_) => {}
             Self::Spiral(spiral) => spiral.start(ctx),
+            Self::Chord(chord) => chord.start(ctx),
+            Self::Random(random) => random.start(ctx),
         }
     }
 
-    /// The node leaves for good.
-    pub fn leave(&mut self, _ctx: &mut Context<'_>) {
+    /// The node leaves for good, or goes to sleep: open requests are dropped. After a sleep
+    /// [`Finder::start`] is called again.
+    pub fn leave(&mut self, ctx: &mut Context<'_>) {
         match self {
-            Self::Oracle(_) | Self::Spiral(_) => {}
+            Self::Oracle(oracle) => oracle.leave(),
+            Self::Spiral(spiral) => spiral.leave(),
+            Self::Chord(chord) => chord.leave(ctx),
+            Self::Random(random) => random.leave(),
         }
     }
 
@@ -116,6 +138,8 @@ impl Finder {
         match self {
             Self::Oracle(oracle) => oracle.search(ctx, request, outside, count),
             Self::Spiral(spiral) => spiral.search(ctx, request, outside, count),
+            Self::Chord(chord) => chord.search(ctx, request, outside, count),
+            Self::Random(random) => random.search(ctx, request, outside, count),
         }
     }
 
@@ -124,6 +148,8 @@ impl Finder {
         match self {
             Self::Oracle(oracle) => oracle.more(ctx, request, count),
             Self::Spiral(spiral) => spiral.more(ctx, request, count),
+            Self::Chord(chord) => chord.more(ctx, request, count),
+            Self::Random(random) => random.more(ctx, request, count),
         }
     }
 
@@ -132,6 +158,8 @@ impl Finder {
         match self {
             Self::Oracle(oracle) => oracle.end(request),
             Self::Spiral(spiral) => spiral.end(request),
+            Self::Chord(chord) => chord.end(request),
+            Self::Random(random) => random.end(request),
         }
     }
 
@@ -140,6 +168,8 @@ impl Finder {
         match self {
             Self::Oracle(_) => {}
             Self::Spiral(spiral) => spiral.on_member(ctx, change),
+            Self::Chord(chord) => chord.on_member(ctx, change),
+            Self::Random(random) => random.on_member(ctx, change),
         }
     }
 
@@ -148,6 +178,8 @@ impl Finder {
         match self {
             Self::Oracle(_) => ctx.ignore("a search message where a directory answers"),
             Self::Spiral(spiral) => spiral.on_message(ctx, from, message),
+            Self::Chord(chord) => chord.on_message(ctx, from, message),
+            Self::Random(random) => random.on_message(ctx, from, message),
         }
     }
 
@@ -156,13 +188,15 @@ impl Finder {
         match self {
             Self::Oracle(_) => ctx.ignore("a search timer where a directory answers"),
             Self::Spiral(spiral) => spiral.on_timer(ctx, timer),
+            Self::Chord(chord) => chord.on_timer(ctx, timer),
+            Self::Random(random) => random.on_timer(ctx, timer),
         }
     }
 
     /// A few view entries to ride on a membership message to `to`; mostly none.
     pub fn piggyback(&mut self, ctx: &mut Context<'_>, to: PeerId) -> Option<Hearsay> {
         match self {
-            Self::Oracle(_) => None,
+            Self::Oracle(_) | Self::Chord(_) | Self::Random(_) => None,
             Self::Spiral(spiral) => spiral.piggyback(ctx, to),
         }
     }
@@ -170,7 +204,7 @@ impl Finder {
     /// Takes in the entries that rode on a membership message.
     pub fn on_hearsay(&mut self, ctx: &mut Context<'_>, _from: PeerId, hearsay: Hearsay) {
         match self {
-            Self::Oracle(_) => {}
+            Self::Oracle(_) | Self::Chord(_) | Self::Random(_) => {}
             Self::Spiral(spiral) => spiral.on_hearsay(ctx, hearsay),
         }
     }
@@ -180,6 +214,8 @@ impl Finder {
         match self {
             Self::Oracle(oracle) => oracle.open(),
             Self::Spiral(spiral) => spiral.open(),
+            Self::Chord(chord) => chord.open(),
+            Self::Random(random) => random.open(),
         }
     }
 }

@@ -127,6 +127,10 @@ impl Oracle {
         self.open.remove(&request);
     }
 
+    pub(super) fn leave(&mut self) {
+        self.open.clear();
+    }
+
     /// How many requests are open.
     pub(super) fn open(&self) -> usize {
         self.open.len()

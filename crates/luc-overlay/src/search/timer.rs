@@ -22,5 +22,8 @@ pub enum Timer {
         round: u32,
     },
     /// Upkeep is due: ages of view entries, the ring's successors.
-    Upkeep,
+    Upkeep {
+        /// Which start of the search it belongs to.
+        epoch: u16,
+    },
 }
