@@ -13,7 +13,7 @@ use luc_core::PeerId;
 
 use super::message::{Message, Order};
 use super::protocol::{Relay, Turn};
-use super::role::Role;
+use super::role::{Coming, Role};
 use super::timer::Timer;
 use crate::command::{MigrationEnd, MigrationId};
 use crate::event::{Event, PartitionEnd};
@@ -88,7 +88,10 @@ impl Relay {
     /// At the target: claim what the machine needs, and let the source begin.
     pub(super) fn on_prepare(&mut self, turn: &mut Turn<'_>, order: Order) {
         let migration = order.migration;
-        let known = self.coming.iter().any(|one| one.migration == migration);
+        let known = self
+            .coming
+            .iter()
+            .any(|one| one.order.migration == migration);
         if known || self.remembered(migration).is_some() {
             turn.ignore("prepare", "known");
             return;
@@ -107,7 +110,10 @@ impl Relay {
         });
         turn.effects
             .schedule(self.config.stale, Timer::Expecting { migration });
-        self.coming.push(order.clone());
+        self.coming.push(Coming {
+            order: order.clone(),
+            asked: false,
+        });
         self.tell(turn, order.source, Message::Start(order));
     }
 
@@ -175,7 +181,7 @@ impl Relay {
         end: MigrationEnd,
     ) {
         let before = self.coming.len();
-        self.coming.retain(|one| one.migration != migration);
+        self.coming.retain(|one| one.order.migration != migration);
         if self.coming.len() == before {
             turn.ignore("over", "not expected");
             return;
@@ -203,6 +209,9 @@ impl Relay {
     /// The source says that the step is under way.
     pub(super) fn on_running(&mut self, turn: &mut Turn<'_>, migration: MigrationId) {
         let now = turn.now;
+        for one in &mut self.coming {
+            one.asked &= one.order.migration != migration;
+        }
         if let Some(seat) = self.seat.as_deref_mut()
             && let Role::Applying { orders, heard, .. } = &mut seat.role
             && orders
@@ -244,21 +253,29 @@ impl Relay {
         }
     }
 
-    /// At the target: the machine should have come; the source knows.
+    /// At the target: the machine should have come; the source knows. A source that is silent
+    /// while nothing is on its way here will not send it.
     pub(super) fn on_expecting(&mut self, turn: &mut Turn<'_>, migration: MigrationId) {
-        let expected = self.coming.iter().find(|one| one.migration == migration);
-        if let Some(order) = expected {
-            turn.effects
-                .send(order.source, Message::Watch { migration });
-            turn.effects
-                .schedule(self.config.stale, Timer::Expecting { migration });
+        let still = self.host.as_ref().is_some_and(|host| host.migrations == 0);
+        let mut coming = self.coming.iter_mut();
+        let Some(one) = coming.find(|one| one.order.migration == migration) else {
+            return;
+        };
+        if one.asked && still {
+            self.on_over(turn, migration, MigrationEnd::Failed);
+            return;
         }
+        one.asked = true;
+        let source = one.order.source;
+        turn.effects
+            .schedule(self.config.answer, Timer::Expecting { migration });
+        self.tell(turn, source, Message::Watch { migration });
     }
 
     /// A source that is dead sends nothing any more.
     pub(super) fn give_up_machines_of(&mut self, turn: &mut Turn<'_>, dead: PeerId) {
-        let gone = self.coming.extract_if(.., |order| order.source == dead);
-        for order in gone.collect::<Vec<_>>() {
+        let gone = self.coming.extract_if(.., |one| one.order.source == dead);
+        for Coming { order, .. } in gone.collect::<Vec<_>>() {
             self.remember(order.migration, MigrationEnd::Failed);
             turn.effects.emit(Event::Unexpect {
                 migration: order.migration,

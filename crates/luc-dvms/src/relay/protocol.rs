@@ -15,7 +15,7 @@ use super::config::Config;
 use super::durable::Durable;
 use super::message::{Message, Order};
 use super::partition::Partition;
-use super::role::{Role, Seat};
+use super::role::{Coming, Role, Seat};
 use super::timer::Timer;
 use crate::ballot::Ballot;
 use crate::command::{Command, MigrationEnd, MigrationId, SearchId};
@@ -43,7 +43,7 @@ pub struct Relay {
     /// Migrations under way from here.
     pub(super) leaving: Vec<Order>,
     /// Machines that will come.
-    pub(super) coming: Vec<Order>,
+    pub(super) coming: Vec<Coming>,
     /// The last migrations that ended or were refused here, at either end.
     pub(super) over: VecDeque<(MigrationId, MigrationEnd)>,
     /// A monitor timer is under way.

@@ -28,6 +28,14 @@ pub(super) struct Seat {
     pub(super) locked: Instant,
 }
 
+/// A machine that will come.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub(super) struct Coming {
+    pub(super) order: Order,
+    /// Its source has been asked and has not answered since.
+    pub(super) asked: bool,
+}
+
 /// What it does.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub(super) enum Role {

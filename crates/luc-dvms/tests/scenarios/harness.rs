@@ -213,14 +213,15 @@ impl World {
         None
     }
 
-    /// Runs until everybody is in no partition after there was one; `None` if not by `limit`.
-    pub(crate) fn run_until_free(&mut self, limit: Duration) -> Option<Instant> {
-        while self.step(Instant::ORIGIN + limit) {
-            if self.checks.began > 0 && self.busy().is_empty() {
-                return Some(self.now);
-            }
+    /// Runs until each node has been free at least once from now on, but not beyond `limit` after
+    /// the origin. Returns those that never were.
+    pub(crate) fn run_until_each_was_free(&mut self, limit: Duration) -> BTreeSet<PeerId> {
+        let mut never = self.busy();
+        while !never.is_empty() && self.step(Instant::ORIGIN + limit) {
+            let busy = self.busy();
+            never.retain(|peer| busy.contains(peer));
         }
-        None
+        never
     }
 
     pub(crate) fn is_settled(&self) -> bool {

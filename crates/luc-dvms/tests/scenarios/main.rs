@@ -4,6 +4,7 @@
 //! reference implementation names the same partitions and the same dead nodes); `schedules` runs
 //! random ones by seed.
 
+mod crash;
 mod deadlock;
 mod harness;
 mod machines;

@@ -93,7 +93,7 @@ impl Hypervisor {
     }
 
     pub(crate) fn unexpect(&mut self, at: PeerId, migration: MigrationId) {
-        if self.flights.contains_key(&migration) {
+        if self.flights.contains_key(&migration) && !self.doomed.contains(&migration) {
             self.violations.push(format!(
                 "{at} gave up the claim of {migration:?}, which is under way"
             ));
