@@ -69,7 +69,8 @@ pub struct Timing {
     pub announce: Duration,
     /// How often a node held dead is asked whether it is; this heals splits.
     pub revive: Duration,
-    /// How often one node repeats one piece of news.
+    /// How often one node repeats one piece of news. With r repeats by everybody a node misses it
+    /// with a chance of about e^-r, and then finds out by its own probes.
     pub repeats: u8,
     /// How many members help with a probe, and hear a gossip.
     pub fanout: u8,
@@ -87,7 +88,7 @@ impl Timing {
         gossip: Duration::from_millis(200),
         announce: Duration::from_secs(60),
         revive: Duration::from_secs(10),
-        repeats: 6,
+        repeats: 10,
         fanout: 3,
         packet: 1_400,
     };
@@ -101,7 +102,7 @@ impl Timing {
         gossip: Duration::from_millis(500),
         announce: Duration::from_secs(60),
         revive: Duration::from_secs(10),
-        repeats: 8,
+        repeats: 15,
         fanout: 4,
         packet: 1_400,
     };

@@ -254,10 +254,11 @@ impl Overlay {
             .take(NAMED_MAX)
             .filter(|peer| peer.site != own)
             .collect();
+        let isolated = self.is_isolated(Scope::Cloud);
         let Some((pool, mut outbox)) = self.pool(Scope::Cloud) else {
             return self.on_contacts(now, &strangers, effects);
         };
-        if pool.len() == 0 {
+        if isolated {
             for peer in &strangers {
                 pool.announce(Identity::unheard(*peer), &mut outbox);
             }

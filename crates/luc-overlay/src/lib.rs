@@ -45,3 +45,6 @@ pub use neighbour::{Neighbour, RequestId, Room, Standing};
 pub use protocol::Overlay;
 pub use seed::Seed;
 pub use timer::Timer;
+
+#[cfg(test)]
+mod tests;

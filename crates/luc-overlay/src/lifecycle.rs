@@ -104,6 +104,15 @@ impl Overlay {
         pool.as_ref().map_or(0, |pool| pool.epoch)
     }
 
+    /// Whether nobody is known whom to hear of others from.
+    pub(crate) fn is_isolated(&self, scope: Scope) -> bool {
+        match scope {
+            Scope::Site => self.site.as_deref().is_none_or(|pool| pool.len() == 0),
+            // Another delegate of the own site knows no more than this one.
+            Scope::Cloud => self.members.len() == self.members.iter_site(self.me.site).len(),
+        }
+    }
+
     /// Tries to get into a pool in which nobody is known, until somebody is.
     pub(crate) fn on_join_due(
         &mut self,
@@ -116,19 +125,20 @@ impl Overlay {
         if epoch != self.epoch_of(scope) || self.phase != Phase::Serving {
             return;
         }
+        let isolated = self.is_isolated(scope);
         let chosen = self.doors(scope);
         let Some((pool, mut outbox)) = self.pool(scope) else {
             return;
         };
-        pool.joining = pool.len() == 0;
-        if !pool.joining {
+        pool.joining = isolated;
+        if !isolated {
             return self.put_back(outbox);
         }
         for peer in &chosen {
             pool.announce(Identity::unheard(*peer), &mut outbox);
         }
         self.settle(now, scope, outbox, None, effects);
-        if scope == Scope::Cloud && chosen.is_empty() {
+        if scope == Scope::Cloud && self.contacts.as_slice().is_empty() {
             self.ask_for_roster(effects);
         }
         let after = JOIN_PATIENCE * (1 << attempt.min(JOIN_DOUBLINGS));
@@ -151,8 +161,14 @@ impl Overlay {
         };
         let once = pool.iter().flat_map(|pool| pool.everybody());
         let known = told.iter().copied().chain(once);
-        let awake = known.filter(|peer| !self.farewells.has(scope, *peer));
-        draw_some(awake.collect(), JOIN_FANOUT, &mut self.entropy)
+        let known = known.filter(|peer| !self.farewells.has(scope, *peer));
+        let mut doors = draw_some(known.collect(), JOIN_FANOUT, &mut self.entropy);
+        if scope == Scope::Cloud {
+            // What one delegate of a site finds out, the others hear of.
+            doors.extend(self.delegates());
+            doors.retain(|peer| *peer != self.me);
+        }
+        doors
     }
 
     pub(crate) fn on_advertise(

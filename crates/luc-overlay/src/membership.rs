@@ -20,9 +20,6 @@ use crate::pool::{Notice, Outbox, Outgoing};
 use crate::protocol::{Overlay, Phase};
 use crate::timer::Timer;
 
-/// Contacts ride on one of so many probes.
-const CONTACTS_EVERY: u8 = 8;
-
 impl Overlay {
     pub(crate) fn on_swim(
         &mut self,
@@ -395,13 +392,16 @@ impl Overlay {
         match tag {
             Tag::Ping => {
                 heard = self.members.get(to).map_or(0, |known| known.edition);
-                self.probes = self.probes.wrapping_add(1);
-                if scope == Scope::Site && self.probes.is_multiple_of(CONTACTS_EVERY) {
-                    rider.contacts = self.fresh_introductions();
+            }
+            Tag::Ack => {
+                if asker_heard != Some(self.edition) {
+                    rider.place = Some((self.edition, *self.vivaldi.coordinate()));
+                }
+                if scope == Scope::Site && self.is_delegate() {
+                    // Every node probes every other in turn, so all hear of fresh contacts.
+                    rider.contacts = self.introductions();
                 }
             }
-            Tag::Ack if asker_heard == Some(self.edition) => {}
-            Tag::Ack => rider.place = Some((self.edition, *self.vivaldi.coordinate())),
             Tag::Feed => {
                 rider.place = Some((self.edition, *self.vivaldi.coordinate()));
                 if scope == Scope::Site {
@@ -436,15 +436,6 @@ impl Overlay {
                 rider,
             }),
         );
-    }
-
-    /// Contacts from a delegate; others have no fresher ones than the receiver.
-    fn fresh_introductions(&mut self) -> Vec<PeerId> {
-        if self.is_delegate() {
-            self.introductions()
-        } else {
-            Vec::new()
-        }
     }
 }
 

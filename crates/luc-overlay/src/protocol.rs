@@ -77,8 +77,6 @@ pub struct Overlay {
     pub(crate) mates: Vec<PeerId>,
     pub(crate) contacts: Contacts,
     pub(crate) farewells: Farewells,
-    /// Counts probes, so that contacts ride on some of them.
-    pub(crate) probes: u8,
     pub(crate) echo: Option<Echo>,
     /// How many echoes were asked for; numbers them.
     pub(crate) echoes: u32,
@@ -122,7 +120,6 @@ impl Overlay {
             mates: Vec::new(),
             contacts: Contacts::default(),
             farewells: Farewells::default(),
-            probes: 0,
             echo: None,
             echoes: 0,
             role_due: false,
