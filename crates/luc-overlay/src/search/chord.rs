@@ -35,6 +35,9 @@ const NAMES_MAX: usize = 32;
 /// How many successors are asked at once when the first is gone.
 const PARALLEL: usize = 3;
 
+/// For so many periods after it has got another successor a node looks its place up in each.
+const UNSETTLED: u8 = 4;
+
 /// A joining node is led on at most so many times.
 const HOPS_MAX: u8 = 64;
 
@@ -104,6 +107,8 @@ pub struct Chord {
     open: BTreeMap<RequestId, Walk>,
     next_ask: u32,
     periods: u16,
+    /// Periods in which the place is looked up, because the successor has changed.
+    unsettled: u8,
     /// A lookup failed and is due again.
     lookup_due: bool,
     /// Which start the upkeep timer belongs to.
@@ -121,6 +126,7 @@ impl Chord {
             open: BTreeMap::new(),
             next_ask: 0,
             periods: 0,
+            unsettled: 0,
             lookup_due: false,
             epoch: 0,
         }

@@ -3,3 +3,4 @@
 pub(crate) mod net;
 
 mod recall;
+mod ring;

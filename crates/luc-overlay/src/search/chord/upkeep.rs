@@ -8,13 +8,14 @@ use luc_core::PeerId;
 use luc_core::entropy::Entropy;
 use luc_core::time::Instant;
 
-use super::{Ask, Chord, HOPS_MAX, PARALLEL, Purpose, SILENT_FOR, SILENT_MAX};
+use super::{Ask, Chord, HOPS_MAX, PARALLEL, Purpose, SILENT_FOR, SILENT_MAX, UNSETTLED};
 use crate::members::Change;
 use crate::neighbour::Standing;
 use crate::search::context::Context;
 use crate::search::message::Message;
 use crate::search::point::Point;
 use crate::search::timer::Timer;
+use crate::search::view::pick;
 
 impl Chord {
     pub(in crate::search) fn on_member(&mut self, ctx: &mut Context<'_>, change: Change) {
@@ -109,12 +110,19 @@ impl Chord {
     /// Starts being led to the own place, from anybody known.
     pub(super) fn look_up(&mut self, ctx: &mut Context<'_>) {
         let lookup = |ask: &Ask| matches!(ask.purpose, Purpose::Lookup { .. });
-        let drawn = ctx.entropy.next_u64().checked_rem(ctx.members.len() as u64);
-        let member = drawn.and_then(|at| ctx.members.at(at as usize));
-        let from = member
+        let drawn = ctx.entropy.next_u64();
+        let member = drawn.checked_rem(ctx.members.len() as u64);
+        let member = member.and_then(|at| ctx.members.at(at as usize));
+        let member = member
             .map(|known| known.peer)
-            .filter(|peer| *peer != ctx.me)
-            .or_else(|| self.contacts.first().copied());
+            .filter(|peer| *peer != ctx.me);
+        let contact = pick(&self.contacts, ctx.entropy);
+        // A contact stands in another part of a ring that fell apart, or never was one.
+        let from = if drawn >> 63 == 0 {
+            contact.or(member)
+        } else {
+            member.or(contact)
+        };
         if let Some(from) = from.filter(|_| !self.asks.iter().any(lookup)) {
             self.ask_closest(ctx, from, 0);
         }
@@ -143,8 +151,12 @@ impl Chord {
         let Some(Purpose::Stabilize { .. }) = self.answered(from, ask) else {
             return ctx.ignore("an answer to no question under way");
         };
+        let before = self.links.successor();
         if !self.links.adopt(from, theirs) {
             return;
+        }
+        if before != Some(from) {
+            self.unsettled = UNSETTLED;
         }
         match predecessor {
             Some(predecessor) if predecessor == ctx.me => {}
@@ -242,7 +254,9 @@ impl Chord {
         let since = now.since(Instant::ORIGIN).saturating_sub(quiet);
         self.links.expire_predecessor(Instant::ORIGIN + since);
         self.periods = self.periods.wrapping_add(1);
-        let due = self.periods.is_multiple_of(self.config.lookup_every.max(1));
+        let due =
+            self.periods.is_multiple_of(self.config.lookup_every.max(1)) || self.unsettled > 0;
+        self.unsettled = self.unsettled.saturating_sub(1);
         if self.links.successor().is_none() {
             self.consider_members(ctx);
         }

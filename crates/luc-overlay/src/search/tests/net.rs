@@ -45,6 +45,7 @@ enum Due {
 
 /// All nodes and what is on its way between them.
 pub(crate) struct Net {
+    pub(crate) config: Config,
     pub(crate) now: Instant,
     pub(crate) nodes: Vec<Node>,
     pub(crate) index: BTreeMap<PeerId, usize>,
@@ -112,6 +113,7 @@ impl Net {
         }
         let index = nodes.iter().map(|node| node.me).zip(0..).collect();
         Self {
+            config: *config,
             now: Instant::ORIGIN + Duration::from_secs(1),
             nodes,
             index,
