@@ -127,7 +127,7 @@ fn relieve(model: &mut Model<'_>, style: Style, budget: &mut Budget) -> Found {
     }
     let group = model.loads.len() <= index::GROUP_HOSTS;
     if !group || (moves.is_empty() && solved) {
-        let plan = order::order(model, &model.loads, &moves).map(|ordered| ordered.plan);
+        let plan = order::order(model, &model.loads, &moves, budget).map(|ordered| ordered.plan);
         return Found {
             solved: solved && plan.is_some(),
             exact: complete && moves.is_empty(),
@@ -169,7 +169,7 @@ fn empty(model: &mut Model<'_>, budget: &mut Budget) -> Found {
     for step in moves.iter().rev() {
         model.undo(*step);
     }
-    let plan = order::order(model, &model.loads, &moves).map(|ordered| ordered.plan);
+    let plan = order::order(model, &model.loads, &moves, budget).map(|ordered| ordered.plan);
     Found {
         solved: solved && plan.is_some(),
         relieved: if plan.is_some() {

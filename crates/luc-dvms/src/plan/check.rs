@@ -289,3 +289,6 @@ fn permits(rules: &Rules, target: &Host) -> bool {
             .iter()
             .all(|label| target.labels.contains(label))
 }
+
+#[cfg(test)]
+mod tests;

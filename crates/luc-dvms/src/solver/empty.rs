@@ -7,7 +7,7 @@
 use super::Goal;
 use super::budget::Budget;
 use super::index::Reach;
-use super::model::{Model, Move};
+use super::model::{CPU, Model, Move};
 
 /// How many times all pairs of machine and target may be looked at.
 const ROUNDS: u64 = 16;
@@ -47,7 +47,12 @@ pub(super) fn empty(model: &mut Model<'_>, budget: &mut Budget) -> (Vec<Move>, b
         return (Vec::new(), false, true);
     }
     items.sort_by_key(|item| std::cmp::Reverse(model.items[*item].needs));
-    let mut targets = Reach::new(model, budget).targets(model, host, &items);
+    let least = items
+        .iter()
+        .map(|item| model.items[*item].needs[CPU])
+        .min()
+        .unwrap_or(0);
+    let mut targets = Reach::new(model, budget).targets(model, host, least);
     // Filling a host that has nothing to do empties one to fill another.
     targets.retain(|target| !wholly || !model.hosts[*target].vms.is_empty());
     let pairs = (items.len() * targets.len()) as u64;

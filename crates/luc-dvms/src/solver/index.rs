@@ -1,8 +1,9 @@
 //! Which hosts are worth a look as targets.
 //!
-//! In a group all of them are. In a whole cloud of thousands only the calmest of the source's own
-//! site and the nearest and calmest of all are, so that an overload costs the same to solve however
-//! large the cloud is.
+//! A host that was overloaded from the start never is: a plan that fills what it has just emptied
+//! has to wait for itself. In a group all others are. In a whole cloud of thousands only the calmest
+//! of the source's own site and the nearest and calmest of all are, so that an overload costs the
+//! same to solve however large the cloud is.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,9 +17,6 @@ pub(super) const GROUP_HOSTS: usize = 64;
 
 /// How many of the own site and how many of all are looked at in a larger cloud.
 const CHOICE: usize = 24;
-
-/// How many full hosts are passed over before a search for room gives up.
-const PATIENCE: usize = 256;
 
 /// Orders targets: round trip in milliseconds, risk after one more usual machine, index.
 type Key = (u64, u64, usize);
@@ -69,12 +67,12 @@ impl Reach {
             let key = cloud.key(model, host);
             cloud.keys.push(key);
         }
-        let receiving = cloud
-            .keys
-            .iter()
-            .filter(|key| model.loads[key.2].receives)
-            .copied();
-        cloud.all = receiving.collect();
+        for key in &cloud.keys {
+            let load = &model.loads[key.2];
+            if load.receives && load.over_before == 0 {
+                cloud.all.insert(*key);
+            }
+        }
         for key in &cloud.all {
             cloud
                 .sites
@@ -85,24 +83,20 @@ impl Reach {
         Self::Cloud(cloud)
     }
 
-    /// The targets for machines of `host`, in order of preference, and by index in a group.
-    pub(super) fn targets(&self, model: &Model<'_>, host: usize, items: &[usize]) -> Vec<usize> {
+    /// The targets with room for `least` processor time that `host` should look at: in order of
+    /// preference in a cloud, all of them by index in a group.
+    pub(super) fn targets(&self, model: &Model<'_>, host: usize, least: u64) -> Vec<usize> {
         let Self::Cloud(cloud) = self else {
             return (0..model.loads.len())
                 .filter(|target| *target != host && model.loads[*target].receives)
+                .filter(|target| model.loads[*target].over_before == 0)
                 .collect();
         };
-        let least = items
-            .iter()
-            .map(|item| model.items[*item].needs[CPU])
-            .min()
-            .unwrap_or(0);
         let site = cloud.sites.get(&model.hosts[host].peer.site);
         let mut targets: Vec<usize> = Vec::with_capacity(2 * CHOICE);
         for keys in site.into_iter().chain([&cloud.all]) {
             let roomy = keys
                 .iter()
-                .take(PATIENCE)
                 .map(|key| key.2)
                 .filter(|target| {
                     let load = &model.loads[*target];

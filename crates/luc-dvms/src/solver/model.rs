@@ -1,7 +1,7 @@
 //! The problem in numbers: what each host has and carries, and which machines may move.
 //!
-//! A [`Model`] is changed by [`Model::place`] and [`Model::undo`] while a search looks at moves, and
-//! answers what is wrong with a host and what a move costs. It knows nothing of search or order.
+//! A [`Model`] is changed by [`Model::place`] and [`Model::undo`] while a search looks at moves. It
+//! answers what is wrong with a host and what a move costs; it knows nothing of search or order.
 
 use std::collections::BTreeMap;
 
@@ -226,7 +226,7 @@ impl<'a> Model<'a> {
             item.needs[2] += vm.disk.get();
             item.mean += u64::from(vm.usual.0);
             item.variance += self.variance_of(vm);
-            // A machine that dirties the share d of what is sent sends 1 / (1 - d) times its memory.
+            // A machine that dirties the share d of what is sent sends memory / (1 - d) in all.
             let dirty = u64::from(vm.dirty_permille.min(950));
             item.sent += vm.memory.get() * 1000 / (1000 - dirty) + vm.disk.get();
             item.ruled |= vm.rules.is_some();

@@ -8,6 +8,7 @@
 //! Two moves that wait for each other are untied by one stop at a third host, or refused.
 
 use super::Goal;
+use super::budget::Budget;
 use super::model::{Amounts, Load, Model, Move};
 use super::rules;
 use crate::plan::{Plan, Reason, Step, StepId};
@@ -46,7 +47,13 @@ struct Want {
 }
 
 /// Orders `moves`, given what hosts carried at the `start`; `None` when they cannot be carried out.
-pub(super) fn order(model: &Model<'_>, start: &[Load], moves: &[Move]) -> Option<Ordered> {
+/// What is tried beyond the order given costs steps of `budget`.
+pub(super) fn order(
+    model: &Model<'_>,
+    start: &[Load],
+    moves: &[Move],
+    budget: &mut Budget,
+) -> Option<Ordered> {
     let mut wants: Vec<Want> = moves
         .iter()
         .map(|step| Want {
@@ -61,7 +68,8 @@ pub(super) fn order(model: &Model<'_>, start: &[Load], moves: &[Move]) -> Option
         model,
         start,
         legs: Vec::with_capacity(wants.len()),
-        tries: TRIES + wants.len() as u32,
+        tries: TRIES,
+        budget,
     };
     if orderer.free(&wants) || orderer.schedule(&mut wants) {
         return Some(orderer.plan(0));
@@ -74,6 +82,7 @@ struct Orderer<'m, 'a> {
     start: &'m [Load],
     legs: Vec<Leg>,
     tries: u32,
+    budget: &'m mut Budget,
 }
 
 impl Orderer<'_, '_> {
@@ -95,13 +104,13 @@ impl Orderer<'_, '_> {
             return true;
         }
         for index in 0..wants.len() {
-            if self.tries == 0 {
+            if self.tries == 0 || !self.budget.spend() {
                 return false;
             }
+            self.tries -= 1;
             let Some(leg) = self.startable(wants[index], true) else {
                 continue;
             };
-            self.tries -= 1;
             let want = wants.remove(index);
             self.legs.push(leg);
             if self.schedule(wants) {
@@ -115,6 +124,7 @@ impl Orderer<'_, '_> {
 
     /// Orders moves with one stop of one of them at a third host.
     fn bypass(&mut self, wants: &[Want]) -> Option<Ordered> {
+        self.tries = TRIES;
         for (index, want) in wants.iter().enumerate() {
             let item = &self.model.items[want.item];
             for stop in 0..self.start.len() {
@@ -129,7 +139,6 @@ impl Orderer<'_, '_> {
                     ..*want
                 });
                 self.legs.clear();
-                self.tries = TRIES;
                 if self.schedule(&mut split) {
                     let extra = self.model.price(item, stop);
                     return Some(self.plan(extra));

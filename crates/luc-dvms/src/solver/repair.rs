@@ -17,6 +17,9 @@ use crate::plan::Plan;
 /// Up to this many moves, every set of them is checked for being superfluous; beyond, each alone.
 const SETS_MOVES: usize = 6;
 
+/// So many hosts are looked over in the time of one step.
+const SURVEY_HOSTS: usize = 8;
+
 /// Which part of the budget a group gets that has not enough room for all it carries.
 const HOPELESS_SHARE: u64 = 16;
 
@@ -130,8 +133,11 @@ impl<'m, 'a> Repair<'m, 'a> {
     }
 
     fn descend(&mut self) {
-        if !self.budget.spend() {
-            self.cut = true;
+        // Looking over many hosts takes as long as looking at several moves.
+        for _ in 0..self.model.loads.len() / SURVEY_HOSTS {
+            self.cut |= !self.budget.spend();
+        }
+        if self.cut {
             return;
         }
         let (host, least) = match self.survey() {
@@ -184,8 +190,12 @@ impl<'m, 'a> Repair<'m, 'a> {
     }
 
     fn branch(&mut self, item: usize) {
+        if self.beaten(self.price + self.model.items[item].base) {
+            return;
+        }
         for target in 0..self.model.loads.len() {
-            if self.cut {
+            if self.cut || !self.budget.spend() {
+                self.cut = true;
                 return;
             }
             let what = &self.model.items[item];
@@ -301,7 +311,8 @@ impl<'m, 'a> Repair<'m, 'a> {
         if !self.is_better(price) || !self.is_minimal() {
             return;
         }
-        let Some(Ordered { plan, extra }) = order::order(self.model, &self.start, &self.path)
+        let Some(Ordered { plan, extra }) =
+            order::order(self.model, &self.start, &self.path, &mut self.budget)
         else {
             return;
         };

@@ -32,9 +32,12 @@ pub(super) fn relieve(
     let mut reach = Reach::new(model, budget);
     let mut complete = true;
     for (done, host) in over.iter().enumerate() {
-        let share = budget.left() / (over.len() - done) as u64;
-        let mut search = Shed::new(model, *host, &reach, budget.part(share.max(STEPS_MIN)));
+        let share = (budget.left() / (over.len() - done) as u64).max(STEPS_MIN);
+        let mut search = Shed::new(model, *host, &reach, budget.part(share));
         search.descend(model, 0, 0);
+        if search.best.is_none() && search.widen(model, &reach) {
+            search.descend(model, 0, 0);
+        }
         budget.absorb(search.budget);
         complete &= !search.cut;
         let found = search.best.map(|(_, found)| found);
@@ -72,22 +75,44 @@ impl Shed {
         for index in (1..rest.len()).rev() {
             rest[index - 1] += rest[index];
         }
-        let targets = reach.targets(model, host, &items);
-        let risk = targets
-            .iter()
-            .map(|target| model.risk_price(*target))
-            .collect();
-        Self {
+        let mut search = Self {
             host,
             items,
             rest,
-            targets,
-            risk,
+            targets: Vec::new(),
+            risk: Vec::new(),
             path: Vec::new(),
             best: None,
             budget,
             cut: false,
-        }
+        };
+        // Hosts that can take a machine that suffices alone, or the largest.
+        let over = model.loads[host].over();
+        let suffices = search.needs(model).filter(|needs| *needs >= over).min();
+        let least = suffices.or_else(|| search.needs(model).max()).unwrap_or(0);
+        search.look_at(model, reach.targets(model, host, least));
+        search
+    }
+
+    fn needs<'s>(&'s self, model: &'s Model<'_>) -> impl Iterator<Item = u64> + 's {
+        self.items.iter().map(|item| model.items[*item].needs[CPU])
+    }
+
+    fn look_at(&mut self, model: &Model<'_>, targets: Vec<usize>) {
+        self.risk = targets
+            .iter()
+            .map(|target| model.risk_price(*target))
+            .collect();
+        self.targets = targets;
+    }
+
+    /// Looks at hosts that have room for the smallest machine only; whether they are others.
+    fn widen(&mut self, model: &Model<'_>, reach: &Reach) -> bool {
+        let least = self.needs(model).min().unwrap_or(0);
+        let targets = reach.targets(model, self.host, least);
+        let others = targets != self.targets;
+        self.look_at(model, targets);
+        others
     }
 
     fn beaten(&self, price: u64) -> bool {

@@ -4,6 +4,7 @@
 //! the branching nor any pruning.
 
 use super::*;
+use crate::solver::budget::Budget;
 use crate::solver::model::{Load, Model, Move};
 use crate::solver::order;
 
@@ -26,7 +27,7 @@ pub(super) fn best(problem: &Problem<'_>) -> (u64, u64) {
         if is_superfluous(&mut model, &moves, left) {
             continue;
         }
-        let Some(ordered) = order::order(&model, &start, &moves) else {
+        let Some(ordered) = order::order(&model, &start, &moves, &mut Budget::new(AMPLE)) else {
             continue;
         };
         let price = ordered.extra + price(&mut model, &moves);

@@ -66,3 +66,54 @@ fn groups_are_solved_in_less_than_five_milliseconds() {
         );
     }
 }
+
+/// 8 192 hosts of ten machines, every twentieth overloaded.
+fn cloud() -> Vec<Host> {
+    let mut entropy = SplitMix64::new(1);
+    let mut cloud: Vec<Host> = (1..=8192)
+        .map(|number| {
+            let demands: Vec<u32> = (0..10)
+                .map(|_| 30 + (entropy.next_u64() % 7) as u32 * 10)
+                .collect();
+            loaded(number, &demands)
+        })
+        .collect();
+    for host in cloud.iter_mut().step_by(20) {
+        let rest = host.demand().0 - host.vms[0].demand.0;
+        host.vms[0].demand = Cpu(710_u32.saturating_sub(rest).max(10));
+    }
+    cloud
+}
+
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it measures the real time of pure code"
+)]
+fn a_cloud_of_8192_hosts_is_relieved_in_less_than_a_second() {
+    let hosts = cloud();
+    for style in [ours(), Style::Published] {
+        let problem = Problem {
+            hosts: &hosts,
+            distance: &[],
+            goal: Goal::Relieve,
+            style,
+        };
+        let start = Instant::now();
+        let solution = solve(&problem, 1_000_000);
+        let elapsed = start.elapsed();
+        println!(
+            "{} moves in {elapsed:?}, {} steps",
+            solution.plan.steps.len(),
+            solution.steps
+        );
+        assert!(solution.solved);
+        let over = hosts.iter().filter(|host| host.is_overloaded()).count();
+        let moves = solution.plan.steps.len();
+        assert!(
+            (over..=over + over / 10).contains(&moves),
+            "{moves} moves for {over} hosts"
+        );
+        assert!(elapsed < Duration::from_secs(10), "took {elapsed:?}");
+    }
+}
