@@ -24,6 +24,7 @@ mod flight;
 mod growth;
 mod invariants;
 pub mod message;
+pub mod names;
 mod partition;
 pub mod protocol;
 mod reservation;
@@ -37,3 +38,6 @@ pub use durable::Durable;
 pub use message::Message;
 pub use protocol::Star;
 pub use timer::Timer;
+
+#[cfg(test)]
+mod tests;

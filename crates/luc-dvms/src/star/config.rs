@@ -57,11 +57,16 @@ pub struct Energy {
     pub period: Duration,
     /// How long a host stays awake at the least.
     pub awake_min: Duration,
-    /// How long a sleep must be expected to last for each machine that is moved to allow it.
+    /// How long a sleep lasts as a rule.
+    pub sleep: Duration,
+    /// How long a sleep must last for each machine that is moved to allow it.
     pub sleep_per_move: Duration,
     /// A host with more than this share of its capacity in use never thinks of sleep, in
     /// thousandths.
     pub busy_permille: u16,
+    /// When the hosts of a partition together use more than this share, in thousandths, one more
+    /// host is woken ahead of need.
+    pub wake_permille: u16,
 }
 
 /// Rules that a test may switch off to see whether the checkers notice.
@@ -109,8 +114,10 @@ impl Default for Energy {
         Self {
             period: Duration::from_secs(60),
             awake_min: Duration::from_secs(600),
-            sleep_per_move: Duration::from_secs(30),
-            busy_permille: 700,
+            sleep: Duration::from_secs(3600),
+            sleep_per_move: Duration::from_secs(120),
+            busy_permille: 500,
+            wake_permille: 880,
         }
     }
 }

@@ -31,6 +31,9 @@ impl Star {
             return self.end(turn, PartitionEnd::Stale);
         };
         if solution.plan.steps.is_empty() {
+            if solution.solved && self.may_leave() {
+                return self.emptied(turn);
+            }
             return self.grow(turn);
         }
         if solution.solved || self.relieves_owners(&solution.plan) {
@@ -56,6 +59,16 @@ impl Star {
             Cause::Maintenance => host.maintenance,
             Cause::Underload => !host.is_overloaded(),
         }
+    }
+
+    /// Whether this host is empty, wants to sleep, and has a neighbour of its site that is awake.
+    fn may_leave(&self) -> bool {
+        let (Role::Leading(partition), Some(host)) = (&self.role, &self.host) else {
+            return false;
+        };
+        let mut members = partition.members.iter();
+        let kept = members.any(|member| member.peer.site == self.me.site);
+        partition.cause == Cause::Underload && host.vms.is_empty() && kept
     }
 
     /// Asks the solver about everybody who is reserved.
@@ -85,7 +98,7 @@ impl Star {
             style: self.config.style,
         };
         let solution = solve(&problem, self.config.solver_budget);
-        let ballot = partition.id;
+        let (ballot, cause) = (partition.id, partition.cause);
         turn.emit(Event::Grew {
             ballot,
             members: partition.everyone(),
@@ -96,6 +109,9 @@ impl Star {
             steps: solution.steps,
             solved: solution.solved,
         });
+        if cause == Cause::Overload {
+            self.wake_ahead(turn, &hosts);
+        }
         Some(solution)
     }
 

@@ -104,6 +104,18 @@ impl Execution {
             .all(|state| matches!(state, State::Moved | State::Failed))
     }
 
+    /// Whether a step that concerns this node is not over yet.
+    fn needs(&self, peer: PeerId) -> bool {
+        self.plan
+            .steps
+            .iter()
+            .zip(&self.states)
+            .any(|(step, state)| {
+                let over = matches!(state, State::Moved | State::Failed);
+                !over && (step.source == peer || step.target == peer)
+            })
+    }
+
     fn has_succeeded(&self) -> bool {
         self.states.iter().all(|state| *state == State::Moved)
     }
@@ -218,20 +230,43 @@ impl Star {
         }
         // Failures spread along `after` also when nothing may be issued.
         let _ = execution.next(0);
-        if execution.is_over() {
+        let over = execution.is_over();
+        self.release_done(turn);
+        if over {
             self.complete(turn);
         }
     }
 
-    /// Whether steps that have not started are still wanted. An overload that went away by itself
-    /// needs no further move; the other causes do not go away.
+    /// Sets members free whose steps are all over.
+    fn release_done(&mut self, turn: &mut Turn<'_>) {
+        let Role::Leading(partition) = &mut self.role else {
+            return;
+        };
+        let Phase::Executing(execution) = &partition.phase else {
+            return;
+        };
+        let ballot = partition.ballot;
+        partition.members.retain(|member| {
+            let keep = execution.needs(member.peer);
+            if !keep {
+                turn.post(member.peer, Message::Release { ballot });
+            }
+            keep
+        });
+    }
+
+    /// Whether steps that have not started are still wanted: an overload may have gone away by
+    /// itself, and nobody sleeps who is overloaded.
     fn still_needed(&self) -> bool {
         let Role::Leading(partition) = &self.role else {
             return false;
         };
-        partition.cause != Cause::Overload
-            || !partition.taken.is_empty()
-            || self.host.as_ref().is_none_or(|host| host.is_overloaded())
+        let overloaded = self.host.as_ref().is_some_and(|host| host.is_overloaded());
+        match partition.cause {
+            Cause::Overload => overloaded || !partition.taken.is_empty(),
+            Cause::Maintenance => true,
+            Cause::Underload => !overloaded,
+        }
     }
 
     fn complete(&mut self, turn: &mut Turn<'_>) {
@@ -245,7 +280,7 @@ impl Star {
         let partial = execution.partial;
         let cause = partition.cause;
         if cause == Cause::Underload {
-            return self.emptied(turn, succeeded);
+            return self.emptied(turn);
         }
         match (succeeded, partial) {
             (true, false) => {

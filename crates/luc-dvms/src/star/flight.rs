@@ -53,7 +53,7 @@ impl Flight {
     }
 
     /// Whether it takes its share of the link, or is about to.
-    fn is_open(&self) -> bool {
+    pub(super) fn is_open(&self) -> bool {
         self.is_under_way() || self.side == Side::Source(Progress::Preparing)
     }
 }

@@ -45,6 +45,9 @@ impl Star {
             phase: 0,
         };
         turn.schedule(self.config.growing_max, timer);
+        if cause == Cause::Overload {
+            self.ask_waking(turn);
+        }
         self.grow(turn);
     }
 
@@ -123,7 +126,7 @@ impl Star {
                 continue;
             }
             if candidate.asleep {
-                partition.sleepers.push(peer);
+                self.slumber.note_sleeper(peer);
             } else if seems_full(candidate, capacity, least) {
                 partition.skipped.push(*candidate);
             } else {
@@ -243,6 +246,7 @@ impl Star {
             turn.post(from, Message::Release { ballot });
             return turn.ignore("reserved", "not asked any more");
         };
+        self.slumber.forget(from);
         partition.members.push(Member {
             peer: from,
             expires: asked.sent + lease,

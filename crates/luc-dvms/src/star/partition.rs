@@ -89,8 +89,6 @@ pub(super) struct Partition {
     pub(super) taken: Vec<PeerId>,
     /// Candidates that were not asked because they seem to have no room.
     pub(super) skipped: Vec<Candidate>,
-    /// Candidates that sleep.
-    pub(super) sleepers: Vec<PeerId>,
     pub(super) search: Option<SearchId>,
     /// The overlay has nobody left.
     pub(super) exhausted: bool,
@@ -118,7 +116,6 @@ impl Partition {
             asked: Vec::new(),
             taken: Vec::new(),
             skipped: Vec::new(),
-            sleepers: Vec::new(),
             search: None,
             exhausted: false,
             cap: 0,

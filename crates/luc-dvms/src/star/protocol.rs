@@ -237,6 +237,11 @@ impl Star {
         }
     }
 
+    /// The next sample is advertised whatever it says.
+    pub(super) fn forget_advertised(&mut self) {
+        self.advertised = None;
+    }
+
     /// Looks whether this host needs help, and begins a partition if it may.
     pub(super) fn evaluate(&mut self, turn: &mut Turn<'_>) {
         let Some(cause) = self.need() else {
@@ -322,9 +327,12 @@ impl Star {
     pub(super) fn back_off(&mut self, turn: &mut Turn<'_>, capped: bool) {
         let demand = self.host.as_ref().map(|host| host.demand());
         let tried = (demand.unwrap_or_default(), capped);
-        let wait = self
+        let mut wait = self
             .retry
             .failed(&self.config, tried, (turn.now, self.seed));
+        if let Some(sooner) = self.wake_retry() {
+            wait = self.retry.wait(sooner.min(wait), turn.now, self.seed);
+        }
         let epoch = self.retry.epoch;
         turn.schedule(wait, Timer::Retry { epoch });
     }

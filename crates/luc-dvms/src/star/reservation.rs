@@ -13,7 +13,7 @@ use super::protocol::{Lost, Role, Star};
 use super::turn::Turn;
 use super::{Broken, Durable, Message, Timer};
 use crate::ballot::Ballot;
-use crate::event::Event;
+use crate::event::{Cause, Event};
 use crate::plan::StepId;
 
 /// What a member knows of the partition that it belongs to.
@@ -39,6 +39,11 @@ impl Reservation {
             since: now,
             growing: true,
         }
+    }
+
+    /// Why the partition came to be.
+    pub(super) fn cause(&self) -> Cause {
+        self.claim.cause
     }
 
     fn busy(&self, now: Instant) -> Refusal {
@@ -305,7 +310,7 @@ impl Star {
     }
 
     /// Leaves the partition as its member, and looks whether the own host needs help.
-    fn free(&mut self, turn: &mut Turn<'_>) {
+    pub(super) fn free(&mut self, turn: &mut Turn<'_>) {
         if let Role::Reserved(reservation) = std::mem::replace(&mut self.role, Role::Free) {
             self.settle_flights(turn);
             turn.emit(Event::Freed {
