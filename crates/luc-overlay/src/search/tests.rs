@@ -2,5 +2,8 @@
 
 pub(crate) mod net;
 
+mod oracle;
+mod random;
 mod recall;
 mod ring;
+mod spiral;

@@ -44,7 +44,7 @@ impl Default for Limits {
             near: 48,
             long: 16,
             per_site: 3,
-            tells: 4,
+            tells: 5,
             retell_after: Duration::from_secs(480),
             stale_after: Duration::from_secs(1_800),
         }
