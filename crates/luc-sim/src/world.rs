@@ -122,13 +122,16 @@ impl World {
 
     fn sample_vm(&self, vm: VmIndex, now: Instant) -> Vm {
         let class = self.vms.class(vm);
+        let demand = self.vms.demand(vm);
+        // What its host would measure: the intensity of its class at the share of its core in use.
+        let dirty_permille = u32::from(class.dirty_permille) * demand.0.min(100) / 100;
         Vm {
             id: vm.id(),
-            demand: self.vms.demand(vm),
+            demand,
             usual: self.vms.usual(vm, now),
             memory: MemoryMib(u64::from(class.memory_mib)),
             disk: MemoryMib(u64::from(class.disk_mib)),
-            dirty_permille: class.dirty_permille,
+            dirty_permille: dirty_permille as u16,
             cool_down: self.vms.cool_down(vm, self.cool_down, now),
             rules: self.vms.rules(vm).cloned(),
         }

@@ -1,9 +1,9 @@
 //! Which hosts are worth a look as targets.
 //!
 //! A host that was overloaded from the start never is: a plan that fills what it has just emptied
-//! has to wait for itself. In a group all others are. In a whole cloud of thousands only the calmest
-//! of the source's own site and the nearest and calmest of all are, so that an overload costs the
-//! same to solve however large the cloud is.
+//! has to wait for itself. In a group all others are. In a whole cloud of thousands only the
+//! calmest of the source's own site and the nearest and calmest of all are, so that an overload
+//! costs the same to solve however large the cloud is.
 
 use std::collections::{BTreeMap, BTreeSet};
 
