@@ -64,7 +64,13 @@ impl Star {
             turn.emit(Event::CapReached { ballot });
             return self.give_up(turn, true);
         }
-        if partition.exhausted {
+        if !partition.farther.is_empty() {
+            let place = usize::from(partition.cap - size).min(partition.farther.len());
+            let farther: Vec<Candidate> = partition.farther.drain(..place).collect();
+            return self.ask_all(turn, &farther);
+        }
+        // Who passes by that many full nodes finds more of them, not room.
+        if partition.exhausted || partition.skipped.len() >= usize::from(partition.cap) {
             return self.second_chance(turn);
         }
         let group = if partition.search.is_none() {
@@ -88,18 +94,26 @@ impl Star {
         });
     }
 
-    /// Everybody the overlay knows has been offered: now also those that seemed to be full.
+    /// Everybody near has been offered: now also those that seemed to be full, but not those that
+    /// said they are overloaded themselves.
     fn second_chance(&mut self, turn: &mut Turn<'_>) {
         let Role::Leading(partition) = &mut self.role else {
             return;
         };
+        partition.exhausted = true;
         let place = usize::from(partition.cap - partition.size());
-        let count = partition.skipped.len().min(place);
-        if count == 0 {
+        let mut again = std::mem::take(&mut partition.skipped);
+        again.retain(|candidate| candidate.room >= FULL);
+        again.sort_by_key(|candidate| std::cmp::Reverse(candidate.room));
+        again.truncate(place);
+        if again.is_empty() {
             return self.give_up(turn, false);
         }
-        let again: Vec<Candidate> = partition.skipped.drain(..count).collect();
-        for candidate in again {
+        self.ask_all(turn, &again);
+    }
+
+    fn ask_all(&mut self, turn: &mut Turn<'_>, candidates: &[Candidate]) {
+        for candidate in candidates {
             self.ask(turn, candidate.peer, candidate.distance, None);
         }
         self.await_answers(turn);
@@ -133,10 +147,14 @@ impl Star {
                 ask.push(*candidate);
             }
         }
-        for candidate in ask {
-            self.ask(turn, candidate.peer, candidate.distance, None);
+        // Where the group reaches beyond the site, the site comes first.
+        let site = self.me.site;
+        if ask.iter().any(|candidate| candidate.peer.site == site) {
+            let (near, far) = ask.into_iter().partition(|one| one.peer.site == site);
+            partition.farther.extend::<Vec<Candidate>>(far);
+            ask = near;
         }
-        self.await_answers(turn);
+        self.ask_all(turn, &ask);
     }
 
     pub(super) fn on_exhausted(&mut self, turn: &mut Turn<'_>, search: SearchId) {
@@ -407,6 +425,9 @@ fn least_demand(host: &Host) -> Cpu {
         .filter(|demand| *demand > Cpu(0));
     demands.min().unwrap_or(Cpu(0))
 }
+
+/// What a full host advertises: zero would say that nothing is known.
+pub(super) const FULL: i8 = -1;
 
 /// Whether a candidate's advertised room lets nothing in. Zero also means that nothing is known;
 /// hosts without room advertise less.

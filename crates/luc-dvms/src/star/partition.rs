@@ -89,6 +89,8 @@ pub(super) struct Partition {
     pub(super) taken: Vec<PeerId>,
     /// Candidates that were not asked because they seem to have no room.
     pub(super) skipped: Vec<Candidate>,
+    /// Candidates of other sites, kept for the next group while there were some of this site.
+    pub(super) farther: Vec<Candidate>,
     pub(super) search: Option<SearchId>,
     /// The overlay has nobody left.
     pub(super) exhausted: bool,
@@ -116,6 +118,7 @@ impl Partition {
             asked: Vec::new(),
             taken: Vec::new(),
             skipped: Vec::new(),
+            farther: Vec::new(),
             search: None,
             exhausted: false,
             cap: 0,

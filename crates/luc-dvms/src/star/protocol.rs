@@ -377,7 +377,7 @@ fn room_of(host: &Host) -> i8 {
     let free = i64::from(host.capacity.cpu.0) - i64::from(host.demand().0);
     let room = (free * 100 / capacity).clamp(-100, 100) as i8;
     if room == 0 || host.maintenance {
-        -1
+        super::growth::FULL
     } else {
         room
     }
