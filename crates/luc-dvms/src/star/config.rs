@@ -8,7 +8,7 @@ use crate::solver::{Style, Weights};
 /// The parameters. [`Config::default`] is what nodes run with.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Config {
-    /// How many nodes are asked at first, the leader not counted.
+    /// How many nodes the first group has, the leader among them.
     pub first_group: u16,
     /// How many more are asked whenever those before did not suffice.
     pub next_group: u16,
@@ -83,7 +83,7 @@ pub enum Broken {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            first_group: 3,
+            first_group: 4,
             next_group: 8,
             cap: 16,
             second_cap: 64,

@@ -53,7 +53,7 @@ impl Star {
 
     /// Looks for the next group, or gives up when there is none or no place for it.
     pub(super) fn grow(&mut self, turn: &mut Turn<'_>) {
-        let first = self.config.first_group;
+        let first = self.config.first_group.saturating_sub(1);
         let next = self.config.next_group;
         let Role::Leading(partition) = &mut self.role else {
             return;

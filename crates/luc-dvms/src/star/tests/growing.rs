@@ -35,7 +35,7 @@ fn an_overload_begins_a_partition_and_a_search_at_once() {
         Did::Emit(Event::Search {
             search: SearchId(0),
             outside: [me()].into(),
-            count: Config::default().first_group,
+            count: Config::default().first_group - 1,
         }),
     ];
     assert_eq!(did, expected);
