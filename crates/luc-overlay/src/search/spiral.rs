@@ -326,8 +326,8 @@ impl Spiral {
     }
 
     pub(super) fn on_hearsay(&mut self, ctx: &mut Context<'_>, hearsay: Hearsay) {
-        for entry in hearsay.0.iter().take(usize::from(self.config.hearsay)) {
-            self.learn(ctx, entry);
+        for entry in hearsay.0.into_iter().take(usize::from(self.config.hearsay)) {
+            self.learn(ctx, &entry);
         }
     }
 

@@ -76,13 +76,13 @@ pub(crate) fn normal(entropy: &mut SplitMix64) -> f64 {
     (0..12).map(|_| unit(entropy)).sum::<f64>() - 6.0
 }
 
+/// A site: scattered bits first, so that names say nothing about places.
 pub(crate) fn site(number: usize) -> SitePrefix {
-    let bytes = (number as u64)
-        .wrapping_mul(0x9E37_79B9_7F4A_7C15)
-        .to_be_bytes();
-    let [a, b, c, d, ..] = bytes;
-    let [.., e, f] = (number as u16).to_be_bytes();
-    SitePrefix::from_bytes([a, b, c, d, e, f])
+    let scattered = (number as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let mut bytes = [0; 6];
+    bytes[..4].copy_from_slice(&scattered.to_be_bytes()[..4]);
+    bytes[4..].copy_from_slice(&(number as u16).to_be_bytes());
+    SitePrefix::from_bytes(bytes)
 }
 
 impl Net {
@@ -160,7 +160,7 @@ impl Net {
 
     pub(crate) fn start(&mut self) {
         for node in 0..self.nodes.len() {
-            self.with(node, |finder, ctx| finder.start(ctx));
+            self.with(node, Finder::start);
         }
     }
 
@@ -251,10 +251,6 @@ impl Net {
 
     pub(crate) fn run_for(&mut self, span: Duration) {
         self.run_until(self.now + span);
-    }
-
-    pub(crate) fn is_quiet(&self) -> bool {
-        self.queue.is_empty()
     }
 
     /// A membership message between two nodes, with what rides on it, delivered at once.

@@ -22,9 +22,9 @@ fn cloud(sites: usize) -> Net {
     let groups = net.introduce_sites();
     net.start();
     for index in 0..groups.len() {
-        let next = net.nodes[groups[(index + 1) % groups.len()][0]].me;
+        let contact = net.nodes[groups[(index + 1) % groups.len()][0]].me;
         let first = groups[index][0];
-        net.change(first, Change::Contact(next));
+        net.change(first, Change::Contact(contact));
     }
     net
 }

@@ -35,10 +35,10 @@ fn ring(sites: usize, per_site: usize, assignment: Assignment, seed: u64) -> Net
     let groups = net.introduce_sites();
     net.start();
     for (index, group) in groups.iter().enumerate() {
-        let next = &groups[(index + 1) % groups.len()];
-        let next = net.nodes[next[0]].me;
+        let first = groups[(index + 1) % groups.len()][0];
+        let contact = net.nodes[first].me;
         for node in group {
-            net.change(*node, Change::Contact(next));
+            net.change(*node, Change::Contact(contact));
         }
     }
     net
@@ -63,20 +63,20 @@ fn naive(net: &Net, assignment: Assignment) -> Vec<PeerId> {
 fn right(net: &Net, assignment: Assignment) -> f64 {
     let ring = naive(net, assignment);
     let right = ring.iter().enumerate().filter(|(place, peer)| {
-        let next = ring[(place + 1) % ring.len()];
-        let next = (next != **peer).then_some(next);
-        successors(net, net.index[peer]).first().copied() == next
+        let follower = ring[(place + 1) % ring.len()];
+        let expected = (follower != **peer).then_some(follower);
+        successors(net, net.index[peer]).first().copied() == expected
     });
     right.count() as f64 / ring.len() as f64
 }
 
-/// A crash, seen by the node's site after SWIM's usual time, and by nobody else.
+/// A crash of which membership tells nobody: the ring has to find out by itself.
 fn crash(net: &mut Net, node: usize) {
     net.nodes[node].alive = false;
 }
 
 fn leave(net: &mut Net, node: usize) {
-    net.with(node, |finder, ctx| finder.leave(ctx));
+    net.with(node, Finder::leave);
     net.nodes[node].alive = false;
     tell_site(net, node, Change::Left);
 }
@@ -103,7 +103,7 @@ fn join(net: &mut Net, node: usize) {
         _ => panic!("the ring was asked for"),
     };
     net.nodes[node].finder = Finder::new(&config, net.nodes[node].me, false);
-    net.with(node, |finder, ctx| finder.start(ctx));
+    net.with(node, Finder::start);
     tell_site(net, node, Change::Joined);
 }
 

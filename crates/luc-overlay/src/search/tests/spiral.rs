@@ -122,7 +122,7 @@ fn a_node_is_never_offered_twice_nor_one_from_the_outside_set() {
     let outside: BTreeSet<PeerId> = net.nodes.iter().map(|node| node.me).step_by(3).collect();
     let request = net.request();
     net.with(7, |finder, ctx| {
-        finder.search(ctx, request, outside.clone(), 4)
+        finder.search(ctx, request, outside.clone(), 4);
     });
     let mut offered = Vec::new();
     for _ in 0..200 {
@@ -232,7 +232,7 @@ fn an_answer_is_not_waited_for_longer_than_patience_if_there_is_something() {
     let request = net.request();
     let outside = (1..8).map(|node| PeerId::new(site(0), node)).collect();
     net.with(start, |finder, ctx| {
-        finder.search(ctx, request, outside, 10)
+        finder.search(ctx, request, outside, 10);
     });
     assert!(net.events.is_empty());
     net.run_for(Duration::from_millis(450));
@@ -260,7 +260,7 @@ fn the_end_of_a_request_drops_all_of_it() {
     let start = net.index[&PeerId::new(site(0), 0)];
     let request = net.request();
     net.with(start, |finder, ctx| {
-        finder.search(ctx, request, BTreeSet::new(), 30)
+        finder.search(ctx, request, BTreeSet::new(), 30);
     });
     assert!(net.messages > 0 && net.nodes[start].finder.open_requests() == 1);
     net.with(start, |finder, ctx| finder.end(ctx, request));
@@ -401,8 +401,7 @@ proptest! {
                         call(&mut net, start, &mut out, |finder, ctx| finder.on_message(ctx, to, view));
                     }
                 }
-                Out::Send { .. } => {}
-                Out::Schedule { timer: Timer::Upkeep { .. }, .. } => {}
+                Out::Send { .. } | Out::Schedule { timer: Timer::Upkeep { .. }, .. } => {}
                 Out::Schedule { timer, .. } => {
                     call(&mut net, start, &mut out, |finder, ctx| finder.on_timer(ctx, timer));
                 }
