@@ -26,6 +26,10 @@ pub struct Config {
 
 /// How peers are learnt.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "made once per node; a box would only hide the settings"
+)]
 pub enum Membership {
     /// From SWIM in two pools: the product.
     Swim(SwimConfig),
@@ -59,7 +63,8 @@ pub struct SwimConfig {
 pub struct Timing {
     /// How often a node probes one member.
     pub probe: Duration,
-    /// How long a direct answer may take before others are asked to probe.
+    /// How long others may take who are asked to probe a member that did not answer within a
+    /// period.
     pub answer: Duration,
     /// How long a suspect may take to speak up before it is held dead.
     pub suspicion: Duration,
@@ -79,11 +84,11 @@ pub struct Timing {
 }
 
 impl Timing {
-    /// Within a site: HashiCorp memberlist's `DefaultLANConfig` (probe 1 s, answer 0.5 s, gossip
+    /// Within a site: the periods of HashiCorp memberlist's `DefaultLANConfig` (probe 1 s, gossip
     /// 0.2 s), with a fixed suspicion of 4 s.
     pub const LAN: Self = Self {
         probe: Duration::from_secs(1),
-        answer: Duration::from_millis(500),
+        answer: Duration::from_millis(250),
         suspicion: Duration::from_secs(4),
         gossip: Duration::from_millis(200),
         announce: Duration::from_secs(60),
@@ -93,11 +98,11 @@ impl Timing {
         packet: 1_400,
     };
 
-    /// Between sites: memberlist's `DefaultWANConfig` (probe 5 s, answer 3 s, gossip 0.5 s), with
-    /// a fixed suspicion of 15 s.
+    /// Between sites: the periods of memberlist's `DefaultWANConfig` (probe 5 s, gossip 0.5 s),
+    /// with a fixed suspicion of 15 s.
     pub const WAN: Self = Self {
         probe: Duration::from_secs(5),
-        answer: Duration::from_secs(3),
+        answer: Duration::from_secs(1),
         suspicion: Duration::from_secs(15),
         gossip: Duration::from_millis(500),
         announce: Duration::from_secs(60),

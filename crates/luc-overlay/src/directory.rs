@@ -188,10 +188,17 @@ impl Nearest {
             (last, own) => directory.site_after(&from, own, last)?,
         };
         self.last = Some(site);
-        let Site { from: low, until, .. } = directory.sites[site.1];
+        let Site {
+            from: low, until, ..
+        } = directory.sites[site.1];
         let range = low as usize..until as usize;
         let mut far: Vec<_> = range
-            .map(|at| (from.seconds(&directory.coordinates[at]), directory.peers[at]))
+            .map(|at| {
+                (
+                    from.seconds(&directory.coordinates[at]),
+                    directory.peers[at],
+                )
+            })
             .filter(|(_, peer)| *peer != self.root)
             .collect();
         far.sort_by(|left, right| right.0.total_cmp(&left.0).then(right.1.cmp(&left.1)));
@@ -224,20 +231,20 @@ mod tests {
         PeerId::new(SitePrefix::from_bytes([site; 6]), node)
     }
 
-    fn at(x: f32) -> Option<Coordinate> {
+    fn at(x: f32) -> Coordinate {
         let mut place = Coordinate::origin(0.0001, 0.1);
         place.vector[0] = x;
-        Some(place)
+        place
     }
 
     fn cloud() -> Directory {
         Directory::new(vec![
-            (peer(2, 1), at(0.020)),
-            (peer(1, 3), at(0.003)),
-            (peer(1, 1), at(0.001)),
-            (peer(3, 1), at(-0.010)),
-            (peer(1, 2), at(0.0011)),
-            (peer(2, 2), at(0.021)),
+            (peer(2, 1), Some(at(0.020))),
+            (peer(1, 3), Some(at(0.003))),
+            (peer(1, 1), Some(at(0.001))),
+            (peer(3, 1), Some(at(-0.010))),
+            (peer(1, 2), Some(at(0.0011))),
+            (peer(2, 2), Some(at(0.021))),
         ])
     }
 
@@ -275,7 +282,9 @@ mod tests {
 
     #[test]
     fn sites_at_one_distance_are_each_named_once() {
-        let entries = (0..40).map(|site| (peer(site, 1), at(0.005))).collect();
+        let entries = (0..40)
+            .map(|site| (peer(site, 1), Some(at(0.005))))
+            .collect();
         let directory = Directory::new(entries);
         let mut nearest = directory.nearest(peer(20, 1));
         let mut order: Vec<_> = std::iter::from_fn(|| nearest.next(&directory)).collect();

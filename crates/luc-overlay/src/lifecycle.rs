@@ -17,6 +17,7 @@ use crate::neighbour::{Room, Standing};
 use crate::pool::Pool;
 use crate::pool::identity::Identity;
 use crate::protocol::{Overlay, Phase};
+use crate::search::Finder;
 use crate::timer::Timer;
 
 /// How many nodes are asked at once to let this one in.
@@ -63,7 +64,7 @@ impl Overlay {
             self.look_at_role_later(effects);
             self.schedule_echo(effects);
         }
-        self.find(now, effects, |finder, context| finder.start(context));
+        self.find(now, effects, Finder::start);
     }
 
     /// Enters the phase of serving, in a life whose timers no earlier one's are mistaken for.
@@ -201,7 +202,7 @@ impl Overlay {
 
     /// Says farewell in both pools; they are closed when it has been repeated.
     fn fall_silent(&mut self, now: Instant, farewell: Farewell, effects: &mut Effects<Self>) {
-        self.find(now, effects, |finder, context| finder.leave(context));
+        self.find(now, effects, Finder::leave);
         for scope in [Scope::Cloud, Scope::Site] {
             // Delegates of other sites keep no sleepers: who sleeps is its own site's affair.
             let farewell = match (scope, farewell) {

@@ -38,6 +38,7 @@ pub(crate) struct Outbox {
     /// If set, timers get a random share of their delay: the nodes of a cloud that is started at
     /// one instant do not all probe at one instant.
     pub phase: Option<SplitMix64>,
+    second: Option<Second>,
     scratch: Vec<u8>,
 }
 
@@ -103,6 +104,11 @@ impl foca::Runtime<Identity> for &mut Outbox {
     }
 
     fn submit_after(&mut self, due: foca::Timer<Identity>, after: Duration) {
+        if let foca::Timer::SendIndirectProbe { probed_id, token } = due {
+            let probed = probed_id;
+            self.second = Some(Second { probed, token });
+            return;
+        }
         let after = match &mut self.phase {
             Some(entropy) => share(after, entropy),
             None => after,
@@ -136,6 +142,17 @@ pub(crate) struct Pool {
     pub joining: bool,
     swim: Foca<Identity, Wire, Dice, NoCustomBroadcast>,
     probe: Option<Probe>,
+    /// The second stage of the probe in flight, which no timer was set for.
+    second: Option<Second>,
+    /// How long the second stage may take.
+    answer: Duration,
+}
+
+/// What has to be done before the next probe.
+#[derive(Clone, Copy, Debug)]
+struct Second {
+    probed: Identity,
+    token: foca::TimerToken,
 }
 
 impl Pool {
@@ -155,6 +172,8 @@ impl Pool {
             joining: false,
             swim: Foca::new(me, settings(timing), dice, Wire),
             probe: None,
+            second: None,
+            answer: timing.answer.max(Duration::from_millis(1)),
         }
     }
 
@@ -227,13 +246,32 @@ impl Pool {
         now: Instant,
         out: &mut Outbox,
     ) -> Result<(), &'static str> {
-        let probes = matches!(due, foca::Timer::ProbeRandomMember(_));
-        let sent = out.sends.len();
-        self.swim.handle_timer(due, &mut *out).map_err(reason)?;
-        if probes {
-            self.probe = out.sends[sent..].iter().find_map(|one| one.probe(now));
+        let foca::Timer::ProbeRandomMember(token) = due else {
+            return self
+                .swim
+                .handle_timer(due, out)
+                .map_err(|error| reason(&error));
+        };
+        if let Some(second) = self.second.take_if(|second| second.token == token) {
+            let unanswered = self.probe.is_some();
+            let stage = foca::Timer::SendIndirectProbe {
+                probed_id: second.probed,
+                token,
+            };
+            let done = self.swim.handle_timer(stage, &mut *out);
+            done.map_err(|error| reason(&error))?;
+            if unanswered {
+                out.timers.push((due, self.answer));
+                return Ok(());
+            }
         }
-        Ok(())
+        let sent = out.sends.len();
+        let done = self.swim.handle_timer(due, &mut *out);
+        self.probe = out.sends[sent..].iter().find_map(|one| one.probe(now));
+        if let Some(second) = out.second.take() {
+            self.second = Some(second);
+        }
+        done.map_err(|error| reason(&error))
     }
 
     /// Takes in a packet without names; gives the round trip of a probe that it answers.
@@ -252,7 +290,7 @@ impl Pool {
         whole.extend_from_slice(packet);
         let handled = self.swim.handle_data(&whole, &mut *out);
         out.scratch = whole;
-        handled.map_err(reason)?;
+        handled.map_err(|error| reason(&error))?;
         let rejoined = |notice: &Notice| matches!(notice, Notice::Rejoined(_));
         if head.tag == Tag::TurnUndead && out.notices.iter().any(rejoined) {
             // Whoever held this node dead hears first that it lives.
@@ -307,7 +345,7 @@ impl Outgoing {
 }
 
 /// What `foca` says it did not do, in words that a log line can carry.
-fn reason(error: foca::Error) -> &'static str {
+fn reason(error: &foca::Error) -> &'static str {
     match error {
         foca::Error::DataTooBig => "a membership packet is larger than agreed",
         foca::Error::DataFromOurselves => "a membership packet claims to come from this node",
@@ -338,7 +376,7 @@ fn settings(timing: &Timing) -> foca::Config {
     };
     foca::Config {
         probe_period: probe,
-        probe_rtt: timing.answer.clamp(least, probe - least),
+        probe_rtt: timing.answer.clamp(least, probe.saturating_sub(least)),
         num_indirect_probes: count(usize::from(timing.fanout)),
         max_transmissions: NonZeroU8::new(timing.repeats).unwrap_or(NonZeroU8::MIN),
         suspect_to_down_after: timing.suspicion.max(least),

@@ -16,6 +16,7 @@ use crate::message::Scope;
 use crate::pool::Outbox;
 use crate::pool::identity::Identity;
 use crate::protocol::{Overlay, Phase};
+use crate::search::Finder;
 
 /// What a node of a running cloud knows. The same value may be given to every node of a site.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +52,7 @@ impl Overlay {
             self.draw_contacts(seed.delegates);
         }
         self.schedule_echo(effects);
-        self.find(now, effects, |finder, context| finder.start(context));
+        self.find(now, effects, Finder::start);
     }
 
     fn place(&mut self, site: &[(PeerId, Option<Coordinate>)]) {

@@ -7,7 +7,7 @@
 use luc_core::PeerId;
 
 /// A peer in one incarnation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq)]
 pub struct Identity {
     /// Who.
     pub peer: PeerId,
@@ -25,8 +25,25 @@ impl Identity {
     }
 }
 
+impl PartialEq for Identity {
+    fn eq(&self, other: &Self) -> bool {
+        Name(self.peer) == Name(other.peer) && self.incarnation == other.incarnation
+    }
+}
+
+/// A peer's name as `foca` compares it, with every member of a pool for every packet: the part
+/// that differs comes first.
+#[derive(Clone, Copy, Debug, Eq)]
+pub struct Name(PeerId);
+
+impl PartialEq for Name {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.node == other.0.node && self.0.site == other.0.site
+    }
+}
+
 impl foca::Identity for Identity {
-    type Addr = PeerId;
+    type Addr = Name;
 
     fn renew(&self) -> Option<Self> {
         let incarnation = self.incarnation.checked_add(1)?;
@@ -36,8 +53,8 @@ impl foca::Identity for Identity {
         })
     }
 
-    fn addr(&self) -> PeerId {
-        self.peer
+    fn addr(&self) -> Name {
+        Name(self.peer)
     }
 
     fn win_addr_conflict(&self, adversary: &Self) -> bool {

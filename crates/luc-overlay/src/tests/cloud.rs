@@ -75,7 +75,7 @@ pub(crate) fn site(number: u16) -> SitePrefix {
 }
 
 pub(crate) fn peer(at: u16, node: u64) -> PeerId {
-    PeerId::new(site(at), node)
+    PeerId::new(site(at), 1_000 * u64::from(at) + node)
 }
 
 pub(crate) fn seconds(seconds: f64) -> Duration {
@@ -140,7 +140,7 @@ impl Cloud {
     pub(crate) fn start_all(&mut self) {
         let peers: Vec<_> = self.index.keys().copied().collect();
         for me in peers {
-            let contacts = vec![PeerId::new(me.site, 0), peer(0, 0)];
+            let contacts = vec![peer(number(me.site), 0), peer(0, 0)];
             self.command(me, Command::Start { contacts });
         }
     }

@@ -17,7 +17,7 @@ fn a_crash_is_known_to_the_whole_site_within_the_bound() {
         cloud.run(seconds(20.0));
         cloud.crash(peer(0, 7));
         let crashed = cloud.now;
-        let took = cloud.run_until(seconds(13.0), |cloud| cloud.sites_are_known());
+        let took = cloud.run_until(seconds(13.0), Cloud::sites_are_known);
         assert!(took.is_some(), "seed {seed}");
         assert!(
             took.unwrap() > seconds(4.0),
@@ -53,7 +53,7 @@ fn a_node_wrongly_held_dead_is_alive_again() {
     cloud.pause(peer(0, 5), seconds(20.0));
     cloud.run(seconds(19.0));
     assert!(failures(&cloud, start) >= 11);
-    let took = cloud.run_until(seconds(15.0), |cloud| cloud.sites_are_known());
+    let took = cloud.run_until(seconds(15.0), Cloud::sites_are_known);
     assert!(took.is_some());
     assert!(
         cloud.nodes[5].kept.incarnation > 1,
@@ -74,7 +74,7 @@ fn a_crashed_node_that_restarts_is_a_member_again_at_once() {
     cloud.crash(peer(1, 8));
     cloud.run(seconds(30.0));
     cloud.restart(peer(1, 8), vec![peer(1, 3)]);
-    let took = cloud.run_until(seconds(5.0), |cloud| cloud.sites_are_known());
+    let took = cloud.run_until(seconds(5.0), Cloud::sites_are_known);
     assert!(took.is_some());
     // Quicker than anybody notices.
     let start = cloud.now;
@@ -96,7 +96,7 @@ fn a_node_that_lost_its_disk_comes_back_all_the_same() {
         cloud.run(seconds(15.0));
         cloud.nodes[4].kept = crate::Kept::default();
         cloud.restart(peer(0, 4), vec![peer(0, 1)]);
-        let took = cloud.run_until(seconds(10.0), |cloud| cloud.sites_are_known());
+        let took = cloud.run_until(seconds(10.0), Cloud::sites_are_known);
         assert!(took.is_some());
     }
 }
@@ -107,7 +107,7 @@ fn the_next_node_stands_for_a_site_whose_delegate_died() {
     cloud.seed_all();
     cloud.run(seconds(20.0));
     cloud.crash(peer(2, 0));
-    let took = cloud.run_until(seconds(60.0), |cloud| cloud.delegates_know_each_other());
+    let took = cloud.run_until(seconds(60.0), Cloud::delegates_know_each_other);
     assert!(took.is_some());
     assert_eq!(cloud.node(peer(2, 5)).delegates(), [peer(2, 1), peer(2, 2)]);
     cloud.restart(peer(2, 0), vec![peer(2, 4)]);
@@ -126,7 +126,7 @@ fn all_delegates_of_a_site_may_die_at_once() {
     cloud.run(seconds(120.0));
     cloud.crash(peer(2, 0));
     cloud.crash(peer(2, 1));
-    let took = cloud.run_until(seconds(90.0), |cloud| cloud.delegates_know_each_other());
+    let took = cloud.run_until(seconds(90.0), Cloud::delegates_know_each_other);
     assert!(took.is_some());
     assert_eq!(cloud.node(peer(2, 5)).delegates(), [peer(2, 2), peer(2, 3)]);
 }
@@ -139,7 +139,7 @@ fn a_whole_site_may_die_and_come_back() {
     for node in 0..6 {
         cloud.crash(peer(3, node));
     }
-    let took = cloud.run_until(seconds(90.0), |cloud| cloud.delegates_know_each_other());
+    let took = cloud.run_until(seconds(90.0), Cloud::delegates_know_each_other);
     assert!(took.is_some());
     for node in 0..6 {
         cloud.restart(peer(3, node), vec![peer(3, 0), peer(1, 4)]);

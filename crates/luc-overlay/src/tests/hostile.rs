@@ -29,7 +29,7 @@ fn random_bytes_are_ignored_and_change_nothing() {
         let length = 1 + entropy.next_u64() as usize % 80;
         let mut packet = vec![0; length];
         entropy.fill(&mut packet);
-        if entropy.next_u64() % 2 == 0 {
+        if entropy.next_u64().is_multiple_of(2) {
             // Closer to the truth: a known tag and one member said to follow.
             packet[0] %= 11;
         }
@@ -37,7 +37,7 @@ fn random_bytes_are_ignored_and_change_nothing() {
         if whole.is_ok() {
             continue;
         }
-        let scope = if entropy.next_u64() % 2 == 0 {
+        let scope = if entropy.next_u64().is_multiple_of(2) {
             Scope::Site
         } else {
             Scope::Cloud

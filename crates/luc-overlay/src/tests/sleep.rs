@@ -47,7 +47,7 @@ fn a_sleeper_that_wakes_is_awake_to_all() {
     let before = cloud.nodes[6].kept.incarnation;
     let start = cloud.now;
     cloud.advertise(peer(0, 6), Standing::Awake);
-    let took = cloud.run_until(seconds(10.0), |cloud| cloud.sites_are_known());
+    let took = cloud.run_until(seconds(10.0), Cloud::sites_are_known);
     assert!(took.is_some());
     cloud.run(seconds(10.0));
     let awake = Event::Stood {
@@ -70,7 +70,7 @@ fn a_sleeper_whose_process_was_stopped_wakes_by_a_start() {
     cloud.crash(peer(0, 3));
     cloud.run(seconds(60.0));
     cloud.restart(peer(0, 3), vec![peer(0, 5)]);
-    let took = cloud.run_until(seconds(10.0), |cloud| cloud.sites_are_known());
+    let took = cloud.run_until(seconds(10.0), Cloud::sites_are_known);
     assert!(took.is_some());
 }
 
@@ -113,7 +113,7 @@ fn a_delegate_that_sleeps_hands_over() {
     cloud.run(seconds(60.0));
     let start = cloud.now;
     cloud.sleep(peer(1, 0));
-    let took = cloud.run_until(seconds(30.0), |cloud| cloud.delegates_know_each_other());
+    let took = cloud.run_until(seconds(30.0), Cloud::delegates_know_each_other);
     assert!(took.is_some());
     assert_eq!(cloud.node(peer(1, 4)).delegates(), [peer(1, 1), peer(1, 2)]);
     assert_eq!(
