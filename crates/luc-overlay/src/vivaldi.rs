@@ -6,9 +6,15 @@
 //! (adaptive step) and 5.4 (height). Hardened as HashiCorp's Serf does: eight dimensions, an
 //! adjustment term (Lee et al., IEEE/ACM ToN 18, 2010), gravity towards the origin and a moving
 //! median per peer (Ledlie, Gardner and Seltzer, "Network Coordinates in the Wild", NSDI 2007), and
-//! a reset when a value leaves the range. Beyond Serf: peers' coordinates are bounded, not only
-//! finite, a height's share of a step is bounded, and a run of failed predictions raises the own error at once, so that a node that was
-//! moved in the network is not held back by the trust it had earned.
+//! a reset when a value leaves the range.
+//!
+//! Beyond Serf: peers' coordinates are bounded, not only finite; a height's share of a step is
+//! bounded; a run of failed predictions raises the own error at once, so that a node that was moved
+//! in the network is not held back by the trust it had earned. And in a network that scatters (a
+//! settled node that still predicts badly) steps shrink with the number of samples, detours are
+//! cut, long round trips count less, and heights learn as fast as vectors do: on the plane with
+//! noise of experiment B13 that takes the median error from 0.160 to 0.117 after 1 000 probes. In a
+//! network that does not, the plain rules hold and converge sooner.
 //!
 //! Two coordinates are kept, as Ledlie proposes: [`Vivaldi::coordinate`] follows every sample and
 //! travels on probes; [`Vivaldi::published`] is what services and disks see and changes only when
@@ -33,6 +39,12 @@ use crate::coordinate::Coordinate;
 use filter::Filters;
 use space::Place;
 
+/// A node that is wrong by more than this share of what it predicts is lost.
+const LOST: f64 = 0.5;
+
+/// How much one sample counts in the moving average of round trips.
+const USUAL_SHARE: f64 = 0.02;
+
 /// What an accepted sample did to the published coordinate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moved {
@@ -54,6 +66,10 @@ pub struct Vivaldi {
     missed_next: u8,
     /// Samples in a row that the own coordinate predicted badly.
     failures: u8,
+    /// Samples since the node started or lost its place.
+    settled: u16,
+    /// The moving average of round trips, in seconds.
+    usual_rtt: f64,
     resets: u32,
     samples: u64,
     filters: Filters,
@@ -74,6 +90,8 @@ impl Vivaldi {
             missed: Vec::new(),
             missed_next: 0,
             failures: 0,
+            settled: 0,
+            usual_rtt: 0.0,
             resets: 0,
             samples: 0,
             filters: Filters::default(),
@@ -139,9 +157,7 @@ impl Vivaldi {
         self.place.error = doubt.min(self.config.error_max);
         self.current = self.place.coordinate();
         self.published = self.current;
-        self.missed.clear();
-        self.missed_next = 0;
-        self.failures = 0;
+        self.unsettle();
         Ok(())
     }
 
@@ -152,19 +168,61 @@ impl Vivaldi {
 
     /// The spring: own error and place after one sample (Dabek 2004, figure 3).
     fn follow(&mut self, other: &Place, rtt: f64) {
-        let config = &self.config;
         let distance = self.place.predicted(other);
-        let wrongness = (distance - rtt).abs() / rtt.max(config.wrongness_floor);
-        self.watch(wrongness.min(config.error_max));
-        let config = &self.config;
-        let theirs = other.error.clamp(config.error_min, config.error_max);
-        let own = self.place.error.max(config.error_min);
+        let wrongness = (distance - rtt).abs() / rtt.max(self.config.wrongness_floor);
+        let wrongness = wrongness.min(self.config.error_max);
+        self.watch(wrongness);
+        let (least, most) = (self.config.error_min, self.config.error_max);
+        let bounded = |error: f64| error.clamp(least, most);
+        let (own, theirs) = (bounded(self.place.error), bounded(other.error));
         let weight = own / (own + theirs);
-        let share = config.ce * weight;
-        let error = wrongness.min(config.error_max) * share + own * (1.0 - share);
-        self.place.error = error.clamp(config.error_min, config.error_max);
-        let force = config.cc * weight * (rtt - distance);
-        self.place.push(other, force, config, &mut self.entropy);
+        let share = self.config.ce * weight;
+        let believed = self.believed(rtt - distance, distance, theirs);
+        let force = self.gain(rtt) * weight * believed;
+        self.place.error = bounded(wrongness * share + own * (1.0 - share));
+        let least = if self.is_noisy() {
+            self.config.height_share
+        } else {
+            0.0
+        };
+        self.place
+            .push(other, force, least, &self.config, &mut self.entropy);
+    }
+
+    /// Whether samples scatter around a place that the node has had time to find. A node that is
+    /// lost believes them whatever they say, and so does one that is precise: for both the plain
+    /// rules are the quickest.
+    fn is_noisy(&self) -> bool {
+        let scattered = self.config.precise..=LOST;
+        self.settled >= self.config.patience && scattered.contains(&self.place.error)
+    }
+
+    /// What a sample says is missing, cut where it is more than the two errors explain.
+    fn believed(&self, missing: f64, distance: f64, theirs: f64) -> f64 {
+        if !self.is_noisy() {
+            return missing;
+        }
+        let most = self.config.outlier * (self.place.error + theirs) * distance;
+        // Not `clamp`, which panics where something is not a number; that is found later.
+        missing.max(-most).min(most)
+    }
+
+    /// The share of what is missing that this sample may move the node by: falls as the node
+    /// settles, so that noise averages out, and is less for long round trips.
+    fn gain(&mut self, rtt: f64) -> f64 {
+        self.settled = self.settled.saturating_add(1);
+        if self.usual_rtt <= 0.0 {
+            self.usual_rtt = rtt;
+        }
+        self.usual_rtt += USUAL_SHARE * (rtt - self.usual_rtt);
+        let config = &self.config;
+        if !self.is_noisy() {
+            return config.cc;
+        }
+        let patience = f64::from(config.patience) / f64::from(self.settled);
+        // The error of a round trip grows with its length; the weight is the inverse variance.
+        let usual = self.usual_rtt / rtt;
+        config.cc * patience.max(config.noisy_share) * (usual * usual).clamp(config.far_share, 1.0)
     }
 
     /// Raises the own error when predictions keep failing that the own error says are good.
@@ -176,11 +234,9 @@ impl Vivaldi {
         }
         self.failures += 1;
         if self.failures >= self.config.failing_run {
-            self.failures = 0;
             self.place.error = self.place.error.max(wrongness);
-            self.missed.clear();
-            self.missed_next = 0;
             self.place.adjustment = 0.0;
+            self.unsettle();
         }
     }
 
@@ -190,7 +246,8 @@ impl Vivaldi {
         if window == 0 {
             return;
         }
-        let missed = (rtt - self.place.raw(other)) as f32;
+        let raw = self.place.raw(other);
+        let missed = self.believed(rtt - raw, raw, other.error) as f32;
         if self.missed.len() < window {
             self.missed.push(missed);
         } else if let Some(oldest) = self.missed.get_mut(usize::from(self.missed_next)) {
@@ -202,11 +259,18 @@ impl Vivaldi {
         self.place.adjustment = sum / (2.0 * window as f64);
     }
 
-    fn reset(&mut self) {
-        self.place = Place::origin(&self.config);
+    /// Forgets what made the node sure of its place.
+    fn unsettle(&mut self) {
         self.missed.clear();
         self.missed_next = 0;
         self.failures = 0;
+        self.settled = 0;
+        self.usual_rtt = 0.0;
+    }
+
+    fn reset(&mut self) {
+        self.place = Place::origin(&self.config);
+        self.unsettle();
         self.filters = Filters::default();
         self.resets += 1;
     }

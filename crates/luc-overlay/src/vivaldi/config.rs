@@ -15,6 +15,23 @@ pub struct Config {
     pub ce: f64,
     /// How much of what is missing one sample may move the node (Dabek 2004: 0.25).
     pub cc: f64,
+    /// The own error up to which a node predicts precisely. A node that is settled and still worse
+    /// is in a network that scatters: only there do the four rules below hold.
+    pub precise: f64,
+    /// After so many samples without losing its place a node has settled; from then on its steps
+    /// fall with the number of samples, so that noise averages out.
+    pub patience: u16,
+    /// How much of the step is left at the least.
+    pub noisy_share: f64,
+    /// How many times the two nodes' errors a sample may be off before the rest is cut: detours
+    /// and pauses pull no harder than that.
+    pub outlier: f64,
+    /// The least share of a step that a settled node's height takes. 1 is the gradient; Serf's rule
+    /// leaves short access links to the spare dimensions, which makes near nodes look far.
+    pub height_share: f64,
+    /// Long round trips are wrong by more milliseconds than short ones, so that they count less,
+    /// down to this share; 1 counts all alike.
+    pub far_share: f64,
     /// How many samples the adjustment looks back; 0 switches it off (Serf: 20).
     pub adjustment_window: u8,
     /// The least height in seconds (Serf: 10 µs).
@@ -50,6 +67,12 @@ impl Default for Config {
             error_min: 0.001,
             ce: 0.25,
             cc: 0.25,
+            precise: 0.05,
+            patience: 200,
+            noisy_share: 0.04,
+            outlier: 0.5,
+            height_share: 0.5,
+            far_share: 0.1,
             adjustment_window: 20,
             height_min: 10e-6,
             latency_filter: 3,

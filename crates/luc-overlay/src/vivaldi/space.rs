@@ -74,13 +74,15 @@ impl Place {
         &mut self,
         other: &Self,
         force: f64,
+        height_least: f64,
         config: &Config,
         entropy: &mut SplitMix64,
     ) {
         let away = difference(&self.vector, &other.vector);
         let length = magnitude(&away);
         let unit = if length > ONE_PLACE {
-            self.height += force * ((self.height + other.height) / length).min(1.0);
+            let share = (self.height + other.height) / length;
+            self.height += force * share.clamp(height_least, 1.0);
             self.height = self.height.max(config.height_min);
             away.map(|part| part / length)
         } else {
@@ -98,7 +100,7 @@ impl Place {
         }
         let origin = Self::origin(config);
         let share = self.raw(&origin) / config.gravity_rho;
-        self.push(&origin, -(share * share), config, entropy);
+        self.push(&origin, -(share * share), 0.0, config, entropy);
     }
 }
 
