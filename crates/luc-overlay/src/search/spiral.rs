@@ -105,6 +105,7 @@ impl Spiral {
         self.epoch = self.epoch.wrapping_add(1);
         let epoch = self.epoch;
         ctx.schedule(Duration::from_nanos(phase), Timer::Upkeep { epoch });
+        self.learn_members(ctx);
     }
 
     /// The node sleeps, or leaves: what was open is closed, what is known is kept for a return.
@@ -301,15 +302,19 @@ impl Spiral {
         self.silent
             .retain(|(_, since)| now.since(*since) < SILENT_FOR);
         self.view.upkeep(ctx.coordinate, now);
-        let others = ctx
-            .members
-            .iter()
-            .filter(|one| one.peer.site != ctx.me.site);
-        for entry in others.filter_map(answer::entry_of) {
-            self.view.learn(&entry, ctx.coordinate, now, ctx.entropy);
-        }
+        self.learn_members(ctx);
         let epoch = self.epoch;
         ctx.schedule(self.config.upkeep, Timer::Upkeep { epoch });
+    }
+
+    /// Takes in the delegates of other sites that this node, a delegate, keeps.
+    fn learn_members(&mut self, ctx: &mut Context<'_>) {
+        let own = ctx.me.site;
+        let others = ctx.members.iter().filter(|one| one.peer.site != own);
+        for entry in others.filter_map(answer::entry_of) {
+            self.view
+                .learn(&entry, ctx.coordinate, ctx.now, ctx.entropy);
+        }
     }
 
     pub(super) fn piggyback(&mut self, ctx: &mut Context<'_>, to: PeerId) -> Option<Hearsay> {

@@ -11,6 +11,9 @@ pub struct Config {
     pub view: Limits,
     /// How many of the closest sites must have answered before nodes of the closest are certain.
     pub lookahead: u8,
+    /// A site this many times as far as the closest need not have answered: coordinates do not err
+    /// by so much.
+    pub reach: f32,
     /// How many questions of one request may be under way.
     pub parallel: u8,
     /// How many questions one answer may cost; after that the best known is good enough.
@@ -41,8 +44,9 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             view: Limits::default(),
-            lookahead: 2,
-            parallel: 3,
+            lookahead: 4,
+            reach: 1.5,
+            parallel: 4,
             asks_max: 24,
             silent_max: 2,
             ahead: 3,

@@ -2,8 +2,8 @@
 //!
 //! Nodes of one site are as good as equally far, so the spiral runs over sites. A site that has
 //! answered is *told*: its members are known. The members of the closest site may be offered when
-//! it and the next [`lookahead`](super::Config::lookahead) − 1 sites are told: then a closer site
-//! that they know of would have been named. The distance of a site is predicted from the middle of
+//! it and the next few ([`lookahead`](super::Config::lookahead)) are told: then a closer site that
+//! they know of would have been named. The distance of a site is predicted from the middle of
 //! the nodes known of it, until the answer of one of them has measured it.
 //!
 //! ```text
@@ -23,6 +23,7 @@ use crate::coordinate::Coordinate;
 use crate::neighbour::Standing;
 use crate::search::message::Entry;
 use crate::search::spiral::centre::Centre;
+use crate::search::spiral::config::Config;
 use crate::search::view::pick;
 
 /// More sites than this are not kept in mind by one request.
@@ -74,6 +75,30 @@ pub(super) struct Group {
     pub(super) entries: Vec<Entry>,
 }
 
+/// How far to look ahead of what is offered.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ahead {
+    sites: usize,
+    reach: f32,
+}
+
+impl Ahead {
+    /// The sites at the front of these, which are in order of distance.
+    fn front<'a, 'b>(&self, active: &'b [&'a Site]) -> &'b [&'a Site] {
+        let closest = active.first().map_or(0.0, |site| site.distance);
+        // A thousandth of a second more, because of what coordinates miss inside a town.
+        let farthest = closest * self.reach + 0.001;
+        let near = active.partition_point(|site| site.distance <= farthest);
+        active.get(..near.min(self.sites)).unwrap_or_default()
+    }
+
+    /// At least one site.
+    pub(super) fn or_one(self) -> Self {
+        let sites = self.sites.max(1);
+        Self { sites, ..self }
+    }
+}
+
 /// One open request.
 #[derive(Clone, Debug)]
 pub(super) struct Request {
@@ -89,6 +114,10 @@ pub(super) struct Request {
     pub(super) asks: Vec<Ask>,
     /// Questions since the last answer.
     pub(super) asked: u16,
+    /// Questions of the whole request.
+    pub(super) asked_ever: u32,
+    /// Nodes offered by the whole request.
+    pub(super) offered: u32,
     /// Whether the node's own view has been taken in.
     pub(super) opened: bool,
     /// Nodes asked for a way out when no site was left to ask.
@@ -109,11 +138,24 @@ impl Request {
             impatient: false,
             asks: Vec::new(),
             asked: 0,
+            asked_ever: 0,
+            offered: 0,
             opened: false,
             sources: Vec::new(),
             beyond: 0.0,
             root,
             sites: Vec::new(),
+        }
+    }
+
+    /// How far to look ahead: as far as configured, but with at most one question per node that is
+    /// offered over the whole request, which is two messages.
+    pub(super) fn ahead(&self, config: &Config) -> Ahead {
+        let earned = self.offered + u32::from(self.wanted);
+        let left = earned.saturating_sub(self.asked_ever - self.asks.len() as u32);
+        Ahead {
+            sites: usize::from(config.lookahead).min(left as usize),
+            reach: config.reach,
         }
     }
 
@@ -170,15 +212,16 @@ impl Request {
     }
 
     /// Up to `count` nodes of other sites, in groups of one site each, closest site first: those
-    /// that are certain, or all that are known.
-    pub(super) fn offer(&self, count: usize, lookahead: usize, certain: bool) -> Vec<Group> {
+    /// that are certain, or (without a look ahead) all that are known.
+    pub(super) fn offer(&self, count: usize, ahead: Option<Ahead>) -> Vec<Group> {
         let active = self.active();
         let mut groups = Vec::new();
         let mut offered = 0;
         for (index, site) in active.iter().enumerate() {
-            let front = active.iter().skip(index).take(lookahead);
+            let rest = active.get(index..).unwrap_or_default();
             let told = |site: &&Site| site.state == State::Told;
-            if offered >= count || certain && !front.into_iter().all(told) {
+            let certain = ahead.is_none_or(|ahead| ahead.front(rest).iter().all(told));
+            if offered >= count || !certain {
                 break;
             }
             let entries: Vec<Entry> = site.left(&self.taken).copied().collect();
@@ -195,25 +238,28 @@ impl Request {
     pub(super) fn frontier(
         &mut self,
         count: usize,
-        lookahead: usize,
+        ahead: Ahead,
         limit: usize,
         entropy: &mut SplitMix64,
     ) -> Vec<Entry> {
+        let active = self.active();
         let mut offered = 0;
-        let mut ahead = 0;
-        let mut chosen = Vec::new();
-        for site in self.active() {
+        let mut until = 0;
+        for (index, site) in active.iter().enumerate() {
             if offered >= count {
-                ahead += 1;
-            }
-            if ahead >= lookahead || chosen.len() >= limit {
                 break;
             }
+            let rest = active.get(index..).unwrap_or_default();
+            until = until.max(index + ahead.front(rest).len());
             offered += site.left(&self.taken).count();
-            if site.state == State::Unasked {
-                chosen.push(site.prefix);
-            }
         }
+        let chosen: Vec<SitePrefix> = active
+            .into_iter()
+            .take(until)
+            .filter(|site| site.state == State::Unasked)
+            .map(|site| site.prefix)
+            .take(limit)
+            .collect();
         let mut asked = Vec::new();
         for prefix in chosen {
             let Some(site) = self.site_mut(prefix) else {

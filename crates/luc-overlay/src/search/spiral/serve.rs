@@ -61,6 +61,7 @@ impl Spiral {
             let others = found.iter().filter(|one| one.peer.site != ctx.me.site);
             let farthest = others.map(|one| one.distance.as_secs_f32());
             open.beyond = farthest.fold(open.beyond, f32::max);
+            open.offered += found.len() as u32;
             open.wanted = 0;
             open.asked = 0;
             open.impatient = false;
@@ -96,8 +97,8 @@ impl Spiral {
         let count = usize::from(open.wanted);
         found.retain(|one| one.peer.site == ctx.me.site);
         let left = count.saturating_sub(found.len());
-        let lookahead = usize::from(self.config.lookahead);
-        for mut group in open.offer(left, lookahead, certain) {
+        let ahead = certain.then(|| open.ahead(&self.config));
+        for mut group in open.offer(left, ahead) {
             shuffle(&mut group.entries, ctx.entropy);
             let measured = group.measured.map(Duration::from_secs_f32);
             found.extend(group.entries.into_iter().map(|entry| Neighbour {
@@ -119,8 +120,8 @@ impl Spiral {
         let free = usize::from(config.parallel).saturating_sub(open.asks.len());
         let budget = usize::from(config.asks_max.saturating_sub(open.asked));
         let limit = free.min(budget);
-        let lookahead = usize::from(config.lookahead);
-        let asked = open.frontier(count, lookahead, limit, ctx.entropy);
+        let ahead = open.ahead(&config).or_one();
+        let asked = open.frontier(count, ahead, limit, ctx.entropy);
         let nobody = asked.is_empty() && open.asks.is_empty();
         for entry in asked {
             self.send_view_wanted(ctx, request, entry.peer, Some(&entry));
@@ -170,6 +171,7 @@ impl Spiral {
         let sent = ctx.now;
         open.asks.push(Ask { number, peer, sent });
         open.asked += 1;
+        open.asked_ever += 1;
         let hearsay = entry.map_or_else(Vec::new, |entry| {
             let count = usize::from(self.config.hearsay);
             self.view
@@ -212,12 +214,11 @@ impl Spiral {
             return;
         }
         self.open_view(ctx, request);
-        let lookahead = usize::from(self.config.lookahead);
         let Some(open) = self.open.get(&request) else {
             return;
         };
         let certain: usize = open
-            .offer(ahead - left, lookahead, true)
+            .offer(ahead - left, Some(open.ahead(&self.config)))
             .iter()
             .map(|group| group.entries.len())
             .sum();
