@@ -120,6 +120,11 @@ impl<A: Algorithm> Context<A> {
         self.clocks.local(node.at(), self.now)
     }
 
+    /// How long a wait of `wait` on the clock of `node` truly takes, as it goes now.
+    pub fn true_wait(&self, node: NodeIndex, wait: Duration) -> Duration {
+        self.clocks.true_wait(node.at(), wait)
+    }
+
     /// How many nodes there are.
     pub fn nodes(&self) -> usize {
         self.world.len()

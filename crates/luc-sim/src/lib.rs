@@ -14,9 +14,13 @@
 //! belong to `luc sim`.
 
 pub mod algorithm;
+pub mod baseline;
+pub mod brains;
+pub mod check;
 pub mod context;
 pub mod fault;
 pub mod index;
+pub mod invariant;
 pub mod log;
 pub mod metrics;
 pub mod migration;

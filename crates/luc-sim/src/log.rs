@@ -89,6 +89,17 @@ pub enum Entry {
         /// The host.
         host: NodeIndex,
     },
+    /// A target agreed to take a machine.
+    Expected {
+        /// The machine.
+        vm: VmIndex,
+        /// From where.
+        source: NodeIndex,
+        /// To where.
+        target: NodeIndex,
+        /// Under which ballot.
+        partition: Partition,
+    },
     /// A live migration began.
     MigrationBegan {
         /// The machine.
@@ -150,7 +161,7 @@ pub enum Entry {
         node: NodeIndex,
         /// For whom.
         partition: Partition,
-        /// Until when by its own clock, in nanoseconds from now.
+        /// For how long in true time, in nanoseconds, if its clock goes on as it does.
         lease_ns: u64,
     },
     /// A node is free again.

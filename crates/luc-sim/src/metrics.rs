@@ -135,6 +135,7 @@ impl Metrics {
                 self.messages.add(*messages as f64);
             }
             Entry::Demand { .. }
+            | Entry::Expected { .. }
             | Entry::Fault { .. }
             | Entry::Reserved { .. }
             | Entry::Freed { .. }

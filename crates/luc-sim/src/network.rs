@@ -105,6 +105,11 @@ impl Network {
         self.round_trips.between(ends(left), ends(right))
     }
 
+    /// Whether the round trips are given node by node, not by site.
+    pub const fn is_by_node(&self) -> bool {
+        matches!(self.round_trips, RoundTrips::Nodes { .. })
+    }
+
     /// Whether a message from `left` could reach `right` in the present split.
     pub fn reaches(&self, left: NodeIndex, right: NodeIndex) -> bool {
         self.sides.reaches(left, right)

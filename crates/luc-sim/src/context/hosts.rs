@@ -13,21 +13,31 @@ use crate::migration::{Burden, Migration, Over};
 use crate::world::{Claim, HostState};
 
 impl<A: Algorithm> Context<A> {
-    /// Keeps room at `target` for a machine that will arrive.
+    /// Keeps room at `target` for a machine that will arrive from `source`.
     pub fn expect(
         &mut self,
         target: NodeIndex,
         migration: MigrationId,
         vm: VmId,
+        source: PeerId,
         claim: Resources,
     ) {
         let vm = VmIndex::of_id(vm);
+        if vm.at() >= self.world.vms().len() {
+            return;
+        }
         let claim = Claim {
             migration,
             vm,
             claim,
         };
         self.world.claim(target, claim);
+        self.record(Entry::Expected {
+            vm,
+            source: NodeIndex::of_peer(source),
+            target,
+            partition: migration.ballot.into(),
+        });
     }
 
     /// Gives up the room kept at `target`; the machine will not come.

@@ -31,9 +31,9 @@ pub struct Partitions {
     pub capped: u64,
     /// How many leases ended with migrations under way.
     pub leases_expired: u64,
-    /// Members at the end, of those that carried out a plan.
+    /// Members when the solver was last asked, of those that carried out a plan.
     pub size: Spread,
-    /// Sites of the members at the end, of those that carried out a plan.
+    /// Sites of these members.
     pub sites: Spread,
     /// From the beginning to the first plan, in milliseconds, of those that got one.
     pub to_plan_ms: Spread,
@@ -55,6 +55,8 @@ struct Open {
     began: Instant,
     planned: Option<Instant>,
     steps: u64,
+    size: usize,
+    sites: usize,
 }
 
 /// Watches partitions.
@@ -87,8 +89,18 @@ impl Watch {
                     began: record.at,
                     planned: None,
                     steps: 0,
+                    size: 1,
+                    sites: 1,
                 };
                 self.open.insert(*partition, open);
+            }
+            Entry::Grew { partition, members } => {
+                if let Some(open) = self.open.get_mut(partition) {
+                    let sites: BTreeSet<SiteIndex> =
+                        members.iter().map(|node| site[node.at()]).collect();
+                    open.size = members.len();
+                    open.sites = sites.len();
+                }
             }
             Entry::TookOver { partition, from } => {
                 self.counts.taken_over += 1;
@@ -116,18 +128,8 @@ impl Watch {
                     self.to_plan_ms.add(waited.as_secs_f64() * 1e3);
                 }
             }
-            Entry::Ended {
-                partition,
-                end,
-                members,
-            } => {
+            Entry::Ended { partition, end, .. } => {
                 self.count_end(*end);
-                if *end == PartitionEnd::Solved {
-                    self.size.add(members.len() as f64);
-                    let sites: BTreeSet<SiteIndex> =
-                        members.iter().map(|node| site[node.at()]).collect();
-                    self.sites.add(sites.len() as f64);
-                }
                 self.on_end(*partition, *end, record.at);
             }
             _ => {}
@@ -156,6 +158,8 @@ impl Watch {
         }
         if let (PartitionEnd::Solved, Some(planned)) = (end, open.planned) {
             self.reconfiguration_s.add((at - planned).as_secs_f64());
+            self.size.add(open.size as f64);
+            self.sites.add(open.sites as f64);
         }
     }
 

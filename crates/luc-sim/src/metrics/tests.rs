@@ -71,8 +71,8 @@ fn violations_are_counted_with_those_that_never_end() {
     feed(&mut metrics, 100.0, Entry::Finished);
     let violations = metrics.summary().violations;
     assert_eq!((violations.count, violations.open), (2, 1));
-    assert!((violations.seconds.mean - 7.0).abs() < 1e-9);
-    assert!((violations.seconds_per_host - 14.0 / 3.0).abs() < 1e-9);
+    assert!((violations.seconds.mean - 7.0).abs() < 1e-6);
+    assert!((violations.seconds_per_host - 14.0 / 3.0).abs() < 1e-6);
 }
 
 #[test]
@@ -85,8 +85,8 @@ fn migrations_are_counted_by_site_and_by_what_they_sent() {
     }
     let moves = metrics.summary().moves;
     assert_eq!((moves.begun, moves.moved, moves.failed), (4, 3, 1));
-    assert!((moves.intra_site - 2.0 / 3.0).abs() < 1e-9);
-    assert!((moves.sent_gib - 2.0).abs() < 1e-9);
+    assert!((moves.intra_site - 2.0 / 3.0).abs() < 1e-6);
+    assert!((moves.sent_gib - 2.0).abs() < 1e-6);
     assert_eq!(moves.between_sites.len(), 2);
 }
 
@@ -96,6 +96,8 @@ fn a_partition_is_followed_from_its_beginning_to_its_end() {
     let partition = PARTITION;
     let cause = Cause::Overload;
     feed(&mut metrics, 1.0, Entry::Began { partition, cause });
+    let members = vec![NodeIndex(0), NodeIndex(1), NodeIndex(2)];
+    feed(&mut metrics, 1.005, Entry::Grew { partition, members });
     let computed = |steps| Entry::Computed {
         partition,
         hosts: 2,
@@ -113,16 +115,16 @@ fn a_partition_is_followed_from_its_beginning_to_its_end() {
     let ended = Entry::Ended {
         partition,
         end: PartitionEnd::Solved,
-        members: vec![NodeIndex(0), NodeIndex(1), NodeIndex(2)],
+        members: vec![NodeIndex(0), NodeIndex(1)],
     };
     feed(&mut metrics, 9.025, ended);
     let partitions = metrics.summary().partitions;
     assert_eq!((partitions.began, partitions.solved), (1, 1));
-    assert!((partitions.size.mean - 3.0).abs() < 1e-9);
-    assert!((partitions.sites.mean - 2.0).abs() < 1e-9);
+    assert!((partitions.size.mean - 3.0).abs() < 1e-6);
+    assert!((partitions.sites.mean - 2.0).abs() < 1e-6);
     assert!((partitions.to_plan_ms.mean - 25.0).abs() < 1e-3);
-    assert!((partitions.computation_ms.mean - 2.0).abs() < 1e-9);
-    assert!((partitions.reconfiguration_s.mean - 8.0).abs() < 1e-9);
+    assert!((partitions.computation_ms.mean - 2.0).abs() < 1e-6);
+    assert!((partitions.reconfiguration_s.mean - 8.0).abs() < 1e-6);
 }
 
 #[test]
