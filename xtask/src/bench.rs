@@ -7,9 +7,11 @@
 //! To add a measurement: implement [`Bench`] in a module of its own and put it into [`all`]. A
 //! measurement of the product starts the release build of `luc` and talks to it as a client would.
 
+mod brain;
 mod figure;
 mod history;
 mod machine;
+mod release;
 mod site;
 
 use anyhow::{Context, Result, bail};
@@ -36,7 +38,11 @@ trait Bench {
 
 /// All measurements, in the order in which they are listed.
 fn all() -> Vec<Box<dyn Bench>> {
-    vec![Box::new(machine::MachineBench), Box::new(site::SiteBench)]
+    vec![
+        Box::new(machine::MachineBench),
+        Box::new(site::SiteBench),
+        Box::new(brain::BrainBench),
+    ]
 }
 
 /// What to measure, and what to do with the result.

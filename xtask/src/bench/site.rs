@@ -15,6 +15,7 @@ use serde_json::json;
 
 use super::Bench;
 use super::figure::{Better, Figure};
+use super::release;
 use crate::workspace::Workspace;
 use cloud::Cloud;
 
@@ -49,7 +50,7 @@ impl Bench for SiteBench {
     }
 
     fn run(&self, workspace: &Workspace) -> Result<Vec<Figure>> {
-        cloud::build(workspace)?;
+        release::build(workspace)?;
         let mut table = Table::default();
         for run in 1..=RUNS {
             println!("run        {run} of {RUNS}");

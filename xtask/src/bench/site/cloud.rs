@@ -5,30 +5,11 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use ureq::Agent;
 
 use crate::workspace::Workspace;
-
-/// Builds the release binary.
-pub(super) fn build(workspace: &Workspace) -> Result<()> {
-    let built = Command::new("cargo")
-        .args([
-            "build",
-            "--release",
-            "--quiet",
-            "--package",
-            "luc",
-            "--bin",
-            "luc",
-        ])
-        .current_dir(&workspace.root)
-        .status()
-        .context("running cargo")?;
-    ensure!(built.success(), "the release build failed");
-    Ok(())
-}
 
 /// A running cloud.
 pub(super) struct Cloud {
@@ -86,7 +67,7 @@ fn read(mut answer: ureq::http::Response<ureq::Body>, path: &str) -> Result<Valu
 impl Cloud {
     /// Founds a cloud in a directory that goes away, and makes it ready for the measurement.
     pub(super) fn start(workspace: &Workspace) -> Result<Self> {
-        let program = workspace.target.join("release/luc");
+        let program = super::super::release::program(workspace);
         let mut child = Command::new(&program)
             .args([
                 "up",
