@@ -16,6 +16,12 @@ use crate::protocol::{Overlay, Phase};
 use crate::timer::Timer;
 use crate::vivaldi::Moved;
 
+/// So many first echoes of a node are asked for soon: it does not know yet where it is.
+pub(crate) const ECHOES_SOON: u32 = 16;
+
+/// How soon.
+const SOON: Duration = Duration::from_secs(1);
+
 /// The echo that is awaited.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Echo {
@@ -64,8 +70,17 @@ impl Overlay {
     /// Schedules the first echo of a life.
     pub(crate) fn schedule_echo(&mut self, effects: &mut Effects<Self>) {
         if !self.swim.echo.is_zero() {
-            let after = share(self.swim.echo, &mut self.entropy);
+            let after = share(self.echo_period(), &mut self.entropy);
             effects.schedule(after, Timer::Echo { epoch: self.epoch });
+        }
+    }
+
+    fn echo_period(&self) -> Duration {
+        let asks = !self.is_delegate() && !self.contacts.as_slice().is_empty();
+        if asks && self.echoes < ECHOES_SOON {
+            self.swim.echo.min(SOON)
+        } else {
+            self.swim.echo
         }
     }
 
@@ -73,7 +88,7 @@ impl Overlay {
         if epoch != self.epoch || self.phase != Phase::Serving {
             return;
         }
-        effects.schedule(self.swim.echo, Timer::Echo { epoch });
+        effects.schedule(self.echo_period(), Timer::Echo { epoch });
         if let Some(echo) = self.echo.take() {
             self.contacts.forget(echo.peer);
         }
