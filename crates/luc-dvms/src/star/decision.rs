@@ -83,6 +83,11 @@ impl Star {
         hosts.push(own.as_ref().clone());
         distance.push(Duration::ZERO);
         for member in &partition.members {
+            // A member with an overload of its own neither helps nor is helped here: it begins
+            // its own partition when it is free again. Those taken in with their events stay.
+            if member.host.is_overloaded() && !partition.taken.contains(&member.peer) {
+                continue;
+            }
             hosts.push(member.host.as_ref().clone());
             distance.push(member.distance);
         }

@@ -221,7 +221,20 @@ fn what_has_started_goes_on_when_the_lease_ends_and_nobody_is_joined() {
 fn a_lost_order_is_repeated_with_the_renewal() {
     let mut bench = Bench::sampled(&[60, 60]);
     bench.neighbours(&[2, 3, 4]);
-    // Node 2 is overloaded as well: it is the source of one of the steps.
+    bench.pass(Duration::from_millis(10));
+    // Node 2 was taken in with an overload of its own: it is the source of one of the steps.
+    let refusal = Refusal::Busy {
+        under: ballot(5, 2),
+        claim: claim(2, Duration::ZERO),
+        growing: true,
+    };
+    bench.refused(2, refusal);
+    let yielded = Message::Yielded {
+        ballot: bench.star.reserved_under().unwrap(),
+        taken: ballot(5, 2),
+        members: vec![peer(2)],
+    };
+    bench.message(2, yielded);
     bench.reserved(2, &[60, 60]);
     bench.reserved(3, &[]);
     let did = bench.reserved(4, &[]);
