@@ -85,7 +85,11 @@ pub fn of(topology: &Topology, seed: u64) -> Result<RoundTrips, MatrixError> {
         Distances::Uniform(uniform) => {
             micros(uniform.within, 1, 1)?;
             micros(uniform.between, 1, 2)?;
-            Ok(RoundTrips::sites(sites as u16, uniform.within, uniform.between))
+            Ok(RoundTrips::sites(
+                sites as u16,
+                uniform.within,
+                uniform.between,
+            ))
         }
         Distances::Grid5000 => {
             fits(published::SITES)?;

@@ -14,7 +14,11 @@ pub const NODES_PER_SITE: usize = 10;
 pub fn round_trips() -> RoundTrips {
     RoundTrips::Sites {
         sites: SITES as u16,
-        micros: GRID5000.iter().flatten().map(|micros| *micros as u32).collect(),
+        micros: GRID5000
+            .iter()
+            .flatten()
+            .map(|micros| *micros as u32)
+            .collect(),
         access_micros: Vec::new(),
     }
 }

@@ -114,14 +114,26 @@ fn refused(result: Result<RoundTrips, read::ReadError>) -> String {
 #[test]
 fn a_bad_file_is_refused_with_line_and_reason() {
     let cases = [
-        ("1,2\nx,1", "line 2, value 1: \"x\" is not a number of milliseconds"),
+        (
+            "1,2\nx,1",
+            "line 2, value 1: \"x\" is not a number of milliseconds",
+        ),
         ("1,2\n-2,1", "line 2, value 1: \"-2\" is not a number"),
         ("1,2\nNaN,1", "line 2, value 1: \"NaN\" is not a number"),
         ("# head\n1,2\n2", "line 3: 1 values, but 2 in the first row"),
-        ("1,2\n3,1", "line 1: the table of round trips is not one: the round trips 1 to 2"),
+        (
+            "1,2\n3,1",
+            "line 1: the table of round trips is not one: the round trips 1 to 2",
+        ),
         ("1,0\n0,1", "the round trip 1 to 2 must be at least 1 µs"),
-        ("1,9999\n9999,1", "the round trip 1 to 2 must be at least 1 µs and at most 4 s"),
-        ("1,2", "row 1 of the table of round trips has 2 values instead of 1"),
+        (
+            "1,9999\n9999,1",
+            "the round trip 1 to 2 must be at least 1 µs and at most 4 s",
+        ),
+        (
+            "1,2",
+            "row 1 of the table of round trips has 2 values instead of 1",
+        ),
         ("", "a network needs at least one site"),
     ];
     for (text, reason) in cases {
