@@ -21,7 +21,8 @@ pub enum Event {
         /// Its standing now.
         standing: Standing,
     },
-    /// The next neighbours of an open request, in the overlay's order; never empty, never one twice.
+    /// The next neighbours of an open request, in the overlay's order; never empty, and never one
+    /// twice.
     Neighbours {
         /// The request.
         request: RequestId,

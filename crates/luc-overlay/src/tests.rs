@@ -1,5 +1,6 @@
 //! Scenarios of whole clouds of overlays, over a network that delays, loses and splits.
 
+mod asked;
 mod cloud;
 mod crash;
 mod hostile;

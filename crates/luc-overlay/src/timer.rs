@@ -55,3 +55,18 @@ pub enum Timer {
     /// A search's.
     Search(search::Timer),
 }
+
+#[cfg(test)]
+impl Timer {
+    /// Whether it starts a probe within the site.
+    pub(crate) const fn is_site_probe(&self) -> bool {
+        matches!(
+            self,
+            Self::Swim {
+                scope: Scope::Site,
+                due: foca::Timer::ProbeRandomMember(_),
+                ..
+            }
+        )
+    }
+}

@@ -215,6 +215,24 @@ impl Cloud {
         &self.nodes[self.index[&peer]].overlay
     }
 
+    pub(crate) fn node_mut(&mut self, peer: PeerId) -> &mut Overlay {
+        let node = self.index[&peer];
+        &mut self.nodes[node].overlay
+    }
+
+    /// The timer by which a node will start its next probe within its site.
+    pub(crate) fn probe_of(&self, peer: PeerId) -> Timer {
+        let of = self.index[&peer];
+        let probes = |due: &&Due| match due {
+            Due::Timer { node, timer, .. } => *node == of && timer.is_site_probe(),
+            Due::Message { .. } => false,
+        };
+        match self.due.values().find(probes) {
+            Some(Due::Timer { timer, .. }) => timer.clone(),
+            Some(Due::Message { .. }) | None => panic!("{peer} does not probe"),
+        }
+    }
+
     /// Lets time pass.
     pub(crate) fn run(&mut self, time: Duration) {
         let until = self.now + time;

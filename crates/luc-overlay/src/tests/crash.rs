@@ -1,3 +1,5 @@
+//! Crashes, pauses and restarts: who is held dead, when, and who comes back.
+
 use luc_core::time::Instant;
 
 use super::cloud::{Cloud, peer, seconds};

@@ -1,3 +1,5 @@
+//! Packets that no honest peer sends: what they must not change.
+
 use luc_core::entropy::{Entropy, SplitMix64};
 
 use super::cloud::{Cloud, peer, seconds};

@@ -1,3 +1,5 @@
+//! Clouds that start from nothing, and who keeps whom afterwards.
+
 use super::cloud::{Cloud, peer, seconds, site};
 
 #[test]

@@ -1,3 +1,5 @@
+//! Sleep, wake and leave: silence that is not failure.
+
 use super::cloud::{Cloud, peer, seconds};
 use crate::command::Command;
 use crate::event::Event;

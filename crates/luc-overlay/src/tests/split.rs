@@ -1,3 +1,5 @@
+//! Networks that split and heal.
+
 use super::cloud::{Cloud, peer, seconds, site};
 use crate::event::Event;
 

@@ -1,3 +1,5 @@
+//! Packets: written, read back, cut, continued and made up.
+
 use super::*;
 
 fn peer(node: u64) -> PeerId {
