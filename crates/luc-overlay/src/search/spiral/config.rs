@@ -9,11 +9,14 @@ use crate::search::view::Limits;
 pub struct Config {
     /// The size of the view.
     pub view: Limits,
-    /// How many of the closest sites must have answered before nodes of the closest are certain.
+    /// How many of the closest sites must have been measured before nodes of the closest are
+    /// certain.
     pub lookahead: u8,
-    /// A site this many times as far as the closest need not have answered: coordinates do not err
-    /// by so much.
+    /// A site this many times as far as the closest need not have been measured, if the own
+    /// coordinate is sure of itself.
     pub reach: f32,
+    /// How much farther that is per unit of relative error of the own coordinate.
+    pub reach_per_error: f32,
     /// How many questions of one request may be under way.
     pub parallel: u8,
     /// How many questions one answer may cost; after that the best known is good enough.
@@ -44,9 +47,10 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             view: Limits::default(),
-            lookahead: 4,
-            reach: 1.5,
-            parallel: 4,
+            lookahead: 8,
+            reach: 1.25,
+            reach_per_error: 2.0,
+            parallel: 8,
             asks_max: 24,
             silent_max: 2,
             ahead: 3,

@@ -155,7 +155,7 @@ impl Request {
         let left = earned.saturating_sub(self.asked_ever - self.asks.len() as u32);
         Ahead {
             sites: usize::from(config.lookahead).min(left as usize),
-            reach: config.reach,
+            reach: config.reach + config.reach_per_error * self.root.error.clamp(0.0, 2.0),
         }
     }
 
@@ -219,8 +219,12 @@ impl Request {
         let mut offered = 0;
         for (index, site) in active.iter().enumerate() {
             let rest = active.get(index..).unwrap_or_default();
-            let told = |site: &&Site| site.state == State::Told;
-            let certain = ahead.is_none_or(|ahead| ahead.front(rest).iter().all(told));
+            let placed = |other: &&Site| other.state == State::Told || other.measured;
+            let certain = ahead.is_none_or(|ahead| {
+                let front = ahead.front(rest);
+                let told = front.is_empty() || site.state == State::Told;
+                told && front.iter().all(placed)
+            });
             if offered >= count || !certain {
                 break;
             }
@@ -243,21 +247,24 @@ impl Request {
         entropy: &mut SplitMix64,
     ) -> Vec<Entry> {
         let active = self.active();
-        let mut offered = 0;
-        let mut until = 0;
+        let (mut offered, mut taken, mut until) = (0, 0, 0);
         for (index, site) in active.iter().enumerate() {
             if offered >= count {
                 break;
             }
+            taken = index;
             let rest = active.get(index..).unwrap_or_default();
             until = until.max(index + ahead.front(rest).len());
             offered += site.left(&self.taken).count();
         }
         let chosen: Vec<SitePrefix> = active
             .into_iter()
+            .enumerate()
             .take(until)
-            .filter(|site| site.state == State::Unasked)
-            .map(|site| site.prefix)
+            // A site that is not offered yet has to be measured, but only once.
+            .filter(|(index, site)| *index <= taken || !site.measured)
+            .filter(|(_, site)| site.state == State::Unasked)
+            .map(|(_, site)| site.prefix)
             .take(limit)
             .collect();
         let mut asked = Vec::new();
