@@ -17,6 +17,10 @@ pub struct Config {
 
 /// The protocols to choose from. All nodes of a cloud run the same one.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "read once when a scheduler is made; a box would only be in the way"
+)]
 pub enum Choice {
     /// Ours, the default.
     Star(star::Config),

@@ -36,7 +36,7 @@ impl Relay {
         if partition.members.len() < usize::from(self.config.first_group) {
             seat.role = Role::Idle;
             self.announce(turn, &partition, false);
-            self.pass_on(turn, partition);
+            self.send_off(turn, partition);
             return;
         }
         let others = partition.members.iter().filter(|member| **member != me);
@@ -225,7 +225,7 @@ impl Relay {
         if solved {
             self.finish(turn, &solution.plan, &hosts);
         } else {
-            self.pass_on(turn, partition);
+            self.send_off(turn, partition);
         }
     }
 

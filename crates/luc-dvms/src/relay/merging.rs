@@ -7,7 +7,7 @@ use luc_core::PeerId;
 use luc_core::time::Instant;
 
 use super::message::{MergeAnswer, Message};
-use super::partition::{Partition, State};
+use super::partition::{Partition, State, Token};
 use super::protocol::{Relay, Turn};
 use super::role::Role;
 use super::timer::Timer;
@@ -16,18 +16,18 @@ use crate::event::Event;
 
 impl Relay {
     /// Whether the partition of `token` may be merged into the one this node is in.
-    pub(super) fn may_ask_to_merge(&self, token: &Partition) -> bool {
+    pub(super) fn may_ask_to_merge(&self, token: &Token) -> bool {
         self.seat.as_ref().is_some_and(|seat| {
             seat.partition.state == State::Blocked
-                && token.state == State::Blocked
-                && token.initiator() > seat.partition.initiator()
-                && token.leader != self.me
+                && token.partition.state == State::Blocked
+                && token.partition.initiator() > seat.partition.initiator()
+                && token.partition.leader != self.me
                 && seat.role == Role::Idle
         })
     }
 
     /// Keeps the token and asks its leader.
-    pub(super) fn ask_to_merge(&mut self, turn: &mut Turn<'_>, token: Partition) {
+    pub(super) fn ask_to_merge(&mut self, turn: &mut Turn<'_>, token: Token) {
         let epoch = self.next_epoch();
         let now = turn.now;
         let Some(seat) = self.seat.as_deref_mut() else {
@@ -38,11 +38,11 @@ impl Relay {
             return;
         }
         let question = Message::MayMerge {
-            taken: token.id,
-            version: token.version,
+            taken: token.partition.id,
+            version: token.partition.version,
             taker: seat.partition.id,
         };
-        turn.effects.send(token.leader, question);
+        turn.effects.send(token.partition.leader, question);
         turn.effects
             .schedule(self.config.answer, Timer::Answer { epoch });
         seat.role = Role::Merging { epoch, token };
@@ -79,7 +79,8 @@ impl Relay {
         answer: MergeAnswer,
     ) {
         let role = self.seat.as_ref().map(|seat| &seat.role);
-        let asked = matches!(role, Some(Role::Merging { token, .. }) if token.id == taken);
+        let asked =
+            matches!(role, Some(Role::Merging { token, .. }) if token.partition.id == taken);
         if !asked {
             turn.ignore("merge answer", "not asked for");
             return;
@@ -100,9 +101,9 @@ impl Relay {
         if let Role::Merging { token, .. } = std::mem::replace(&mut seat.role, Role::Idle) {
             turn.effects.emit(Event::Absorbed {
                 ballot: seat.partition.id,
-                taken: token.id,
+                taken: token.partition.id,
             });
-            seat.partition = seat.partition.clone().merged(&token, me);
+            seat.partition = seat.partition.clone().merged(&token.partition, me);
             seat.locked = Instant::ORIGIN;
             self.lead(turn);
         }

@@ -3,7 +3,7 @@
 use luc_core::PeerId;
 use serde::{Deserialize, Serialize};
 
-use super::partition::Partition;
+use super::partition::{Partition, Token};
 use crate::ballot::Ballot;
 use crate::command::{MigrationEnd, MigrationId};
 use crate::event::PartitionEnd;
@@ -14,7 +14,7 @@ use crate::plan::Reason;
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Message {
     /// The token of an ISP: join, merge or pass it on.
-    Isp(Partition),
+    Isp(Token),
     /// To the initiator: is the event of this partition, in this version, still there?
     IsValid {
         /// The partition.

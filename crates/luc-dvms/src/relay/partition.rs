@@ -43,6 +43,15 @@ pub struct Partition {
     pub taken: Vec<Ballot>,
 }
 
+/// The token of an ISP on its way.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Token {
+    /// The partition as it was when the token was sent off.
+    pub partition: Partition,
+    /// How many nodes have passed it on since: tells a doubled message from a second visit.
+    pub hops: u32,
+}
+
 impl Partition {
     /// The first version: the initiator alone.
     pub fn new(id: Ballot) -> Self {

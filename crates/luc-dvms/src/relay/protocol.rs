@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::config::Config;
 use super::durable::Durable;
 use super::message::{Message, Order};
-use super::partition::Partition;
+use super::partition::{Partition, Token};
 use super::role::{Coming, Role, Seat};
 use super::timer::Timer;
 use crate::ballot::Ballot;
@@ -39,7 +39,9 @@ pub struct Relay {
     /// The partition this node is in; at most one.
     pub(super) seat: Option<Box<Seat>>,
     /// Tokens that wait for the overlay's answer.
-    pub(super) passing: Vec<(SearchId, Partition)>,
+    pub(super) passing: Vec<(SearchId, Token)>,
+    /// The last tokens seen here: partition, version and hops.
+    pub(super) seen: VecDeque<(Ballot, u64, u32)>,
     /// Migrations under way from here.
     pub(super) leaving: Vec<Order>,
     /// Machines that will come.
@@ -78,6 +80,7 @@ impl Relay {
             epoch: 0,
             seat: None,
             passing: Vec::new(),
+            seen: VecDeque::new(),
             leaving: Vec::new(),
             coming: Vec::new(),
             over: VecDeque::new(),
@@ -168,7 +171,7 @@ impl Relay {
             cause: Cause::Overload,
         });
         self.take_seat(turn, partition.clone(), Role::Idle);
-        self.pass_on(turn, partition);
+        self.send_off(turn, partition);
     }
 
     /// Reserves this node.
@@ -257,7 +260,7 @@ impl Relay {
 
     pub(super) fn on_message(&mut self, turn: &mut Turn<'_>, from: PeerId, message: Message) {
         match message {
-            Message::Isp(token) => self.on_isp(turn, token),
+            Message::Isp(token) => self.on_token(turn, token),
             Message::IsValid { partition, version } => {
                 self.on_is_valid(turn, from, partition, version);
             }

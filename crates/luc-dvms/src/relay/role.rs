@@ -12,7 +12,7 @@ use luc_core::time::Instant;
 use serde::Serialize;
 
 use super::message::Order;
-use super::partition::Partition;
+use super::partition::{Partition, Token};
 use crate::host::Host;
 
 /// A node's place in the one partition it is in.
@@ -69,6 +69,6 @@ pub(super) enum Role {
         /// Which question.
         epoch: u64,
         /// The token.
-        token: Partition,
+        token: Token,
     },
 }

@@ -5,7 +5,7 @@
 use luc_core::PeerId;
 
 use super::message::Message;
-use super::partition::{Partition, State};
+use super::partition::{Partition, State, Token};
 use super::protocol::{Relay, Turn};
 use super::role::Role;
 use super::timer::Timer;
@@ -13,17 +13,42 @@ use crate::ballot::Ballot;
 use crate::command::SearchId;
 use crate::event::{Event, PartitionEnd};
 
+/// How many tokens a node remembers to have seen.
+const TOKENS_SEEN: usize = 16;
+/// A token that so many nodes have passed on is outdated: its partition has timed out long since.
+const HOPS_MAX: u32 = 10_000;
+
+/// Sends a token one node further.
+fn send_on(turn: &mut Turn<'_>, to: PeerId, token: Token) {
+    let hops = token.hops + 1;
+    turn.effects.send(to, Message::Isp(Token { hops, ..token }));
+}
+
 impl Relay {
-    /// A token arrived, or is to be dealt with again.
-    pub(super) fn on_isp(&mut self, turn: &mut Turn<'_>, token: Partition) {
+    /// A token arrived. Tokens that a network doubles would multiply, so a copy stops here.
+    pub(super) fn on_token(&mut self, turn: &mut Turn<'_>, token: Token) {
+        let seen = (token.partition.id, token.partition.version, token.hops);
+        if self.seen.contains(&seen) {
+            turn.ignore("isp", "doubled");
+            return;
+        }
+        if self.seen.len() == TOKENS_SEEN {
+            self.seen.pop_front();
+        }
+        self.seen.push_back(seen);
+        self.on_isp(turn, token);
+    }
+
+    /// A token is to be dealt with, now or again.
+    pub(super) fn on_isp(&mut self, turn: &mut Turn<'_>, token: Token) {
         let Some(seat) = &self.seat else {
             self.on_isp_when_free(turn, token);
             return;
         };
         let own = &seat.partition;
-        if own.id == token.id {
+        if own.id == token.partition.id {
             self.on_own_isp(turn, token);
-        } else if own.taken.contains(&token.id) {
+        } else if own.taken.contains(&token.partition.id) {
             turn.ignore("isp", "merged");
         } else if self.may_ask_to_merge(&token) {
             self.ask_to_merge(turn, token);
@@ -33,10 +58,11 @@ impl Relay {
     }
 
     /// Step 3: a free node reserves itself and asks whether the event is still valid.
-    fn on_isp_when_free(&mut self, turn: &mut Turn<'_>, token: Partition) {
-        if token.initiator() == self.me {
+    fn on_isp_when_free(&mut self, turn: &mut Turn<'_>, token: Token) {
+        let initiator = token.partition.initiator();
+        if initiator == self.me {
             // Its partition has ended here; whoever still holds to it is set free.
-            self.release(turn, &token);
+            self.release(turn, &token.partition);
             turn.ignore("isp", "ended");
             return;
         }
@@ -45,35 +71,36 @@ impl Relay {
             return;
         }
         let epoch = self.next_epoch();
+        let mut partition = token.partition;
         let question = Message::IsValid {
-            partition: token.id,
-            version: token.version,
+            partition: partition.id,
+            version: partition.version,
         };
-        turn.effects.send(token.initiator(), question);
+        turn.effects.send(initiator, question);
         turn.effects
             .schedule(self.config.answer, Timer::Answer { epoch });
-        let mut partition = token;
         partition.insert(self.me);
         self.take_seat(turn, partition, Role::Asking { epoch });
     }
 
     /// A token came back to its own partition: round once more, or the end.
-    fn on_own_isp(&mut self, turn: &mut Turn<'_>, token: Partition) {
+    fn on_own_isp(&mut self, turn: &mut Turn<'_>, token: Token) {
         let me = self.me;
         let Some(seat) = self.seat.as_deref_mut() else {
             return;
         };
-        if token.version < seat.partition.version {
+        let initiator = token.partition.initiator();
+        if token.partition.version < seat.partition.version {
             turn.ignore("isp", "outdated");
         } else if matches!(seat.role, Role::Asking { .. }) {
             turn.ignore("isp", "asking about it");
-        } else if token.initiator() != me {
+        } else if initiator != me {
             // The way round ends at the initiator, whichever member it met first.
-            turn.effects.send(token.initiator(), Message::Isp(token));
+            send_on(turn, initiator, token);
         } else if !matches!(seat.role, Role::Idle) {
             turn.ignore("isp", "at work");
         } else {
-            seat.partition = token;
+            seat.partition = token.partition;
             seat.heard = turn.now;
             match seat.partition.state {
                 State::Growing => self.block(turn),
@@ -92,11 +119,16 @@ impl Relay {
         seat.partition.version += 1;
         let partition = seat.partition.clone();
         self.announce(turn, &partition, false);
-        self.pass_on(turn, partition);
+        self.send_off(turn, partition);
+    }
+
+    /// Sends the token of this version of the own partition off.
+    pub(super) fn send_off(&mut self, turn: &mut Turn<'_>, partition: Partition) {
+        self.pass_on(turn, Token { partition, hops: 0 });
     }
 
     /// Step 2: looks for the first node outside this node's own partition.
-    pub(super) fn pass_on(&mut self, turn: &mut Turn<'_>, token: Partition) {
+    pub(super) fn pass_on(&mut self, turn: &mut Turn<'_>, token: Token) {
         let search = SearchId(self.next_epoch());
         let outside = match &self.seat {
             Some(seat) => seat.partition.members.iter().copied().collect(),
@@ -123,19 +155,24 @@ impl Relay {
             return;
         };
         let (_, token) = self.passing.swap_remove(place);
+        let sent = &token.partition;
         let own = self.seat.as_ref().map(|seat| &seat.partition);
-        let is_own = own.is_some_and(|own| own.id == token.id);
-        if is_own && own.is_some_and(|own| own.version != token.version) {
+        let is_own = own.is_some_and(|own| own.id == sent.id);
+        if is_own && own.is_some_and(|own| own.version != sent.version) {
             turn.ignore("first out", "outdated");
-        } else if !is_own && token.leader == self.me {
+        } else if !is_own && sent.leader == self.me {
             turn.ignore("first out", "ended");
+        } else if token.hops >= HOPS_MAX {
+            turn.ignore("first out", "on the way for too long");
         } else if let Some(next) = next {
-            turn.effects.send(next, Message::Isp(token));
+            send_on(turn, next, token);
         } else if is_own {
             // Everybody there is has been asked.
             self.dissolve(turn, PartitionEnd::Unsolved);
+        } else if sent.initiator() == self.me {
+            self.release(turn, sent);
         } else {
-            self.tell(turn, token.initiator(), Message::Isp(token));
+            send_on(turn, sent.initiator(), token);
         }
     }
 

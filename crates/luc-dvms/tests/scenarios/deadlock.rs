@@ -28,13 +28,13 @@ impl Deadlock {
         let mut hosts: Vec<fn(u64) -> Host> = vec![full; nodes];
         for (place, members) in partitions.iter().enumerate() {
             let (initiator, last) = (members[0], members[members.len() - 1]);
-            let kind: (fn(u64) -> Host, fn(u64) -> Host) = if place % 2 == 0 {
-                (wide, room_for_tall)
+            let short_of_memory = place % 2 == 0;
+            hosts[initiator as usize - 1] = if short_of_memory { wide } else { tall };
+            hosts[last as usize - 1] = if short_of_memory {
+                room_for_tall
             } else {
-                (tall, room_for_wide)
+                room_for_wide
             };
-            hosts[initiator as usize - 1] = kind.0;
-            hosts[last as usize - 1] = kind.1;
         }
         Self {
             hosts,

@@ -34,6 +34,9 @@ const MONITOR: Duration = Duration::from_secs(1);
 /// How long the overlay takes for an answer.
 const SEARCH: Duration = Duration::from_micros(20);
 
+/// More steps than any schedule needs: beyond it something goes round and round.
+const STEPS_MAX: u64 = 1_000_000;
+
 /// The node number `number`, all of one site.
 pub(crate) fn peer(number: u64) -> PeerId {
     PeerId::new(SitePrefix::from_bytes([0; 6]), number)
@@ -173,6 +176,10 @@ impl World {
         self.hosts.set_demand(peer, demands);
     }
 
+    pub(crate) fn everybody(&self) -> impl Iterator<Item = PeerId> {
+        self.nodes.keys().copied()
+    }
+
     pub(crate) fn is_alive(&self, peer: PeerId) -> bool {
         self.nodes[&peer].brain.is_some()
     }
@@ -241,6 +248,7 @@ impl World {
         if entry.key().0 > limit {
             return false;
         }
+        assert!(self.steps < STEPS_MAX, "messages beget messages");
         let ((at, _), (life, happening)) = entry.remove_entry();
         self.now = at;
         self.steps += 1;

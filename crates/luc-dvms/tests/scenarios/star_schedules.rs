@@ -4,29 +4,11 @@
 
 use std::collections::BTreeMap;
 
-use luc_core::entropy::SplitMix64;
-use luc_core::time::Duration;
-use luc_core::{Entropy as _, PeerId};
+use luc_core::PeerId;
 use luc_dvms::star::{self, Broken};
 use luc_dvms::{Choice, Config};
 
-use super::harness::{World, peer};
-use super::machines::host;
-
-/// How long loads change and faults happen.
-const STORM: Duration = Duration::from_secs(60);
-
-struct Dice(SplitMix64);
-
-impl Dice {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0.next_u64() % bound
-    }
-
-    fn moment(&mut self) -> Duration {
-        Duration::from_micros(self.below(STORM.as_micros() as u64))
-    }
-}
+use super::storm::{STORM, calm_down, storm};
 
 fn config(peer: PeerId, seed: u64, broken: Option<Broken>) -> Config {
     let star = star::Config {
@@ -40,72 +22,10 @@ fn config(peer: PeerId, seed: u64, broken: Option<Broken>) -> Config {
     }
 }
 
-/// A world in which everything that can go wrong goes wrong for a minute.
-fn storm(seed: u64, broken: Option<Broken>) -> World {
-    let mut dice = Dice(SplitMix64::new(seed));
-    let count = 4 + dice.below(13);
-    let hosts = (1..=count).map(|number| {
-        let vms: Vec<_> = (0..2 + dice.below(4)).map(|_| (10, 100)).collect();
-        host(number, 1200, &vms)
-    });
-    let hosts = hosts.collect();
-    let mut world = World::new(seed, hosts, move |peer| config(peer, seed, broken));
-    world.hosts.duration = Duration::from_millis(200 + dice.below(8000));
-    world.links.jitter = Duration::from_millis(dice.below(60));
-    world.links.lost_permille = dice.below(100);
-    world.links.doubled_permille = dice.below(100);
-    for _ in 0..count * 8 {
-        let (at, who) = (dice.moment(), peer(1 + dice.below(count)));
-        let demands: Vec<u32> = (0..8).map(|_| 10 * dice.below(5) as u32).collect();
-        world.at(at, move |world| world.set_demand(who, &demands));
-    }
-    for _ in 0..dice.below(4) {
-        let (at, who) = (dice.moment(), peer(1 + dice.below(count)));
-        world.at(at, move |world| world.crash(who));
-        let back = at + Duration::from_millis(100 + dice.below(10_000));
-        world.at(back, move |world| world.restart(who));
-    }
-    for _ in 0..dice.below(4) {
-        let (at, who) = (dice.moment(), peer(1 + dice.below(count)));
-        let pause = Duration::from_millis(dice.below(15_000));
-        world.at(at, move |world| world.pause(who, pause));
-    }
-    if dice.below(3) == 0 {
-        let (at, half) = (dice.moment(), count / 2);
-        world.at(at, move |world| {
-            world.links.split((1..=half).map(peer).collect())
-        });
-        let heal = at + Duration::from_millis(dice.below(12_000));
-        world.at(heal, |world| world.links.split([].into()));
-    }
-    world
-}
-
-/// Faults end, and every host is asked for little.
-fn calm(world: &mut World, count: usize) {
-    world.links.lost_permille = 0;
-    world.links.split([].into());
-    for number in 1..=count as u64 {
-        world.set_demand(peer(number), &[5; 40]);
-    }
-}
-
 fn run(seed: u64, broken: Option<Broken>) -> (Vec<String>, BTreeMap<&'static str, u64>) {
-    let mut world = storm(seed, broken);
+    let mut world = storm(seed, move |peer| config(peer, seed, broken));
     world.run_until(STORM);
-    let count = world.alive().count().max(16);
-    calm(&mut world, count.min(16));
-    let mut found = world.violations();
-    let quiet = STORM + world.hosts.duration + Duration::from_secs(15 + 8);
-    world.run_until(quiet + Duration::from_secs(8));
-    found.extend(world.violations());
-    let busy = world.busy();
-    if !busy.is_empty() {
-        found.push(format!("still busy: {busy:?}"));
-    }
-    if world.hosts.claims_left() > 0 {
-        found.push(format!("{} claims are left", world.hosts.claims_left()));
-    }
+    let found = calm_down(&mut world);
     let counts = BTreeMap::from([
         ("began", world.checks.began),
         ("absorbed", world.checks.absorbed),

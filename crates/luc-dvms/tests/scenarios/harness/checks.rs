@@ -36,10 +36,10 @@ impl Checks {
                 }
                 self.held.insert(at, (*ballot, now + *lease));
             }
-            Event::Freed { ballot } => {
-                if self.held.get(&at).is_some_and(|(held, _)| held == ballot) {
-                    self.held.remove(&at);
-                }
+            Event::Freed { ballot }
+                if self.held.get(&at).is_some_and(|(held, _)| held == ballot) =>
+            {
+                self.held.remove(&at);
             }
             Event::Began { ballot, .. } => {
                 self.began += 1;

@@ -1,9 +1,9 @@
-//! The network of the harness: a delay per link, and loss, doubling and reordering by seed.
+//! The network of the harness: one delay for all links, and loss, doubling and reordering by seed.
 //!
-//! Every message is delayed by the link's delay and a random share of the jitter; a jitter above
+//! Every message is delayed by that delay and a random share of the jitter; a jitter above
 //! zero reorders. Equal seeds give equal deliveries.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use luc_core::entropy::SplitMix64;
 use luc_core::time::Duration;
@@ -19,7 +19,6 @@ pub(crate) struct Links {
     pub(crate) lost_permille: u64,
     /// Messages delivered twice, of a thousand.
     pub(crate) doubled_permille: u64,
-    slow: BTreeMap<(PeerId, PeerId), Duration>,
     far_side: BTreeSet<PeerId>,
     entropy: SplitMix64,
 }
@@ -32,15 +31,9 @@ impl Links {
             jitter: Duration::ZERO,
             lost_permille: 0,
             doubled_permille: 0,
-            slow: BTreeMap::new(),
             far_side: BTreeSet::new(),
             entropy: SplitMix64::new(seed ^ 0x6c69_6e6b_7300),
         }
-    }
-
-    /// Gives one direction of one link its own delay.
-    pub(crate) fn slow_down(&mut self, from: PeerId, to: PeerId, delay: Duration) {
-        self.slow.insert((from, to), delay);
     }
 
     /// Splits the network: nothing passes between `far_side` and the others. Empty heals.
@@ -63,22 +56,17 @@ impl Links {
         } else {
             1
         };
-        (0..copies).map(|_| self.latency(from, to)).collect()
+        (0..copies).map(|_| self.latency()).collect()
     }
 
-    /// The delay of a link without its jitter.
-    pub(crate) fn base(&self, from: PeerId, to: PeerId) -> Duration {
-        self.slow.get(&(from, to)).copied().unwrap_or(self.delay)
-    }
-
-    fn latency(&mut self, from: PeerId, to: PeerId) -> Duration {
+    fn latency(&mut self) -> Duration {
         let spread = u64::try_from(self.jitter.as_nanos()).unwrap_or(u64::MAX);
         let extra = if spread == 0 {
             0
         } else {
             self.entropy.next_u64() % spread
         };
-        self.base(from, to) + Duration::from_nanos(extra)
+        self.delay + Duration::from_nanos(extra)
     }
 
     fn chance(&mut self, permille: u64) -> bool {
