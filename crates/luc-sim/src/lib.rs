@@ -18,6 +18,7 @@ pub mod baseline;
 pub mod brains;
 pub mod check;
 pub mod context;
+pub mod experiment;
 pub mod fault;
 pub mod index;
 pub mod invariant;

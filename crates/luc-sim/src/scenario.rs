@@ -6,10 +6,12 @@
 //! with these types. This module reads text that it is given; it opens no file and runs nothing.
 
 mod algorithm;
+mod brains;
 mod check;
 mod error;
 mod load;
 mod network;
+mod outcome;
 mod quantity;
 mod setup;
 mod topology;
@@ -20,6 +22,7 @@ pub use algorithm::{
 pub use error::{Place, ScenarioError};
 pub use load::{Count, Load, Phase, Start, Vms};
 pub use network::{Fault, FaultKind, Network, Nodes, Power, Skew, Slow, Split};
+pub use outcome::{Outcome, RunError};
 pub use quantity::{Mbps, Percent, Rtt, Watts};
 pub use topology::{Distances, GRID5000, GRID5000_SITES, Node, Synthetic, Topology, Uniform};
 

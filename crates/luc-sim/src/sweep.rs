@@ -16,12 +16,14 @@ mod group;
 mod job;
 mod judge;
 pub mod measure;
+mod perform;
 mod record;
 mod results;
 mod rows;
 
 pub use job::{Coordinates, Job, Role, Work};
 pub use judge::{Judgement, Rule, Side, Target, Verdict};
+pub use perform::{PerformError, measures, perform};
 pub use record::{Point, Record, RecordError};
 pub use results::{Results, Stat};
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::DriverKind;
+use crate::sim::args::SimCommand;
 
 /// LUC OS: many small data centres, one OpenStack-compatible cloud, no centre.
 #[derive(Debug, Parser)]
@@ -34,6 +35,9 @@ pub enum Command {
     Up(UpArgs),
     /// Show the main job: boot real machines with the stock OpenStack client.
     Demo(DemoArgs),
+    /// Simulate whole clouds with the very code that nodes run.
+    #[command(subcommand)]
+    Sim(SimCommand),
     /// Look at the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -206,6 +210,12 @@ mod tests {
             &["up"],
             &["demo"],
             &["config", "show"],
+            &["sim", "run"],
+            &["sim", "trace"],
+            &["sim", "sweep"],
+            &["sim", "check"],
+            &["sim", "replay"],
+            &["sim", "report"],
         ] {
             let mut found = &command;
             for name in path {

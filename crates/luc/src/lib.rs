@@ -22,6 +22,7 @@ pub mod remote;
 pub mod run;
 pub mod server;
 pub mod signals;
+pub mod sim;
 pub mod steps;
 pub mod stock;
 pub mod up;

@@ -11,7 +11,7 @@ use crate::cli::{Cli, CloudCommand, Command, ConfigCommand, CreateArgs, NodeArgs
 use crate::config::Config;
 use crate::node::Node;
 use crate::steps::{print, say};
-use crate::{cloud, demo, signals, up};
+use crate::{cloud, demo, signals, sim, up};
 
 /// Carries out `cli`.
 pub async fn run(cli: Cli) -> anyhow::Result<()> {
@@ -29,6 +29,12 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Demo(args) => {
             start_logging(log.unwrap_or("error"), false)?;
             demo::run(args, cli.json).await
+        }
+        Command::Sim(command) => {
+            start_logging(log.unwrap_or("warn"), false)?;
+            tokio::task::spawn_blocking(move || sim::run(command, cli.json))
+                .await
+                .context("simulating")?
         }
         Command::Config(ConfigCommand::Show { config }) => {
             let config = config

@@ -1,6 +1,7 @@
 //! Who decides where machines run, and over which overlay.
 
 use luc_core::time::Duration;
+use luc_dvms::star;
 use serde::{Deserialize, Serialize};
 
 use super::quantity;
@@ -54,13 +55,14 @@ pub struct Star {
 
 impl Default for Star {
     fn default() -> Self {
+        let usual = star::Config::default();
         Self {
-            first_group: 4,
-            next_group: 4,
-            cap: 16,
-            cap_max: 64,
+            first_group: usual.first_group,
+            next_group: usual.next_group,
+            cap: usual.cap,
+            cap_max: usual.second_cap,
             energy: false,
-            solver_steps: 20_000,
+            solver_steps: usual.solver_budget,
             broken: None,
         }
     }

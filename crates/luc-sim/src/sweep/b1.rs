@@ -1,6 +1,6 @@
 //! B1: violation, computation and reconfiguration as the cloud grows.
 
-use crate::scenario::{Experiment, Overlay, Trigger};
+use crate::scenario::{Experiment, Overlay, Star, Trigger};
 
 use super::job::{Job, Role};
 use super::judge::{Rule, Side, Target};
@@ -55,14 +55,15 @@ pub(super) fn published(
 
 /// The rows that run at every size, and those that run at the published ones only.
 fn rows() -> (Vec<Row>, Vec<Row>) {
+    let usual = Star::default().first_group;
     let everywhere = vec![
         rows::ours(),
         rows::replica(),
         rows::centralised(Trigger::Reactive),
     ];
     let mut small = vec![
-        rows::star("star, random", 4, Overlay::Random, Role::Baseline),
-        rows::star("star, ring", 4, Overlay::ChordHashed, Role::Baseline),
+        rows::star("star, random", usual, Overlay::Random, Role::Baseline),
+        rows::star("star, ring", usual, Overlay::ChordHashed, Role::Baseline),
         rows::relay("relay, ring", 2, Overlay::ChordHashed, Role::Baseline),
         rows::relay("relay, spiral", 2, Overlay::Spiral, Role::Baseline),
         rows::centralised(Trigger::Periodic),

@@ -3,7 +3,7 @@
 use crate::scenario::{Overlay, Trigger};
 
 use super::job::{Job, Role};
-use super::rows::{self, OURS, REPLICA, Row};
+use super::rows::{self, REPLICA, Row};
 use super::{Benchmark, Published, Scale, Table, b1, measure};
 
 fn jobs(rows: &[Row], name: &str, scale: Scale) -> (Vec<Job>, Vec<String>, Vec<String>) {
@@ -109,7 +109,7 @@ pub(super) fn trigger(scale: Scale) -> Benchmark {
         rows::centralised(Trigger::Periodic),
         rows::centralised(Trigger::Reactive),
         rows::replica(),
-        rows::star(OURS, 4, Overlay::Spiral, Role::Ours),
+        rows::ours(),
         rows::star(
             "star, spiral, first group of 8",
             8,

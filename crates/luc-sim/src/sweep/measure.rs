@@ -52,6 +52,10 @@ pub const COORDINATE_RECOVERY: &str = "coordinate_probes_to_recover";
 pub const RECALL: &str = "recall_at_16";
 /// Messages for each node that the spiral yields.
 pub const SEARCH_MESSAGES: &str = "messages_per_yielded";
+/// The same share before any node has searched.
+pub const RECALL_COLD: &str = "recall_at_16_cold";
+/// Messages for each node that the spiral yields, before any node has searched.
+pub const SEARCH_MESSAGES_COLD: &str = "messages_per_yielded_cold";
 /// Seeds that kept every invariant.
 pub const CHECK_PASSED: &str = "check_passed";
 /// Seeds that broke one.

@@ -27,7 +27,7 @@ impl Row {
     }
 }
 
-/// The product: `star` on the spiral, first group of 4.
+/// The product: `star` on the spiral, default parameters.
 pub(super) const OURS: &str = "star, spiral (ours)";
 
 /// The published algorithm on the overlay it was simulated on, first group of 2.
@@ -37,7 +37,12 @@ pub(super) const REPLICA: &str = "relay, random (replica)";
 pub(super) const REACTIVE: &str = "centralised, reactive";
 
 pub(super) fn ours() -> Row {
-    star(OURS, 4, Overlay::Spiral, Role::Ours)
+    star(
+        OURS,
+        Star::default().first_group,
+        Overlay::Spiral,
+        Role::Ours,
+    )
 }
 
 pub(super) fn replica() -> Row {

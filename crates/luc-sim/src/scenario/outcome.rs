@@ -1,0 +1,206 @@
+//! Runs a scenario: whichever algorithm it names, on its trace, and everything worth keeping of it.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use luc_core::time::Duration;
+use luc_dvms::event::PartitionEnd;
+use thiserror::Error;
+
+use super::{Algorithm, Experiment};
+use crate::algorithm::{self, Nothing};
+use crate::baseline::{self, Baseline};
+use crate::brains::Brains;
+use crate::index::{NodeIndex, SiteIndex};
+use crate::log::{Entry, Header, Record, Sink};
+use crate::metrics::Summary;
+use crate::network::RoundTrips;
+use crate::network::matrix::{self, MatrixError};
+use crate::simulation::{Setup, SetupError, Simulation};
+use crate::trace::{GeneratorError, Trace};
+
+/// Clouds up to this size keep where their nodes are.
+const PLACES_MAX: usize = 2000;
+
+/// What is worth keeping of a run.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// All figures.
+    pub summary: Summary,
+    /// How many events happened.
+    pub steps: u64,
+    /// How many partitions that carried out a plan had so many members.
+    pub sizes: BTreeMap<usize, u64>,
+    /// Of small clouds: each node's site and the Euclidean part of its coordinate, in
+    /// milliseconds.
+    pub places: Vec<(u32, Vec<f64>)>,
+    /// Of machines that left their site: the share that went to the nearest other site.
+    pub to_nearest_site: Option<f64>,
+}
+
+/// Why a scenario could not be run.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// Its trace cannot be drawn.
+    #[error("drawing the trace")]
+    Trace(#[from] GeneratorError),
+    /// Its round trips are impossible.
+    #[error("making the network")]
+    Network(#[from] MatrixError),
+    /// Network, faults and trace do not fit together.
+    #[error("preparing the run")]
+    Setup(#[from] SetupError),
+    /// A given trace is of another cloud.
+    #[error("the trace has sites of {trace:?} nodes but the scenario has {scenario:?}")]
+    OtherCloud {
+        /// Nodes of each site in the trace.
+        trace: Vec<u32>,
+        /// The same in the scenario.
+        scenario: Vec<u32>,
+    },
+}
+
+impl Experiment {
+    /// Runs it on `trace`, or on its own; the log goes to `sink`.
+    pub fn run(&self, trace: Option<Arc<Trace>>, sink: Box<dyn Sink>) -> Result<Outcome, RunError> {
+        let trace = match trace {
+            Some(trace) => trace,
+            None => Arc::new(self.trace()?),
+        };
+        let topology = &self.topology;
+        let sites = vec![topology.nodes_per_site; topology.sites as usize];
+        if trace.header.sites != sites {
+            return Err(RunError::OtherCloud {
+                trace: trace.header.sites.clone(),
+                scenario: sites,
+            });
+        }
+        let sizes = Rc::new(RefCell::new(BTreeMap::new()));
+        let setup = Setup {
+            trace,
+            round_trips: matrix::of(topology, self.seed)?,
+            constants: self.constants(),
+            faults: self.schedule(),
+            seed: self.seed,
+            sink: Box::new(Sizes {
+                sizes: Rc::clone(&sizes),
+                inner: sink,
+            }),
+        };
+        let mut outcome = self.simulated(setup)?;
+        outcome.sizes = sizes.take();
+        Ok(outcome)
+    }
+
+    fn simulated(&self, setup: Setup) -> Result<Outcome, RunError> {
+        let baseline = match &self.algorithm {
+            Algorithm::Star(_) | Algorithm::Relay(_) | Algorithm::None => None,
+            Algorithm::Centralised(central) => Some(baseline::Config::centralised(central)),
+            Algorithm::Hierarchical(groups) => Some(baseline::Config::hierarchical(groups)),
+            Algorithm::Entropy(central) => Some(baseline::Config::entropy(central)),
+            Algorithm::Ffd(central) => Some(baseline::Config::ffd(central)),
+        };
+        if let Some(config) = baseline {
+            return self.outcome(&finished(setup, Baseline::new(config))?);
+        }
+        let Some(blueprint) = self.blueprint() else {
+            return self.outcome(&finished(setup, Nothing)?);
+        };
+        let simulation = finished(setup, Brains::new(blueprint))?;
+        let mut outcome = self.outcome(&simulation)?;
+        outcome.places = places(&simulation);
+        Ok(outcome)
+    }
+
+    fn outcome<A: algorithm::Algorithm>(
+        &self,
+        simulation: &Simulation<A>,
+    ) -> Result<Outcome, RunError> {
+        let summary = simulation.metrics().summary();
+        let round_trips = matrix::of(&self.topology, self.seed)?;
+        Ok(Outcome {
+            to_nearest_site: self.to_nearest_site(&summary, &round_trips),
+            summary,
+            steps: simulation.steps(),
+            sizes: BTreeMap::new(),
+            places: Vec::new(),
+        })
+    }
+
+    /// The share of moves between sites that went to the site nearest to where they came from.
+    fn to_nearest_site(&self, summary: &Summary, round_trips: &RoundTrips) -> Option<f64> {
+        let sites = self.topology.sites;
+        let first = |site: u32| {
+            let node = NodeIndex(site * self.topology.nodes_per_site);
+            (node, SiteIndex(site as u16))
+        };
+        let distance =
+            |from: u32, to: u32| -> Duration { round_trips.between(first(from), first(to)) };
+        let (mut near, mut all) = (0, 0);
+        for moves in &summary.moves.between_sites {
+            let (from, to) = (u32::from(moves.source.0), u32::from(moves.target.0));
+            if from == to {
+                continue;
+            }
+            let others = (0..sites).filter(|site| *site != from);
+            let nearest = others.map(|site| distance(from, site)).min();
+            all += moves.moves;
+            if nearest == Some(distance(from, to)) {
+                near += moves.moves;
+            }
+        }
+        (all > 0).then(|| near as f64 / all as f64)
+    }
+}
+
+/// A simulation that has come to its end.
+fn finished<A: algorithm::Algorithm>(
+    setup: Setup,
+    algorithm: A,
+) -> Result<Simulation<A>, SetupError> {
+    let mut simulation = Simulation::new(setup, algorithm)?;
+    simulation.run();
+    Ok(simulation)
+}
+
+/// Where the nodes of a small cloud believe they are.
+fn places(simulation: &Simulation<Brains>) -> Vec<(u32, Vec<f64>)> {
+    let context = simulation.context();
+    if context.nodes() > PLACES_MAX {
+        return Vec::new();
+    }
+    let nodes = (0..context.nodes() as u32).map(NodeIndex);
+    let place = |node: NodeIndex| {
+        let brain = simulation.algorithm().brain(node)?;
+        let vector = brain.overlay().coordinate().vector;
+        let millis = vector.iter().map(|value| f64::from(*value) * 1e3);
+        Some((u32::from(context.world().site(node).0), millis.collect()))
+    };
+    nodes.filter_map(place).collect()
+}
+
+/// Counts the sizes of partitions on the way to the log.
+struct Sizes {
+    sizes: Rc<RefCell<BTreeMap<usize, u64>>>,
+    inner: Box<dyn Sink>,
+}
+
+impl Sink for Sizes {
+    fn header(&mut self, header: &Header) {
+        self.inner.header(header);
+    }
+
+    fn record(&mut self, record: &Record) {
+        if let Entry::Ended {
+            end: PartitionEnd::Solved,
+            members,
+            ..
+        } = &record.entry
+        {
+            *self.sizes.borrow_mut().entry(members.len()).or_default() += 1;
+        }
+        self.inner.record(record);
+    }
+}
