@@ -151,8 +151,14 @@ impl<'m, 'a> Repair<'m, 'a> {
         if self.beaten(self.price + least) {
             return;
         }
-        let items = self.items[host].iter();
-        let free: Vec<usize> = items.copied().filter(|item| !self.settled[*item]).collect();
+        // Where processor time is short, whatever is missing needs the move of a machine that asks
+        // for some; the others may still make way for memory.
+        let short = self.model.loads[host].over() > 0;
+        let useful = |item: &usize| !short || self.model.items[*item].needs[CPU] > 0;
+        let items = self.items[host].iter().copied();
+        let free: Vec<usize> = items
+            .filter(|item| !self.settled[*item] && useful(item))
+            .collect();
         for item in &free {
             // From here on it moves, and in all later branches it stays.
             self.settled[*item] = true;

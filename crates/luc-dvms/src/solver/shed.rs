@@ -9,6 +9,9 @@ use super::budget::Budget;
 use super::index::Reach;
 use super::model::{CPU, Model, Move};
 
+/// Up to so many moves are tried one more at a time, before any number of them.
+const LEVELS: u64 = 3;
+
 /// The least one host may look at, however many hosts share the budget.
 const STEPS_MIN: u64 = 256;
 
@@ -34,9 +37,9 @@ pub(super) fn relieve(
     for (done, host) in over.iter().enumerate() {
         let share = (budget.left() / (over.len() - done) as u64).max(STEPS_MIN);
         let mut search = Shed::new(model, *host, &reach, budget.part(share));
-        search.descend(model, 0, 0);
+        search.run(model);
         if search.best.is_none() && search.widen(model, &reach) {
-            search.descend(model, 0, 0);
+            search.run(model);
         }
         budget.absorb(search.budget);
         complete &= !search.cut;
@@ -54,8 +57,8 @@ pub(super) fn relieve(
 struct Shed {
     host: usize,
     items: Vec<usize>,
-    /// Processor time of the items from each position on.
-    rest: Vec<u64>,
+    /// The greatest processor time of an item from each position on.
+    most: Vec<u64>,
     targets: Vec<usize>,
     /// The risk price of each target at the start.
     risk: Vec<u64>,
@@ -67,18 +70,19 @@ struct Shed {
 
 impl Shed {
     fn new(model: &mut Model<'_>, host: usize, reach: &Reach, budget: Budget) -> Self {
-        let items = model.items_of(host);
-        let mut rest: Vec<u64> = items
+        let mut items = model.items_of(host);
+        items.retain(|item| model.items[*item].needs[CPU] > 0);
+        let mut most: Vec<u64> = items
             .iter()
             .map(|item| model.items[*item].needs[CPU])
             .collect();
-        for index in (1..rest.len()).rev() {
-            rest[index - 1] += rest[index];
+        for index in (1..most.len()).rev() {
+            most[index - 1] = most[index - 1].max(most[index]);
         }
         let mut search = Self {
             host,
             items,
-            rest,
+            most,
             targets: Vec::new(),
             risk: Vec::new(),
             path: Vec::new(),
@@ -119,12 +123,30 @@ impl Shed {
         self.best.as_ref().is_some_and(|(best, _)| price >= *best)
     }
 
-    fn descend(&mut self, model: &mut Model<'_>, from: usize, price: u64) {
+    /// Few moves first: a machine that suffices alone bounds all that follows.
+    fn run(&mut self, model: &mut Model<'_>) {
+        for moves in 1..=LEVELS.min(self.items.len() as u64) {
+            self.descend(model, 0, 0, moves);
+            if self.best.is_some() {
+                break;
+            }
+        }
+        self.descend(model, 0, 0, self.items.len() as u64);
+    }
+
+    /// Looks at sets of up to `moves` more items, of those from a position on.
+    fn descend(&mut self, model: &mut Model<'_>, from: usize, price: u64, moves: u64) {
+        let over = model.loads[self.host].over();
         for position in from..self.items.len() {
             let index = self.items[position];
-            let over = model.loads[self.host].over();
-            if over > self.rest[position] || self.beaten(price + model.items[index].base) {
+            if self.cut
+                || over > self.most[position] * moves
+                || self.beaten(price + model.items[index].base)
+            {
                 return;
+            }
+            if over > model.items[index].needs[CPU] + self.most[position] * (moves - 1) {
+                continue;
             }
             for at in 0..self.targets.len() {
                 if !self.budget.spend() {
@@ -148,7 +170,7 @@ impl Shed {
                 if model.loads[self.host].over() == 0 {
                     self.leaf(model, price);
                 } else {
-                    self.descend(model, position + 1, price);
+                    self.descend(model, position + 1, price, moves - 1);
                 }
                 self.path.pop();
                 model.undo(step);

@@ -259,3 +259,13 @@ fn a_cloud_of_hundreds_is_relieved_host_by_host() {
     assert!(solution.solved);
     assert_eq!(solution.plan.steps.len(), 30 - 5);
 }
+
+#[test]
+fn a_crowd_of_idle_machines_does_not_hide_the_one_that_has_to_go() {
+    let mut demands = vec![0; 24];
+    demands.extend([300, 300, 110]);
+    let hosts = [loaded(1, &demands), loaded(2, &[200]), loaded(3, &[200])];
+    let solution = relieve(&hosts);
+    assert!(solution.solved && solution.exact);
+    assert!(solution.steps < 1_000, "{} steps", solution.steps);
+}
