@@ -258,7 +258,8 @@ impl Overlay {
         let Some((pool, mut outbox)) = self.pool(Scope::Cloud) else {
             return self.on_contacts(now, &strangers, effects);
         };
-        if isolated {
+        if isolated && pool.referrals > 0 {
+            pool.referrals -= 1;
             for peer in &strangers {
                 pool.announce(Identity::unheard(*peer), &mut outbox);
             }

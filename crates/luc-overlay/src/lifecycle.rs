@@ -14,8 +14,8 @@ use crate::event::Event;
 use crate::members::Change;
 use crate::message::{Farewell, Rumour, Scope};
 use crate::neighbour::{Room, Standing};
-use crate::pool::Pool;
 use crate::pool::identity::Identity;
+use crate::pool::{Pool, REFERRALS_MAX};
 use crate::protocol::{Overlay, Phase};
 use crate::search::Finder;
 use crate::timer::Timer;
@@ -132,6 +132,7 @@ impl Overlay {
             return;
         };
         pool.joining = isolated;
+        pool.referrals = REFERRALS_MAX;
         if !isolated {
             return self.put_back(outbox);
         }

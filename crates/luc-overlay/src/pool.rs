@@ -131,6 +131,9 @@ struct Probe {
     sent: Instant,
 }
 
+/// So many referrals are followed per attempt to find a member.
+pub(crate) const REFERRALS_MAX: u8 = 4;
+
 /// One pool as one node sees it.
 pub(crate) struct Pool {
     scope: Scope,
@@ -140,6 +143,9 @@ pub(crate) struct Pool {
     pub gossiping: bool,
     /// Whether the next attempt to find a member is scheduled.
     pub joining: bool,
+    /// How many referrals may still be followed before that attempt. Two nodes that take each
+    /// other for delegates would otherwise refer to each other without end.
+    pub referrals: u8,
     swim: Foca<Identity, Wire, Dice, NoCustomBroadcast>,
     probe: Option<Probe>,
     /// The second stage of the probe in flight, which no timer was set for.
@@ -170,6 +176,7 @@ impl Pool {
             epoch,
             gossiping: false,
             joining: false,
+            referrals: REFERRALS_MAX,
             swim: Foca::new(me, settings(timing), dice, Wire),
             probe: None,
             second: None,
