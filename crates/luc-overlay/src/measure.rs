@@ -55,6 +55,7 @@ impl Overlay {
         rtt: Duration,
         effects: &mut Effects<Self>,
     ) {
+        self.finder.on_round_trip(self.me, peer, rtt);
         match self.vivaldi.observe(peer, place, rtt) {
             Ok(Moved::Little) => {}
             Ok(Moved::Far) => {

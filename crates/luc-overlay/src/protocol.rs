@@ -85,7 +85,7 @@ pub struct Overlay {
     /// Whether members kept over a sleep have to be checked against the pool.
     pub(crate) stale: bool,
     pub(crate) entropy: SplitMix64,
-    finder: Finder,
+    pub(crate) finder: Finder,
     found: Vec<Out>,
     outbox: Outbox,
 }
@@ -145,6 +145,11 @@ impl Overlay {
     /// Where this node is.
     pub const fn coordinate(&self) -> &Coordinate {
         self.vivaldi.coordinate()
+    }
+
+    /// How many round trips it has learnt its place from.
+    pub const fn samples(&self) -> u64 {
+        self.vivaldi.samples()
     }
 
     /// The few nodes of other sites that it remembers.

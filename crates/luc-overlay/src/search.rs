@@ -28,6 +28,7 @@ pub mod view;
 use std::collections::BTreeSet;
 
 use luc_core::PeerId;
+use luc_core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use context::{Context, Out};
@@ -202,10 +203,22 @@ impl Finder {
     }
 
     /// Takes in the entries that rode on a membership message.
-    pub fn on_hearsay(&mut self, ctx: &mut Context<'_>, _from: PeerId, hearsay: Hearsay) {
+    pub fn on_hearsay(&mut self, ctx: &mut Context<'_>, from: PeerId, hearsay: Hearsay) {
         match self {
             Self::Oracle(_) | Self::Chord(_) | Self::Random(_) => {}
-            Self::Spiral(spiral) => spiral.on_hearsay(ctx, hearsay),
+            Self::Spiral(spiral) => spiral.on_hearsay(ctx, from, hearsay),
+        }
+    }
+
+    /// Takes in a round trip to a peer that was measured, whatever for.
+    pub fn on_round_trip(&mut self, me: PeerId, peer: PeerId, rtt: Duration) {
+        match self {
+            Self::Spiral(spiral) => {
+                if peer.site != me.site {
+                    spiral.on_round_trip(peer, rtt);
+                }
+            }
+            Self::Oracle(_) | Self::Chord(_) | Self::Random(_) => {}
         }
     }
 

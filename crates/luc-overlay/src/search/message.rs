@@ -30,11 +30,14 @@ pub struct Entry {
     pub room: Room,
     /// Seconds since somebody had a sign of life from the node itself.
     pub age: u16,
+    /// The round trip to the node's site in microseconds, as a node of the sender's site has
+    /// measured it; 0 if none has. Good for the sender's site only.
+    pub measured_micros: u32,
 }
 
 impl Entry {
     /// How many bytes it takes on the wire.
-    pub const WIRE_BYTES: usize = PEER_BYTES + PLACE_BYTES + 1 + 1 + 2;
+    pub const WIRE_BYTES: usize = PEER_BYTES + PLACE_BYTES + 1 + 1 + 2 + 4;
 
     /// Whether a node can be where this says. What a peer sends may be anything.
     pub fn is_believable(&self) -> bool {

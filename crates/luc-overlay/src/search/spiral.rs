@@ -21,23 +21,26 @@
 mod answer;
 mod centre;
 pub mod config;
+mod measured;
 mod request;
 mod serve;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use luc_core::PeerId;
 use luc_core::entropy::Entropy;
 use luc_core::time::{Duration, Instant};
-use luc_core::{PeerId, SitePrefix};
 
 pub use config::Config;
 
+use crate::coordinate::Coordinate;
 use crate::members::Change;
 use crate::neighbour::{RequestId, Standing};
 use crate::search::context::Context;
 use crate::search::message::{Entry, Hearsay, Message};
 use crate::search::timer::Timer;
 use crate::search::view::View;
+use measured::Measured;
 use request::{Ask, Request};
 use serve::root;
 
@@ -53,9 +56,6 @@ const SILENT_MAX: usize = 8;
 /// For how long they are remembered.
 const SILENT_FOR: Duration = Duration::from_secs(60);
 
-/// How many measured round trips to sites are remembered.
-const MEASURED_MAX: usize = 32;
-
 /// Entries of one message beyond this number are not read.
 const ENTRIES_MAX: usize = 96;
 
@@ -68,8 +68,7 @@ pub struct Spiral {
     contacts: Vec<PeerId>,
     /// Who did not answer, and when.
     silent: Vec<(PeerId, Instant)>,
-    /// Round trips to sites that answered, in seconds, the latest first.
-    measured: Vec<(SitePrefix, f32)>,
+    measured: Measured,
     open: BTreeMap<RequestId, Request>,
     next_ask: u32,
     /// Which start the upkeep timer belongs to.
@@ -83,7 +82,7 @@ impl Spiral {
             config,
             contacts: Vec::new(),
             silent: Vec::new(),
-            measured: Vec::new(),
+            measured: Measured::new(),
             open: BTreeMap::new(),
             next_ask: 0,
             epoch: 0,
@@ -176,8 +175,7 @@ impl Spiral {
 
     fn learn_member(&mut self, ctx: &mut Context<'_>, peer: PeerId) {
         if let Some(entry) = ctx.members.get(peer).and_then(answer::entry_of) {
-            self.view
-                .learn(&entry, ctx.coordinate, ctx.now, ctx.entropy);
+            self.keep(ctx, &entry);
         }
     }
 
@@ -197,6 +195,7 @@ impl Spiral {
                     standing: Standing::Awake,
                     room,
                     age: 0,
+                    measured_micros: 0,
                 };
                 if !root.is_believable() || !beyond.is_finite() {
                     return ctx.ignore("a question around no place");
@@ -210,7 +209,7 @@ impl Spiral {
                 };
                 ctx.send(from, view);
                 self.learn(ctx, &root);
-                self.on_hearsay(ctx, hearsay);
+                self.on_hearsay(ctx, from, hearsay);
             }
             Message::View {
                 request,
@@ -246,14 +245,23 @@ impl Spiral {
         for entry in entries.iter().take(ENTRIES_MAX) {
             let new = entry.peer.site != ctx.me.site && entry.is_believable();
             if new && !self.silent.iter().any(|(peer, _)| *peer == entry.peer) {
-                open.merge(entry);
-                self.view.learn(entry, ctx.coordinate, ctx.now, ctx.entropy);
+                let site = entry.peer.site;
+                let measured = self.measured.get(site);
+                let predicted = || ctx.coordinate.seconds(&entry.place) as f32;
+                let distance = measured.unwrap_or_else(predicted);
+                self.view.learn(entry, distance, ctx.now, ctx.entropy);
+                open.merge(entry, measured);
             }
         }
         open.told(from);
-        open.measured(from.site, rtt.as_secs_f32());
-        self.measured.insert(0, (from.site, rtt.as_secs_f32()));
-        self.measured.truncate(MEASURED_MAX);
+        if from.site != ctx.me.site {
+            self.on_round_trip(from, rtt);
+            if let Some(seconds) = self.measured.get(from.site)
+                && let Some(open) = self.open.get_mut(&request)
+            {
+                open.measured(from.site, seconds);
+            }
+        }
         self.advance(ctx, request);
     }
 
@@ -301,7 +309,12 @@ impl Spiral {
         let now = ctx.now;
         self.silent
             .retain(|(_, since)| now.since(*since) < SILENT_FOR);
-        self.view.upkeep(ctx.coordinate, now);
+        let own = ctx.coordinate;
+        let distance = |peer: PeerId, place: &Coordinate| {
+            let predicted = || own.seconds(place) as f32;
+            self.measured.get(peer.site).unwrap_or_else(predicted)
+        };
+        self.view.upkeep(distance, now);
         self.learn_members(ctx);
         let epoch = self.epoch;
         ctx.schedule(self.config.upkeep, Timer::Upkeep { epoch });
@@ -312,15 +325,35 @@ impl Spiral {
         let own = ctx.me.site;
         let others = ctx.members.iter().filter(|one| one.peer.site != own);
         for entry in others.filter_map(answer::entry_of) {
-            self.view
-                .learn(&entry, ctx.coordinate, ctx.now, ctx.entropy);
+            self.keep(ctx, &entry);
+        }
+    }
+
+    /// Takes an entry into the view, as far away as is known.
+    fn keep(&mut self, ctx: &mut Context<'_>, entry: &Entry) {
+        let predicted = || ctx.coordinate.seconds(&entry.place) as f32;
+        let distance = self.measured.get(entry.peer.site).unwrap_or_else(predicted);
+        self.view.learn(entry, distance, ctx.now, ctx.entropy);
+    }
+
+    /// A round trip to a node of another site was measured, whatever for.
+    pub(super) fn on_round_trip(&mut self, peer: PeerId, rtt: Duration) {
+        if self.measured.note(peer.site, rtt)
+            && let Some(seconds) = self.measured.get(peer.site)
+        {
+            self.view.measured(peer.site, seconds);
         }
     }
 
     pub(super) fn piggyback(&mut self, ctx: &mut Context<'_>, to: PeerId) -> Option<Hearsay> {
         let count = usize::from(self.config.hearsay);
         let entries = if to.site == ctx.me.site {
-            self.view.news(count, ctx.now)
+            let mut news = self.view.news(count, ctx.now);
+            for entry in &mut news {
+                let measured = self.measured.get(entry.peer.site);
+                entry.measured_micros = measured.map_or(0, |seconds| (seconds * 1e6) as u32);
+            }
+            news
         } else {
             let known = ctx.members.get(to).and_then(|known| known.coordinate);
             let place = known.or_else(|| self.view.place(to).copied())?;
@@ -330,8 +363,13 @@ impl Spiral {
         (!entries.is_empty()).then_some(Hearsay(entries))
     }
 
-    pub(super) fn on_hearsay(&mut self, ctx: &mut Context<'_>, hearsay: Hearsay) {
+    pub(super) fn on_hearsay(&mut self, ctx: &mut Context<'_>, from: PeerId, hearsay: Hearsay) {
         for entry in hearsay.0.into_iter().take(usize::from(self.config.hearsay)) {
+            let site = entry.peer.site;
+            let ours = from.site == ctx.me.site && site != ctx.me.site;
+            if ours && self.measured.hear(site, entry.measured_micros) {
+                self.view.measured(site, entry.measured_micros as f32 / 1e6);
+            }
             self.learn(ctx, &entry);
         }
     }
@@ -339,7 +377,7 @@ impl Spiral {
     fn learn(&mut self, ctx: &mut Context<'_>, entry: &Entry) {
         let new = entry.peer.site != ctx.me.site && entry.is_believable();
         if new && !self.silent.iter().any(|(peer, _)| *peer == entry.peer) {
-            self.view.learn(entry, ctx.coordinate, ctx.now, ctx.entropy);
+            self.keep(ctx, entry);
         }
     }
 }

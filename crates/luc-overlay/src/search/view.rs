@@ -76,6 +76,7 @@ impl Kept {
             standing: self.standing,
             room: self.room,
             age: u16::try_from(now.since(self.heard).as_secs()).unwrap_or(u16::MAX),
+            measured_micros: 0,
         }
     }
 }
@@ -118,11 +119,12 @@ impl View {
         self.kept.iter().map(move |kept| kept.entry(now))
     }
 
-    /// Takes in what was heard of a node of another site. The caller has checked that it can be.
+    /// Takes in what was heard of a node of another site, `distance` seconds away. The caller has
+    /// checked that it can be.
     pub(super) fn learn(
         &mut self,
         entry: &Entry,
-        own: &Coordinate,
+        distance: f32,
         now: Instant,
         entropy: &mut SplitMix64,
     ) {
@@ -131,10 +133,9 @@ impl View {
             return;
         }
         if let Ok(index) = self.index(entry.peer) {
-            self.refresh(index, entry, own, heard);
+            self.refresh(index, entry, distance, heard);
             return;
         }
-        let distance = own.seconds(&entry.place) as f32;
         let beyond = self.is_full() && distance > self.edge;
         if beyond && !entropy.next_u64().is_multiple_of(LONG_LINK_ODDS) {
             return;
@@ -158,14 +159,13 @@ impl View {
         self.shrink(entropy);
     }
 
-    fn refresh(&mut self, index: usize, entry: &Entry, own: &Coordinate, heard: Instant) {
+    fn refresh(&mut self, index: usize, entry: &Entry, distance: f32, heard: Instant) {
         let Some(kept) = self.kept.get_mut(index) else {
             return;
         };
         if heard <= kept.heard {
             return;
         }
-        let distance = own.seconds(&entry.place) as f32;
         let moved = (distance - kept.distance).abs() > (0.1 * kept.distance).max(0.001);
         let quiet = heard.since(kept.told) >= self.limits.retell_after;
         if moved || quiet || entry.standing != kept.standing {
@@ -245,14 +245,24 @@ impl View {
         }
     }
 
-    /// Drops what is stale, and measures all distances again from where the node is now.
-    pub(super) fn upkeep(&mut self, own: &Coordinate, now: Instant) {
+    /// The round trip to a site was measured: where its entries stand, and news to be told on.
+    pub(super) fn measured(&mut self, site: SitePrefix, seconds: f32) {
+        let tells = self.limits.tells;
+        for kept in self.kept.iter_mut().filter(|kept| kept.peer.site == site) {
+            self.tells += u32::from(tells - kept.tells);
+            kept.tells = tells;
+            kept.distance = seconds;
+        }
+    }
+
+    /// Drops what is stale, and takes all distances anew from where the node is now.
+    pub(super) fn upkeep(&mut self, distance: impl Fn(PeerId, &Coordinate) -> f32, now: Instant) {
         let stale_after = self.limits.stale_after;
         self.kept.retain(|kept| now.since(kept.heard) < stale_after);
         self.edge = f32::INFINITY;
         self.tells = 0;
         for kept in &mut self.kept {
-            kept.distance = own.seconds(&kept.place) as f32;
+            kept.distance = distance(kept.peer, &kept.place);
             self.tells += u32::from(kept.tells);
         }
     }

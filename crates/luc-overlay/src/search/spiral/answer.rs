@@ -41,6 +41,7 @@ pub(super) fn compose(
             standing: Standing::Awake,
             room: ctx.room,
             age: 0,
+            measured_micros: 0,
         });
     }
     let delegates = ctx.members.iter().filter_map(entry_of);
@@ -72,6 +73,7 @@ pub(super) fn entry_of(known: &Known) -> Option<Entry> {
         standing: known.standing,
         room: known.room,
         age: 0,
+        measured_micros: 0,
     })
 }
 

@@ -160,7 +160,7 @@ impl Request {
     }
 
     /// Takes in a node of another site.
-    pub(super) fn merge(&mut self, entry: &Entry) {
+    pub(super) fn merge(&mut self, entry: &Entry, measured: Option<f32>) {
         let prefix = entry.peer.site;
         let found = self.sites.binary_search_by(|site| site.prefix.cmp(&prefix));
         let index = found.unwrap_or_else(|index| {
@@ -169,6 +169,10 @@ impl Request {
         });
         if let Some(site) = self.sites.get_mut(index) {
             site.merge(entry, &self.root);
+            if let Some(seconds) = measured {
+                site.measured = true;
+                site.distance = seconds;
+            }
         }
         self.shrink();
     }

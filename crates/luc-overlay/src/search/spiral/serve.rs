@@ -75,10 +75,7 @@ impl Spiral {
         if let Some(open) = self.open.get_mut(&request).filter(|open| !open.opened) {
             open.opened = true;
             for entry in self.view.entries(ctx.now) {
-                open.merge(&entry);
-            }
-            for (site, seconds) in self.measured.iter().rev() {
-                open.measured(*site, *seconds);
+                open.merge(&entry, self.measured.get(entry.peer.site));
             }
         }
     }

@@ -35,6 +35,7 @@ fn entry(net: &Net, node: usize) -> Entry {
         standing: Standing::Awake,
         room: Room(0),
         age: 0,
+        measured_micros: 0,
     }
 }
 
@@ -363,6 +364,7 @@ fn any_entry(entropy: &mut SplitMix64) -> Entry {
         },
         room: Room(entropy.next_u64() as i8),
         age: entropy.next_u64() as u16,
+        measured_micros: entropy.next_u64() as u32,
     }
 }
 
