@@ -14,7 +14,7 @@
 use luc_core::time::Duration;
 use luc_dvms::{Choice, Config, Host, relay, star};
 
-use super::harness::{World, peer};
+use super::harness::{World, peer, seed_of};
 use super::machines::host;
 
 const PARTITIONS: [&[u64]; 3] = [&[1, 2, 3, 4, 10], &[5, 7, 12], &[6, 8, 9, 11]];
@@ -85,7 +85,7 @@ impl Crash {
         let hosts = (1..=12).map(|number| self.host(number, room));
         let config = move |me| Config {
             protocol: choice.clone(),
-            ..Config::new(me, seed)
+            ..Config::new(me, seed_of(seed, me))
         };
         let mut world = World::new(seed, hosts.collect(), config);
         world.links.jitter = Duration::from_micros(30);

@@ -42,6 +42,11 @@ pub(crate) fn peer(number: u64) -> PeerId {
     PeerId::new(SitePrefix::from_bytes([0; 6]), number)
 }
 
+/// The seed of one node in the run with this seed.
+pub(crate) fn seed_of(run: u64, node: PeerId) -> u64 {
+    (run << 20) ^ (node.node << 40) ^ node.node
+}
+
 /// Something that happens at a point in time.
 enum Happening {
     Deliver(PeerId, Input<Dvms>),

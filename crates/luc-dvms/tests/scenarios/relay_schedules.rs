@@ -12,7 +12,7 @@ use luc_core::entropy::SplitMix64;
 use luc_core::time::Duration;
 use luc_dvms::{Choice, Config, relay};
 
-use super::harness::World;
+use super::harness::{World, seed_of};
 use super::storm::{STORM, calm_down, storm};
 
 /// Three times in the minute nearly everybody is overloaded at once, so that tokens meet tokens.
@@ -33,7 +33,7 @@ fn crowd(world: &mut World, seed: u64) {
 fn run(seed: u64) -> (Vec<String>, BTreeMap<&'static str, u64>) {
     let mut world = storm(seed, move |me| Config {
         protocol: Choice::Relay(relay::Config::default()),
-        ..Config::new(me, seed)
+        ..Config::new(me, seed_of(seed, me))
     });
     crowd(&mut world, seed);
     world.run_until(STORM);
