@@ -83,7 +83,7 @@ pub enum Broken {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            first_group: 4,
+            first_group: 12,
             next_group: 8,
             cap: 16,
             second_cap: 64,
