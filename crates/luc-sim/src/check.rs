@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use luc_core::time::Instant;
 use luc_dvms::star::Broken as Switch;
-use luc_overlay::{SwimConfig, search, vivaldi};
+use luc_overlay::{SwimConfig, vivaldi};
 use serde::Serialize;
 
 use crate::algorithm::Constants;
@@ -109,7 +109,7 @@ pub fn run_logged(
     scheduler.broken = switch;
     let blueprint = Blueprint {
         scheduler: luc_dvms::Choice::Star(scheduler),
-        search: search::Config::default(),
+        search: case.search,
         vivaldi: vivaldi::Config::default(),
         knowledge: if case.membership {
             Knowledge::Swim(SwimConfig::default())

@@ -39,6 +39,8 @@ pub(crate) enum Event<M, T> {
     Timer {
         node: NodeIndex,
         incarnation: u16,
+        /// When, by the node's own clock, whose rate may change until then.
+        due: Instant,
         timer: T,
     },
     /// A host that has changed is sampled.
@@ -195,6 +197,7 @@ impl<A: Algorithm> Context<A> {
         let event = Event::Timer {
             node,
             incarnation,
+            due: self.local_now(node) + after,
             timer,
         };
         self.queue.push(at, event);

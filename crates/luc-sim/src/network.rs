@@ -161,7 +161,10 @@ impl Network {
         let way = self.rtt(from, to) / 2;
         let first = self.delay(way);
         if self.happens(self.weather.duplication_ppm) {
-            Fate::Twice(first, self.delay(way))
+            // A copy comes as late as a message can be held up.
+            let late = self.weather.reorder_by.as_nanos() as u64;
+            let second = self.delay(way) + Duration::from_nanos(self.below(late + 1));
+            Fate::Twice(first, second)
         } else {
             Fate::Once(first)
         }

@@ -193,18 +193,26 @@ impl<A: Algorithm> Simulation<A> {
             Event::Timer {
                 node,
                 incarnation,
+                due,
                 timer,
             } => {
-                let current = context.programs[node.at()].incarnation == incarnation;
-                if current && context.is_listening(node) {
+                let stale = context.programs[node.at()].incarnation != incarnation;
+                let early = due - context.local_now(node);
+                let again = |timer| Event::Timer {
+                    node,
+                    incarnation,
+                    due,
+                    timer,
+                };
+                if stale {
+                    // Of before a crash: nobody waits for it.
+                } else if !early.is_zero() {
+                    let at = context.now + context.clocks.true_wait(node.at(), early);
+                    context.queue.push(at, again(timer));
+                } else if context.is_listening(node) {
                     self.algorithm.timer(node, timer, context);
-                } else if current {
-                    let timer = Event::Timer {
-                        node,
-                        incarnation,
-                        timer,
-                    };
-                    context.hold(node, timer);
+                } else {
+                    context.hold(node, again(timer));
                 }
             }
             Event::Sample(node) => self.on_sample(node),

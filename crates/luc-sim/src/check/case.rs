@@ -6,6 +6,7 @@ use luc_core::Entropy;
 use luc_core::entropy::SplitMix64;
 use luc_core::time::{Duration, Instant};
 use luc_dvms::star;
+use luc_overlay::search;
 
 use crate::fault::{Fault, Schedule};
 use crate::index::NodeIndex;
@@ -46,6 +47,8 @@ pub struct Case {
     pub round_trips: RoundTrips,
     /// Whether nodes know of each other by membership, not from a directory.
     pub membership: bool,
+    /// Which overlay finds neighbours.
+    pub search: search::Config,
     /// The settings of the scheduler, tight enough for limits to be met.
     pub scheduler: star::Config,
     /// The faults.
@@ -83,9 +86,10 @@ impl Case {
         let nodes = dice.between(4, most) as u32;
         let sites = dice.between(1, 3).min(u64::from(nodes) / 2) as u32;
         let trace = Arc::new(trace(&mut dice, seed, nodes, sites));
-        let between = dice.millis(2, 40);
+        let between = dice.millis(2, 100);
         let round_trips = RoundTrips::sites(sites as u16, Duration::from_micros(300), between);
-        let membership = dice.chance(25);
+        let membership = dice.chance(30);
+        let search = search(&mut dice);
         let scheduler = scheduler(&mut dice);
         let troubles = troubles(&mut dice, nodes);
         Self {
@@ -93,6 +97,7 @@ impl Case {
             trace,
             round_trips,
             membership,
+            search,
             scheduler,
             troubles,
         }
@@ -108,6 +113,20 @@ impl Case {
             }
         }
         schedule
+    }
+}
+
+fn search(dice: &mut Dice) -> search::Config {
+    let kind = match dice.between(0, 3) {
+        0 => search::Kind::Random,
+        1 => search::Kind::Chord {
+            assignment: search::Assignment::Hashed,
+        },
+        _ => search::Kind::Spiral,
+    };
+    search::Config {
+        kind,
+        ..search::Config::default()
     }
 }
 
@@ -143,7 +162,7 @@ fn trace(dice: &mut Dice, seed: u64, nodes: u32, sites: u32) -> Trace {
                 dirty_permille: 300,
             })
             .to_vec(),
-        change_every: Duration::from_secs(dice.between(15, 60)),
+        change_every: Duration::from_secs(dice.between(8, 60)),
         phases: vec![Phase {
             until: Duration::MAX,
             mean: dice.between(45, 75) as f64,
@@ -189,6 +208,9 @@ fn empty(nodes: u32) -> Trace {
 fn troubles(dice: &mut Dice, nodes: u32) -> Vec<Trouble> {
     let mut kinds: Vec<u64> = Vec::new();
     let wanted = KINDS_MIN + dice.between(0, 2) as usize;
+    if dice.chance(40) {
+        kinds.extend([2, 3]);
+    }
     while kinds.len() < wanted {
         let kind = dice.between(0, KINDS - 1);
         if !kinds.contains(&kind) {
@@ -237,6 +259,8 @@ fn trouble(dice: &mut Dice, kind: u64, nodes: u32) -> Trouble {
         // A pause or a split of about the length of a lease is the most interesting.
         4 | 6 => times(dice, 500, 15_000),
         5 => times(dice, 1_000, 30_000),
+        // Late and doubled messages are the more telling the longer they go on.
+        2 | 3 => times(dice, 20_000, 110_000),
         _ => times(dice, 2_000, 60_000),
     };
     let node = dice.node(nodes);
@@ -250,13 +274,13 @@ fn trouble(dice: &mut Dice, kind: u64, nodes: u32) -> Trouble {
             (Fault::Delay { micros }, Some(Fault::Delay { micros: 0 }))
         }
         2 => {
-            let ppm = dice.between(50_000, 500_000) as u32;
-            let micros = dice.between(1_000, 3_000_000);
+            let ppm = dice.between(50_000, 600_000) as u32;
+            let micros = dice.between(1_000, 8_000_000);
             let none = Fault::Reorder { ppm: 0, micros: 0 };
             (Fault::Reorder { ppm, micros }, Some(none))
         }
         3 => {
-            let ppm = dice.between(50_000, 500_000) as u32;
+            let ppm = dice.between(100_000, 900_000) as u32;
             (Fault::Duplicate { ppm }, Some(Fault::Duplicate { ppm: 0 }))
         }
         4 => (Fault::Pause(node), Some(Fault::Resume(node))),

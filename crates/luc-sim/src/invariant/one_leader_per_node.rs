@@ -1,13 +1,12 @@
 //! No two leaders hold an unexpired reservation of one node.
 //!
-//! A node may pass from one leader to another at once only if the first has handed it over: it was
-//! absorbed, which the absorber logs before it asks the members, and the absorbed leader at the
-//! moment it yields. A node that is freed may lead a partition of its own at once. Otherwise a reservation must have ended, by release, expiry or crash, before
-//! the step in which another begins. And a node never goes back to a lower ballot of its leader.
+//! A node may pass from one leader to another at once only if the first has handed it over, which
+//! the absorber logs before it asks the members. A leader may be reserved by another in the step
+//! in which its own partition ends, and a node that is freed may lead at once. Otherwise a
+//! reservation must have ended, by release, expiry or crash, before the step in which another
+//! begins. And a node never goes back to a lower ballot of its leader.
 
 use std::collections::BTreeSet;
-
-use luc_dvms::event::PartitionEnd;
 
 use super::reservations::{Held, Reservations};
 use super::{Invariant, Step};
@@ -40,17 +39,13 @@ impl Invariant for OneLeaderPerNode {
     fn check(&mut self, step: &Step<'_>) -> Result<(), String> {
         // What a node was freed of in this very step still counts as held when it is reserved.
         let mut freed: Vec<(NodeIndex, Held)> = Vec::new();
-        let mut yielded: Vec<NodeIndex> = Vec::new();
+        let mut done: Vec<NodeIndex> = Vec::new();
         for record in step.records {
             match &record.entry {
                 Entry::Absorbed { partition, taken } => {
                     self.handed_over.insert((taken.leader, partition.leader));
                 }
-                Entry::Ended {
-                    partition,
-                    end: PartitionEnd::Absorbed,
-                    ..
-                } => yielded.push(partition.leader),
+                Entry::Ended { partition, .. } => done.push(partition.leader),
                 _ => {}
             }
             let before = self.reservations.observe(record);
@@ -65,17 +60,17 @@ impl Invariant for OneLeaderPerNode {
                     let just_freed = freed.iter().rfind(|(one, _)| one == node);
                     let just_freed = just_freed.filter(|_| partition.leader != *node);
                     let before = before.or(just_freed.map(|(_, held)| *held));
-                    let Some(held) = before.filter(|held| held.until > step.now) else {
+                    let Some(held) = before.filter(|held| held.from > step.now) else {
                         continue;
                     };
                     let old = held.partition;
                     let same = old.leader == partition.leader;
                     let given = self.handed_over.contains(&(old.leader, partition.leader))
-                        || (old.leader == *node && yielded.contains(node));
+                        || (old.leader == *node && done.contains(node));
                     if !same && !given {
                         return Err(format!(
                             "{node} is held by {} until {} and was reserved by {}",
-                            old.leader, held.until, partition.leader
+                            old.leader, held.from, partition.leader
                         ));
                     }
                     if same && partition.counter < old.counter {

@@ -2,7 +2,8 @@
 
 use luc_core::time::{Duration, Instant};
 
-use super::at_most;
+use super::{at_least, at_most};
+use crate::fault::Fault;
 use crate::index::NodeIndex;
 use crate::log::{Entry, Partition, Record};
 use crate::world::HostState;
@@ -12,7 +13,9 @@ use crate::world::HostState;
 pub(super) struct Held {
     /// Whose.
     pub(super) partition: Partition,
-    /// When it ends at the latest, whatever the node's clock says.
+    /// When it ends at the earliest, whatever the node's clock says.
+    pub(super) from: Instant,
+    /// When it ends at the latest.
     pub(super) until: Instant,
 }
 
@@ -56,10 +59,10 @@ impl Reservations {
                 lease_ns,
             } => {
                 let lease = Duration::from_nanos(*lease_ns);
-                let until = record.at + at_most(lease);
                 let held = Held {
                     partition: *partition,
-                    until,
+                    from: record.at + at_least(lease),
+                    until: record.at + at_most(lease),
                 };
                 self.set(*node, Some(held))
             }
@@ -75,6 +78,21 @@ impl Reservations {
                 host,
                 state: HostState::Crashed,
             } => self.set(*host, None),
+            Entry::Fault {
+                fault: Fault::Skew {
+                    node, ahead_micros, ..
+                },
+            } => {
+                // By the node's own clock the lease ends sooner now.
+                let ahead = ahead_micros.saturating_mul(1_000);
+                let sooner =
+                    |time: Instant| Instant::from_nanos(time.as_nanos().saturating_sub(ahead));
+                if let Some(held) = &mut self.held[node.at()] {
+                    held.from = sooner(held.from);
+                    held.until = sooner(held.until);
+                }
+                None
+            }
             _ => None,
         }
     }

@@ -69,7 +69,8 @@ impl Clocks {
             return wait;
         };
         let rate = i128::from(1_000_000 + clock.fast_ppm);
-        let nanos = wait.as_nanos() as i128 * 1_000_000 / rate;
+        // Rounded up: a timer may be late, never early.
+        let nanos = (wait.as_nanos() as i128 * 1_000_000 + rate - 1) / rate;
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 }
