@@ -6,6 +6,19 @@
 //! [`Event::Left`], [`Event::Failed`]). Which overlay answers (locality, ring, random) is chosen by
 //! [`Config`]; the service cannot tell.
 //!
+//! ```text
+//!   host ── Command ──▶ ┌ protocol ────────────────────────────────────────┐ ── Event ──▶ host
+//!                       │ lifecycle   start, sleep, wake, leave            │
+//!                       │ membership  packets ◀─▶ site pool, cloud pool    │ ◀─ Message ─▶ peers
+//!                       │ delegate    who is in the cloud pool             │
+//!                       │ measure     round trips ──▶ vivaldi              │
+//!                       │ members ──▶ search: spiral, ring or random       │
+//!                       └──────────────────────────────────────────────────┘
+//! ```
+//!
+//! **Invariant**: only a delegate keeps members of other sites; every other node remembers a few
+//! contacts, so memory and traffic per node do not grow with the number of sites.
+//!
 //! This crate is pure: time comes in as values, randomness from a seed. It decides nothing about
 //! virtual machines and opens no socket.
 

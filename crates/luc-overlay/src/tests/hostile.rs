@@ -152,3 +152,27 @@ fn what_was_not_asked_for_is_ignored() {
     assert_eq!(told.len(), count);
     assert!(told.iter().all(|(_, _, event)| reason(event)));
 }
+
+#[test]
+fn two_nodes_that_refer_to_each_other_come_to_rest() {
+    // A delegate whose only contacts are no delegates, and know only nodes that are none either.
+    let mut cloud = Cloud::new(3, 4, 6);
+    cloud.swim.settle = seconds(1_000.0);
+    for node in &mut cloud.nodes {
+        node.overlay.swim.settle = seconds(1_000.0);
+    }
+    cloud.start_all();
+    cloud.run(seconds(5.0));
+    cloud.add(peer(9, 0));
+    let settle = seconds(0.5);
+    cloud.node_mut(peer(9, 0)).swim.settle = settle;
+    let contacts = vec![peer(1, 0), peer(2, 3)];
+    cloud.command(peer(9, 0), crate::Command::Start { contacts });
+    cloud.run(seconds(5.0));
+    assert!(cloud.node(peer(9, 0)).is_delegate());
+    let before = cloud.messages;
+    cloud.run(seconds(10.0));
+    // Twelve nodes probe and echo; the lonely delegate adds a few attempts to join.
+    let each = (cloud.messages - before) as f64 / (13.0 * 10.0);
+    assert!(each < 5.0, "{each} messages per node and second");
+}
