@@ -34,6 +34,9 @@ mod token;
 pub use config::Config;
 pub use durable::Durable;
 pub use message::Message;
-pub use partition::{Partition, State};
+pub use partition::{Partition, State, Token};
 pub use protocol::Relay;
 pub use timer::Timer;
+
+#[cfg(test)]
+mod tests;
