@@ -148,13 +148,17 @@ impl Request {
         }
     }
 
-    /// How far to look ahead: as far as configured, but with at most one question per node that is
-    /// offered over the whole request, which is two messages.
-    pub(super) fn ahead(&self, config: &Config) -> Ahead {
+    /// How many more questions the nodes offered pay for: one each, which is two messages.
+    pub(super) fn earned(&self) -> usize {
         let earned = self.offered + u32::from(self.wanted);
-        let left = earned.saturating_sub(self.asked_ever - self.asks.len() as u32);
+        earned.saturating_sub(self.asked_ever) as usize
+    }
+
+    /// How far to look ahead: as far as configured, and as the nodes offered pay for.
+    pub(super) fn ahead(&self, config: &Config) -> Ahead {
+        let left = self.earned() + self.asks.len();
         Ahead {
-            sites: usize::from(config.lookahead).min(left as usize),
+            sites: usize::from(config.lookahead).min(left),
             reach: config.reach + config.reach_per_error * self.root.error.clamp(0.0, 2.0),
         }
     }

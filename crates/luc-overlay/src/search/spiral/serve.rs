@@ -116,7 +116,8 @@ impl Spiral {
         };
         let free = usize::from(config.parallel).saturating_sub(open.asks.len());
         let budget = usize::from(config.asks_max.saturating_sub(open.asked));
-        let limit = free.min(budget);
+        let earned = open.earned().max(usize::from(open.asks.is_empty()));
+        let limit = free.min(budget).min(earned);
         let ahead = open.ahead(&config).or_one();
         let asked = open.frontier(count, ahead, limit, ctx.entropy);
         let nobody = asked.is_empty() && open.asks.is_empty();
