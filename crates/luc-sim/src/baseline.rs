@@ -73,12 +73,13 @@ impl Baseline {
         let service = self.service(node);
         (service.manager() == node).then_some(service)
     }
+}
 
-    fn summarise(&mut self, node: NodeIndex, context: &mut Ctx) {
-        context.schedule(node, SUMMARY_EVERY, Timer::Summary);
-        if node != NodeIndex(0) {
-            context.send(node, NodeIndex(0), message::SUMMARY_BYTES, Message::Summary);
-        }
+/// A group manager tells the leader how its group fares.
+fn summarise(node: NodeIndex, context: &mut Ctx) {
+    context.schedule(node, SUMMARY_EVERY, Timer::Summary);
+    if node != NodeIndex(0) {
+        context.send(node, NodeIndex(0), message::SUMMARY_BYTES, Message::Summary);
     }
 }
 
@@ -164,7 +165,7 @@ impl Algorithm for Baseline {
             return;
         }
         if let Timer::Summary = timer {
-            self.summarise(node, context);
+            summarise(node, context);
             return;
         }
         let Some(service) = self.managed(node) else {

@@ -275,7 +275,7 @@ fn the_same_seed_gives_the_same_log() {
         let into = Rc::clone(&text);
         let mut setup = setup(vec![8, 8], 65.0, 900);
         setup.sink = Box::new(Lines::new(move |line: &str| {
-            into.borrow_mut().push_str(line)
+            into.borrow_mut().push_str(line);
         }));
         Simulation::new(setup, Baseline::new(reactive()))
             .unwrap()
