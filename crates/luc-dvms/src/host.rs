@@ -60,7 +60,9 @@ impl fmt::Display for VmId {
 }
 
 /// An amount of everything a host has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Resources {
     /// Processor time.
     pub cpu: Cpu,

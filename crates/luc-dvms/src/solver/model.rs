@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use luc_core::time::Duration;
+use luc_core::units::MemoryMib;
 
 use super::risk::overload_ppm;
 use super::rules;
@@ -92,6 +93,8 @@ pub(super) struct Model<'a> {
     pub items: Vec<Item>,
     /// How many members of each group there are on all hosts; empty when nobody has groups.
     totals: BTreeMap<GroupId, u32>,
+    /// What machines of a size usually ask for; empty when usual demands are of no interest.
+    typical: Vec<(MemoryMib, u64)>,
 }
 
 impl<'a> Model<'a> {
@@ -109,6 +112,7 @@ impl<'a> Model<'a> {
             loads: Vec::with_capacity(problem.hosts.len()),
             items: Vec::new(),
             totals: BTreeMap::new(),
+            typical: weights.map_or_else(Vec::new, |_| typical_by_size(problem.hosts)),
         };
         for host in problem.hosts {
             let load = model.load_of(host);
@@ -146,7 +150,7 @@ impl<'a> Model<'a> {
             load.used[CPU] += u64::from(vm.demand.0);
             load.used[1] += vm.memory.get();
             load.used[2] += vm.disk.get();
-            load.mean += u64::from(vm.usual.0);
+            load.mean += self.usual_of(vm);
             load.variance += self.variance_of(vm);
             for (group, policy) in rules::groups(vm) {
                 *self.totals.entry(*group).or_default() += 1;
@@ -163,11 +167,28 @@ impl<'a> Model<'a> {
         self.totals.get(&group).copied().unwrap_or_default()
     }
 
+    /// What a machine asks for in the long run, as far as can be told: a few changes say little,
+    /// so its own history is drawn towards that of its kind, the machines of the same memory.
+    fn usual_of(&self, vm: &Vm) -> u64 {
+        let own = u64::from(vm.usual.0);
+        let Some(weights) = &self.weights else {
+            return own;
+        };
+        let kind = self
+            .typical
+            .binary_search_by_key(&vm.memory, |(size, _)| *size);
+        let Ok(kind) = kind else {
+            return own;
+        };
+        let trust = u64::from(weights.own_history_permille.min(1000));
+        (own * trust + self.typical[kind].1 * (1000 - trust)) / 1000
+    }
+
     fn variance_of(&self, vm: &Vm) -> u64 {
         let Some(weights) = &self.weights else {
             return 0;
         };
-        let part = u64::from(vm.usual.0) * u64::from(weights.deviation_permille) / 1000;
+        let part = self.usual_of(vm) * u64::from(weights.deviation_permille) / 1000;
         let deviation = part.max(u64::from(weights.deviation.0));
         deviation * deviation
     }
@@ -224,7 +245,7 @@ impl<'a> Model<'a> {
             item.needs[CPU] += u64::from(vm.demand.0);
             item.needs[1] += vm.memory.get();
             item.needs[2] += vm.disk.get();
-            item.mean += u64::from(vm.usual.0);
+            item.mean += self.usual_of(vm);
             item.variance += self.variance_of(vm);
             // A machine that dirties the share d of what is sent sends memory / (1 - d) in all.
             let dirty = u64::from(vm.dirty_permille.min(950));
@@ -435,4 +456,23 @@ impl Load {
 /// How long sending takes, in milliseconds: a mebibyte is 8.389 megabits.
 pub(super) fn duration_ms(mebibytes: u64, bandwidth_mbps: u32) -> u64 {
     mebibytes * 8389 / u64::from(bandwidth_mbps.max(1))
+}
+
+/// The mean usual demand of the machines of each size of memory, by size.
+fn typical_by_size(hosts: &[Host]) -> Vec<(MemoryMib, u64)> {
+    let mut sums: Vec<(MemoryMib, u64, u64)> = Vec::new();
+    for vm in hosts.iter().flat_map(|host| &host.vms) {
+        let own = u64::from(vm.usual.0);
+        match sums.binary_search_by_key(&vm.memory, |(size, ..)| *size) {
+            Ok(at) => {
+                sums[at].1 += own;
+                sums[at].2 += 1;
+            }
+            Err(at) => sums.insert(at, (vm.memory, own, 1)),
+        }
+    }
+    let means = sums.into_iter();
+    means
+        .map(|(size, sum, count)| (size, sum / count))
+        .collect()
 }

@@ -22,6 +22,9 @@ pub struct Weights {
     pub near_risk_ms: u32,
     /// Price of breaking one soft rule.
     pub soft_rule_ms: u32,
+    /// How far a machine's own usual demand is believed rather than that of the machines of its
+    /// size, in thousandths: short histories say little.
+    pub own_history_permille: u16,
     /// The standard deviation of one machine's demand, in thousandths of its usual demand.
     pub deviation_permille: u16,
     /// The least standard deviation of one machine's demand.
@@ -37,10 +40,11 @@ impl Default for Weights {
         Self {
             disruption_ms: 4_000,
             leave_ms: 20_000,
-            gibibyte_rtt_ms: 2_000,
-            risk_ms: 20,
-            near_risk_ms: 10,
+            gibibyte_rtt_ms: 10_000,
+            risk_ms: 30,
+            near_risk_ms: 30,
             soft_rule_ms: 500,
+            own_history_permille: 250,
             deviation_permille: 200,
             deviation: Cpu(20),
             consolidation_risk_permille: 10,

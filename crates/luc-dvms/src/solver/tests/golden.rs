@@ -70,6 +70,30 @@ fn among_equals_the_host_with_more_room_now_is_taken() {
 }
 
 #[test]
+fn a_short_history_is_drawn_towards_that_of_its_kind() {
+    // Both have room for one machine more; by its own short history host 2 seems the calmer one,
+    // but it has two machines more than host 3, and all are of one kind.
+    let mut hosts = [
+        loaded(1, &[90; 8]),
+        loaded(2, &[40; 11]),
+        loaded(3, &[50; 9]),
+    ];
+    for vm in &mut hosts[1].vms {
+        vm.usual = Cpu(40);
+    }
+    let target = |own_history_permille| {
+        let weights = Weights {
+            own_history_permille,
+            ..Weights::default()
+        };
+        let solution = ask(&hosts, Goal::Relieve, Style::Ours { weights });
+        solution.plan.steps[0].target
+    };
+    assert_eq!(target(1000), peer(2));
+    assert_eq!(target(250), peer(3));
+}
+
+#[test]
 fn a_machine_stays_at_its_site_though_a_far_host_is_calmer() {
     let mut far = loaded(3, &[]);
     far.peer = PeerId::new(site(2), 3);
@@ -147,6 +171,8 @@ fn two_moves_that_wait_for_each_other_are_untied_at_a_third_host() {
     let hosts = exchange();
     let weights = Weights {
         risk_ms: 100,
+        near_risk_ms: 10,
+        own_history_permille: 1000,
         ..Weights::default()
     };
     let solution = ask(&hosts, Goal::Relieve, Style::Ours { weights });
