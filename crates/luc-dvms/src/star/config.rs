@@ -64,9 +64,18 @@ pub struct Energy {
     /// A host with more than this share of its capacity in use never thinks of sleep, in
     /// thousandths.
     pub busy_permille: u16,
-    /// When the hosts of a partition together use more than this share, in thousandths, one more
-    /// host is woken ahead of need.
-    pub wake_permille: u16,
+    /// How likely a host may overload, in thousandths, after it took in the machines of one that
+    /// goes to sleep.
+    pub risk_permille: u16,
+    /// How many deviations of their demand the neighbours must have room for on average, in
+    /// hundredths; with less, one that sleeps is woken ahead of need.
+    pub look_deviations: u16,
+    /// The same when a host has been overloaded: then it is no accident.
+    pub wake_deviations: u16,
+    /// The same for those who stay awake when one goes to sleep.
+    pub sleep_deviations: u16,
+    /// How many deviations of its demand a host keeps free while others wake, in hundredths.
+    pub spread_deviations: u16,
 }
 
 /// Rules that a test may switch off to see whether the checkers notice.
@@ -83,9 +92,9 @@ pub enum Broken {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            first_group: 12,
+            first_group: 16,
             next_group: 8,
-            cap: 16,
+            cap: 32,
             second_cap: 64,
             lease: Duration::from_secs(5),
             renew: Duration::from_millis(1_500),
@@ -117,7 +126,11 @@ impl Default for Energy {
             sleep: Duration::from_secs(3600),
             sleep_per_move: Duration::from_secs(120),
             busy_permille: 500,
-            wake_permille: 880,
+            risk_permille: 2,
+            look_deviations: 170,
+            wake_deviations: 240,
+            sleep_deviations: 260,
+            spread_deviations: 130,
         }
     }
 }

@@ -9,7 +9,7 @@ use super::turn::Turn;
 use crate::event::{Cause, Event, PartitionEnd};
 use crate::host::{Cpu, Host};
 use crate::plan::Plan;
-use crate::solver::{Goal, Problem, Solution, solve};
+use crate::solver::{Goal, Problem, Solution, Style, Weights, solve};
 
 impl Star {
     /// Everybody who was waited for has answered: solve, or go on growing.
@@ -28,6 +28,9 @@ impl Star {
             return self.grow(turn);
         }
         let Some(solution) = self.compute(turn) else {
+            if self.wants_sleep() {
+                self.stay_awake(turn);
+            }
             return self.end(turn, PartitionEnd::Stale);
         };
         if solution.plan.steps.is_empty() {
@@ -55,7 +58,7 @@ impl Star {
             return false;
         };
         match partition.cause {
-            Cause::Overload => host.is_overloaded() || !partition.taken.is_empty(),
+            Cause::Overload => self.exceeds(host) || !partition.taken.is_empty(),
             Cause::Maintenance => host.maintenance,
             Cause::Underload => !host.is_overloaded(),
         }
@@ -74,10 +77,15 @@ impl Star {
     /// Asks the solver about everybody who is reserved.
     fn compute(&mut self, turn: &mut Turn<'_>) -> Option<Solution> {
         let own = self.host_now(turn.now)?;
+        let headroom = self.headroom();
+        let style = self.style();
         let Role::Leading(partition) = &mut self.role else {
             return None;
         };
         partition.fresh = false;
+        let overload = partition.cause == Cause::Overload;
+        let ahead = self.config.energy.is_some();
+        let least = own.vms.iter().map(|vm| vm.usual).min().unwrap_or_default();
         let mut hosts: Vec<Host> = Vec::with_capacity(partition.members.len() + 1);
         let mut distance: Vec<Duration> = Vec::with_capacity(hosts.capacity());
         hosts.push(own.as_ref().clone());
@@ -85,11 +93,16 @@ impl Star {
         for member in &partition.members {
             // A member with an overload of its own neither helps nor is helped here: it begins
             // its own partition when it is free again. Those taken in with their events stay.
-            if member.host.is_overloaded() && !partition.taken.contains(&member.peer) {
+            let helps = !member.host.is_overloaded()
+                && !(overload && is_full_for_long(&member.host, least, ahead));
+            if !helps && !partition.taken.contains(&member.peer) {
                 continue;
             }
             hosts.push(member.host.as_ref().clone());
             distance.push(member.distance);
+        }
+        for host in &mut hosts {
+            host.capacity.cpu = host.capacity.cpu.minus(headroom);
         }
         let goal = match partition.cause {
             Cause::Overload => Goal::Relieve,
@@ -100,10 +113,10 @@ impl Star {
             hosts: &hosts,
             distance: &distance,
             goal,
-            style: self.config.style,
+            style,
         };
         let solution = solve(&problem, self.config.solver_budget);
-        let (ballot, cause) = (partition.id, partition.cause);
+        let ballot = partition.id;
         turn.emit(Event::Grew {
             ballot,
             members: partition.everyone(),
@@ -114,10 +127,35 @@ impl Star {
             steps: solution.steps,
             solved: solution.solved,
         });
-        if cause == Cause::Overload {
-            self.wake_ahead(turn, &hosts);
+        if overload {
+            self.wake_if_short(turn, &hosts);
+        } else if self.wants_sleep() && !self.is_spare(&hosts) {
+            return None;
         }
         Some(solution)
+    }
+
+    fn wants_sleep(&self) -> bool {
+        matches!(&self.role, Role::Leading(partition) if partition.cause == Cause::Underload)
+    }
+
+    /// How the solver chooses: to sleep, with the moods that this host's machines really have.
+    fn style(&self) -> Style {
+        let (Style::Ours { weights }, Role::Leading(partition)) = (self.config.style, &self.role)
+        else {
+            return self.config.style;
+        };
+        match (partition.cause, self.mood.deviation(), &self.config.energy) {
+            (Cause::Underload, Some(deviation), Some(energy)) => Style::Ours {
+                weights: Weights {
+                    deviation,
+                    deviation_permille: 0,
+                    consolidation_risk_permille: energy.risk_permille,
+                    ..weights
+                },
+            },
+            _ => self.config.style,
+        }
     }
 
     /// Whether a plan removes the overloads that this partition is there for, even if a member
@@ -185,6 +223,20 @@ impl Star {
         }
         self.end(turn, PartitionEnd::Unsolved);
     }
+}
+
+/// Whether a host would be asked for more than it has in the long run, if it took in a machine
+/// that usually asks for `least`: a relief that does not last is not worth a migration.
+/// Where loads of whole clouds come and go (`ahead`), what rises is taken to rise on.
+fn is_full_for_long(host: &Host, least: Cpu, ahead: bool) -> bool {
+    let usual: Cpu = host.vms.iter().map(|vm| vm.usual).sum();
+    let rise = host.demand().minus(usual);
+    let long = if ahead {
+        usual.plus(rise).plus(rise)
+    } else {
+        usual
+    };
+    long.plus(least) > host.capacity.cpu
 }
 
 /// What a host's machines ask for when the plan has been carried out.

@@ -261,7 +261,7 @@ impl Star {
         let Role::Leading(partition) = &self.role else {
             return false;
         };
-        let overloaded = self.host.as_ref().is_some_and(|host| host.is_overloaded());
+        let overloaded = self.host.as_ref().is_some_and(|host| self.exceeds(host));
         match partition.cause {
             Cause::Overload => overloaded || !partition.taken.is_empty(),
             Cause::Maintenance => true,

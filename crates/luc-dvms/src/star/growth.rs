@@ -125,6 +125,9 @@ impl Star {
         search: SearchId,
         found: &[Candidate],
     ) {
+        if self.looked(turn, search, found) {
+            return;
+        }
         let least = self.host.as_deref().map_or(Cpu(0), least_demand);
         let capacity = self.host.as_ref().map_or(0, |host| host.capacity.cpu.0);
         let Role::Leading(partition) = &mut self.role else {
@@ -158,6 +161,9 @@ impl Star {
     }
 
     pub(super) fn on_exhausted(&mut self, turn: &mut Turn<'_>, search: SearchId) {
+        if self.looked(turn, search, &[]) {
+            return;
+        }
         let Role::Leading(partition) = &mut self.role else {
             return turn.ignore("exhausted", "leads nothing");
         };

@@ -9,6 +9,8 @@ use luc_core::time::{Duration, Instant};
 use luc_core::{Effects, Input, PeerId, Protocol};
 
 use super::flight::Flight;
+use super::mood::Mood;
+use super::outlook::Outlook;
 use super::partition::Partition;
 use super::reservation::{Request, Reservation};
 use super::retry::Retry;
@@ -70,6 +72,8 @@ pub struct Star {
     /// A node that began again joins nobody before this time.
     pub(super) unready_until: Instant,
     pub(super) slumber: Slumber,
+    pub(super) mood: Mood,
+    pub(super) outlook: Outlook,
     advertised: Option<(i8, bool)>,
 }
 
@@ -97,6 +101,8 @@ impl Star {
             next_search: 0,
             unready_until: Instant::ORIGIN,
             slumber: Slumber::default(),
+            mood: Mood::default(),
+            outlook: Outlook::default(),
             advertised: None,
         }
     }
@@ -214,12 +220,16 @@ impl Star {
             return turn.ignore("sample", "of another host");
         }
         self.retry.note_demand(host.demand());
+        if self.config.energy.is_some() {
+            self.mood.observe(&host, turn.now);
+        }
         self.advertise(turn, &host);
         self.host = Some(Arc::new(host));
         self.sampled = turn.now;
         self.note_arrivals(turn.now);
         self.note_need(turn);
         self.watch_idleness(turn);
+        self.look_ahead(turn);
         self.evaluate(turn);
     }
 
@@ -260,7 +270,7 @@ impl Star {
     /// What this host needs help for.
     pub(super) fn need(&self) -> Option<Cause> {
         let host = self.host.as_ref()?;
-        if host.is_overloaded() {
+        if self.exceeds(host) {
             Some(Cause::Overload)
         } else if host.maintenance && !host.vms.is_empty() {
             Some(Cause::Maintenance)

@@ -286,6 +286,7 @@ impl Star {
 
     /// Ends what has run out, before an input is looked at.
     pub(super) fn expire(&mut self, turn: &mut Turn<'_>) {
+        self.outlook.pass(turn.now);
         if self.is_broken(Broken::LeaseCheckOff) {
             return;
         }

@@ -235,22 +235,8 @@ impl Star {
         if let Some(peer) = near.nth(drawn as usize).copied() {
             self.slumber.forget(peer);
             self.slumber.waking.push((peer, turn.now));
+            self.outlook.woke(turn.now);
             turn.emit(Event::Wake(peer));
-        }
-    }
-
-    /// Wakes somebody ahead of need when all that are reserved together have little room left.
-    pub(super) fn wake_ahead(&mut self, turn: &mut Turn<'_>, hosts: &[Host]) {
-        let Some(energy) = &self.config.energy else {
-            return;
-        };
-        let demand: u64 = hosts.iter().map(|host| u64::from(host.demand().0)).sum();
-        let capacity: u64 = hosts
-            .iter()
-            .map(|host| u64::from(host.capacity.cpu.0))
-            .sum();
-        if demand * 1000 >= capacity * u64::from(energy.wake_permille) {
-            self.wake_somebody(turn);
         }
     }
 }

@@ -114,7 +114,7 @@ fn a_sleeping_neighbour_is_woken_when_nobody_else_can_help() {
     bench.sample(host(1, &[60, 60]));
     let mut found = vec![candidate(2)];
     found[0].asleep = true;
-    let search = SearchId(0);
+    let search = SearchId(bench.star.next_search - 1);
     bench.command(Command::Neighbours { search, found });
     let did = bench.command(Command::Exhausted { search });
     assert!(events(&did).contains(&Event::Wake(peer(2))));
