@@ -172,7 +172,7 @@ impl World {
     pub(crate) fn pause(&mut self, peer: PeerId, pause: Duration) {
         let until = self.now + pause;
         if let Some(node) = self.nodes.get_mut(&peer) {
-            node.paused = until;
+            node.paused = node.paused.max(until);
         }
     }
 
