@@ -27,6 +27,10 @@ pub use coverage::Coverage;
 
 /// How nodes know of each other.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one of it in a whole run"
+)]
 pub enum Knowledge {
     /// From an oracle, without membership traffic.
     Directory,
@@ -63,7 +67,8 @@ pub enum Timer {
 /// The brains of all nodes.
 pub struct Brains {
     blueprint: Blueprint,
-    brains: Vec<Option<Brain>>,
+    /// None while a node is down.
+    alive: Vec<Option<Brain>>,
     kept: Vec<Kept>,
     directory: Option<Arc<Directory>>,
     /// What waits for the end of a computation, by node.
@@ -77,7 +82,7 @@ impl Brains {
     pub fn new(blueprint: Blueprint) -> Self {
         Self {
             blueprint,
-            brains: Vec::new(),
+            alive: Vec::new(),
             kept: Vec::new(),
             directory: None,
             late: BTreeMap::new(),
@@ -100,7 +105,7 @@ impl Brains {
 
     /// The brain of `node`; none while it is down.
     pub fn brain(&self, node: NodeIndex) -> Option<&Brain> {
-        self.brains.get(node.at())?.as_ref()
+        self.alive.get(node.at())?.as_ref()
     }
 
     fn config(&self, node: NodeIndex, context: &Context<Self>) -> luc_node::Config {
@@ -174,7 +179,7 @@ impl Brains {
                         brain.handle(now, start, &mut self.effects);
                     }
                 }
-                self.brains.push(Some(brain));
+                self.alive.push(Some(brain));
                 self.carry_out(node, context);
             }
         }
@@ -202,7 +207,7 @@ impl Brains {
     }
 
     fn tell(&mut self, node: NodeIndex, input: Input<Brain>, context: &mut Context<Self>) {
-        let Some(brain) = &mut self.brains[node.at()] else {
+        let Some(brain) = &mut self.alive[node.at()] else {
             return;
         };
         if let Some(coverage) = &mut self.coverage {
@@ -266,7 +271,7 @@ impl Brains {
                 context.schedule(node, after, Timer::Brain(timer));
             }
             Effect::Emit(Event::Overlay(event)) => self.on_overlay_event(node, &event, context),
-            Effect::Emit(Event::Dvms(event)) => return self.on_dvms_event(node, event, context),
+            Effect::Emit(Event::Dvms(event)) => return Self::on_dvms_event(node, event, context),
         }
         Duration::ZERO
     }
@@ -290,12 +295,7 @@ impl Brains {
         }
     }
 
-    fn on_dvms_event(
-        &mut self,
-        node: NodeIndex,
-        event: Told,
-        context: &mut Context<Self>,
-    ) -> Duration {
+    fn on_dvms_event(node: NodeIndex, event: Told, context: &mut Context<Self>) -> Duration {
         match event {
             Told::Migrate {
                 migration,
@@ -395,14 +395,14 @@ impl Algorithm for Brains {
     }
 
     fn crashed(&mut self, node: NodeIndex, _context: &mut Context<Self>) {
-        self.brains[node.at()] = None;
+        self.alive[node.at()] = None;
         self.late.remove(&node);
     }
 
     fn restarted(&mut self, node: NodeIndex, context: &mut Context<Self>) {
         let config = self.config(node, context);
         let now = context.local_now(node);
-        self.brains[node.at()] = Some(Brain::new(config, &self.kept[node.at()], now));
+        self.alive[node.at()] = Some(Brain::new(config, &self.kept[node.at()], now));
         let contacts = Self::contacts(node, context);
         self.tell(node, Input::Command(Command::Start { contacts }), context);
     }

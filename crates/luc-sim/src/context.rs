@@ -83,6 +83,9 @@ pub(crate) struct Log {
     pub(crate) watched: Option<Vec<Record>>,
 }
 
+/// Events that wait for the programs of nodes.
+type Held<A> = BTreeMap<NodeIndex, Vec<Event<<A as Algorithm>::Message, <A as Algorithm>::Timer>>>;
+
 /// What an algorithm may see and do.
 pub struct Context<A: Algorithm> {
     pub(crate) now: Instant,
@@ -98,7 +101,7 @@ pub struct Context<A: Algorithm> {
     pub(crate) migrations: Migrations,
     pub(crate) programs: Vec<Program>,
     /// What waits for paused and sleeping programs.
-    pub(crate) held: BTreeMap<NodeIndex, Vec<Event<A::Message, A::Timer>>>,
+    pub(crate) held: Held<A>,
     pub(crate) constants: Constants,
     pub(crate) log: Log,
     pub(crate) due: Vec<Due>,

@@ -307,10 +307,10 @@ impl<F: FnMut(&str)> Lines<F> {
     fn write(&mut self, value: &impl Serialize) {
         self.buffer.clear();
         // Only numbers, strings and lists of them are written, which always have a JSON form.
-        if serde_json::to_writer(&mut self.buffer, value).is_ok() {
-            if let Ok(text) = std::str::from_utf8(&self.buffer) {
-                (self.line)(text);
-            }
+        if serde_json::to_writer(&mut self.buffer, value).is_ok()
+            && let Ok(text) = std::str::from_utf8(&self.buffer)
+        {
+            (self.line)(text);
         }
     }
 }

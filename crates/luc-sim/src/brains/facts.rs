@@ -13,15 +13,34 @@ use crate::log::Entry;
 /// Logs a fact told by `node`. Wishes are not facts and are not logged here.
 pub(super) fn record(node: NodeIndex, told: Told, context: &mut Context<Brains>) {
     let entry = match told {
-        Told::Reserved { ballot, lease } => Entry::Reserved {
+        Told::Reserved { ballot, lease } => Some(Entry::Reserved {
             node,
             partition: ballot.into(),
             lease_ns: context.true_wait(node, lease).as_nanos() as u64,
-        },
-        Told::Freed { ballot } => Entry::Freed {
+        }),
+        Told::Freed { ballot } => Some(Entry::Freed {
             node,
             partition: ballot.into(),
-        },
+        }),
+        Told::LeaseExpired { ballot } => Some(Entry::LeaseExpired {
+            node,
+            partition: ballot.into(),
+        }),
+        Told::Ignored { input, reason } => Some(Entry::Ignored {
+            node,
+            input,
+            reason,
+        }),
+        of_partition => of_partition_told(of_partition),
+    };
+    if let Some(entry) = entry {
+        context.record(entry);
+    }
+}
+
+/// What is told of a whole partition by its leader.
+fn of_partition_told(told: Told) -> Option<Entry> {
+    Some(match told {
         Told::Began { ballot, cause } => Entry::Began {
             partition: ballot.into(),
             cause,
@@ -70,16 +89,11 @@ pub(super) fn record(node: NodeIndex, told: Told, context: &mut Context<Brains>)
             end,
             members: nodes(&members),
         },
-        Told::LeaseExpired { ballot } => Entry::LeaseExpired {
-            node,
-            partition: ballot.into(),
-        },
-        Told::Ignored { input, reason } => Entry::Ignored {
-            node,
-            input,
-            reason,
-        },
-        Told::Search { .. }
+        Told::Reserved { .. }
+        | Told::Freed { .. }
+        | Told::LeaseExpired { .. }
+        | Told::Ignored { .. }
+        | Told::Search { .. }
         | Told::SearchMore { .. }
         | Told::SearchEnd { .. }
         | Told::Migrate { .. }
@@ -87,9 +101,8 @@ pub(super) fn record(node: NodeIndex, told: Told, context: &mut Context<Brains>)
         | Told::Unexpect { .. }
         | Told::Sleep
         | Told::Wake(_)
-        | Told::Advertise { .. } => return,
-    };
-    context.record(entry);
+        | Told::Advertise { .. } => return None,
+    })
 }
 
 fn nodes(peers: &BTreeSet<PeerId>) -> Vec<NodeIndex> {

@@ -16,12 +16,12 @@ use crate::simulation::{Setup, Simulation};
 use crate::trace::Generator;
 use crate::{Algorithm, Summary};
 
-fn blueprint(knowledge: Knowledge) -> Blueprint {
+fn blueprint(knowledge: &Knowledge) -> Blueprint {
     Blueprint {
         scheduler: luc_dvms::Choice::Star(luc_dvms::star::Config::default()),
         search: search::Config::default(),
         vivaldi: vivaldi::Config::default(),
-        knowledge,
+        knowledge: *knowledge,
         seed: 1,
     }
 }
@@ -49,7 +49,7 @@ fn run<A: Algorithm>(algorithm: A) -> Summary {
 #[test]
 fn brains_repair_overloads_that_would_last() {
     let without = run(Nothing);
-    let with = run(Brains::new(blueprint(Knowledge::Directory)));
+    let with = run(Brains::new(blueprint(&Knowledge::Directory)));
     assert!(without.violations.count >= 5, "{without:?}");
     assert!(with.violations.seconds.mean < 12.0, "{with:?}");
     assert!(with.violations.seconds.mean < without.violations.seconds.mean / 3.0);
@@ -61,7 +61,7 @@ fn brains_repair_overloads_that_would_last() {
 #[test]
 fn brains_with_membership_repair_as_well_and_talk_little() {
     let knowledge = Knowledge::Swim(SwimConfig::default());
-    let with = run(Brains::new(blueprint(knowledge)));
+    let with = run(Brains::new(blueprint(&knowledge)));
     assert!(with.violations.seconds.mean < 12.0, "{with:?}");
     assert!(with.moves.moved > 0);
     assert!((1.0..8.0).contains(&with.messages_per_node_s), "{with:?}");
@@ -86,7 +86,7 @@ fn the_same_seed_gives_the_same_log() {
         let mut setup = setup(Box::new(sink), faults);
         setup.seed = seed;
         let knowledge = Knowledge::Swim(SwimConfig::default());
-        let mut simulation = Simulation::new(setup, Brains::new(blueprint(knowledge))).unwrap();
+        let mut simulation = Simulation::new(setup, Brains::new(blueprint(&knowledge))).unwrap();
         simulation.run();
         hash.get()
     };
@@ -97,7 +97,7 @@ fn the_same_seed_gives_the_same_log() {
 #[test]
 fn no_invariant_is_broken_in_fair_weather() {
     let setup = setup(Box::new(NoSink), Schedule::none());
-    let brains = Brains::new(blueprint(Knowledge::Directory));
+    let brains = Brains::new(blueprint(&Knowledge::Directory));
     let mut simulation = Simulation::new(setup, brains).unwrap();
     simulation.watch();
     let mut invariants = Invariants::of_star(32);

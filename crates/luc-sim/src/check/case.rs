@@ -85,13 +85,15 @@ impl Case {
         let most = if dice.chance(75) { 20 } else { 64 };
         let nodes = dice.between(4, most) as u32;
         let sites = dice.between(1, 3).min(u64::from(nodes) / 2) as u32;
-        let trace = Arc::new(trace(&mut dice, seed, nodes, sites));
         let between = dice.millis(2, 100);
         let round_trips = RoundTrips::sites(sites as u16, Duration::from_micros(300), between);
-        let membership = dice.chance(30);
-        let search = search(&mut dice);
+        // Where messages are late, doubled and held up all at once, the rarest ones meet.
+        let storm = dice.chance(45);
+        let membership = storm || dice.chance(20);
+        let search = search(&mut dice, storm);
+        let trace = Arc::new(trace(&mut dice, (seed, storm), nodes, sites));
         let scheduler = scheduler(&mut dice);
-        let troubles = troubles(&mut dice, nodes);
+        let troubles = troubles(&mut dice, nodes, storm);
         Self {
             seed,
             trace,
@@ -116,8 +118,8 @@ impl Case {
     }
 }
 
-fn search(dice: &mut Dice) -> search::Config {
-    let kind = match dice.between(0, 3) {
+fn search(dice: &mut Dice, storm: bool) -> search::Config {
+    let kind = match dice.between(0, if storm { 1 } else { 3 }) {
         0 => search::Kind::Random,
         1 => search::Kind::Chord {
             assignment: search::Assignment::Hashed,
@@ -143,7 +145,7 @@ fn scheduler(dice: &mut Dice) -> star::Config {
 }
 
 /// Loads near or above what the cloud can serve, changing often; low at the end.
-fn trace(dice: &mut Dice, seed: u64, nodes: u32, sites: u32) -> Trace {
+fn trace(dice: &mut Dice, (seed, storm): (u64, bool), nodes: u32, sites: u32) -> Trace {
     let share = |site| nodes / sites + u32::from(site < nodes % sites);
     let per_node = dice.between(4, 10) as u32;
     let cpu = per_node * 70;
@@ -162,10 +164,10 @@ fn trace(dice: &mut Dice, seed: u64, nodes: u32, sites: u32) -> Trace {
                 dirty_permille: 300,
             })
             .to_vec(),
-        change_every: Duration::from_secs(dice.between(8, 60)),
+        change_every: Duration::from_secs(dice.between(8, if storm { 15 } else { 60 })),
         phases: vec![Phase {
             until: Duration::MAX,
-            mean: dice.between(45, 75) as f64,
+            mean: dice.between(if storm { 60 } else { 45 }, 75) as f64,
             deviation: dice.between(15, 40) as f64,
         }],
         site_means: Vec::new(),
@@ -205,10 +207,12 @@ fn empty(nodes: u32) -> Trace {
 }
 
 /// At least three kinds of fault, each once or more.
-fn troubles(dice: &mut Dice, nodes: u32) -> Vec<Trouble> {
+fn troubles(dice: &mut Dice, nodes: u32, storm: bool) -> Vec<Trouble> {
     let mut kinds: Vec<u64> = Vec::new();
     let wanted = KINDS_MIN + dice.between(0, 2) as usize;
-    if dice.chance(40) {
+    if storm {
+        kinds.extend([1, 2, 3]);
+    } else if dice.chance(40) {
         kinds.extend([2, 3]);
     }
     while kinds.len() < wanted {
@@ -249,7 +253,7 @@ fn troubles(dice: &mut Dice, nodes: u32) -> Vec<Trouble> {
 /// A time within the trouble, and a length that ends within it.
 fn times(dice: &mut Dice, low_ms: u64, high_ms: u64) -> (Instant, Duration) {
     let length = dice.millis(low_ms, high_ms);
-    let last = (TROUBLED - length).as_millis() as u64;
+    let last = TROUBLED.saturating_sub(length).as_millis() as u64;
     let at = Instant::ORIGIN + dice.millis(1_000, last.max(1_001));
     (at, length)
 }
@@ -260,7 +264,7 @@ fn trouble(dice: &mut Dice, kind: u64, nodes: u32) -> Trouble {
         4 | 6 => times(dice, 500, 15_000),
         5 => times(dice, 1_000, 30_000),
         // Late and doubled messages are the more telling the longer they go on.
-        2 | 3 => times(dice, 20_000, 110_000),
+        1..=3 => times(dice, 20_000, 110_000),
         _ => times(dice, 2_000, 60_000),
     };
     let node = dice.node(nodes);
@@ -270,17 +274,17 @@ fn trouble(dice: &mut Dice, kind: u64, nodes: u32) -> Trouble {
             (Fault::Loss { ppm }, Some(Fault::Loss { ppm: 0 }))
         }
         1 => {
-            let micros = dice.between(1_000, 800_000);
+            let micros = dice.between(1_000, 500_000);
             (Fault::Delay { micros }, Some(Fault::Delay { micros: 0 }))
         }
         2 => {
             let ppm = dice.between(50_000, 600_000) as u32;
             let micros = dice.between(1_000, 8_000_000);
-            let none = Fault::Reorder { ppm: 0, micros: 0 };
-            (Fault::Reorder { ppm, micros }, Some(none))
+            let over = Fault::Reorder { ppm: 0, micros: 0 };
+            (Fault::Reorder { ppm, micros }, Some(over))
         }
         3 => {
-            let ppm = dice.between(100_000, 900_000) as u32;
+            let ppm = dice.between(300_000, 900_000) as u32;
             (Fault::Duplicate { ppm }, Some(Fault::Duplicate { ppm: 0 }))
         }
         4 => (Fault::Pause(node), Some(Fault::Resume(node))),

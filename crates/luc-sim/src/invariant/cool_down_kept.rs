@@ -31,8 +31,8 @@ impl Invariant for CoolDownKept {
         for record in step.records {
             match &record.entry {
                 Entry::MigrationBegan { vm, reason, .. } => {
-                    let stop = matches!(reason, Reason::Bypass { .. });
-                    self.stopping.insert(*vm, stop);
+                    let halt = matches!(reason, Reason::Bypass { .. });
+                    self.stopping.insert(*vm, halt);
                     let Some((at, stopped)) = self.arrived.get(vm) else {
                         continue;
                     };
@@ -42,9 +42,9 @@ impl Invariant for CoolDownKept {
                     }
                 }
                 Entry::MigrationEnded { vm, moved, .. } => {
-                    let stop = self.stopping.remove(vm).unwrap_or(false);
+                    let halt = self.stopping.remove(vm).unwrap_or(false);
                     if *moved {
-                        self.arrived.insert(*vm, (record.at, stop));
+                        self.arrived.insert(*vm, (record.at, halt));
                     }
                 }
                 _ => {}

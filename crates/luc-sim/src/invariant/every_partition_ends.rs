@@ -23,6 +23,18 @@ pub struct EveryPartitionEnds {
     look_at: Instant,
 }
 
+impl EveryPartitionEnds {
+    fn close(&mut self, partition: &Partition) -> Result<(), String> {
+        let Partition { counter, leader } = partition;
+        match self.open.remove(partition) {
+            Some(_) => Ok(()),
+            None => Err(format!(
+                "partition {counter} of {leader} ended, but was not open"
+            )),
+        }
+    }
+}
+
 impl Invariant for EveryPartitionEnds {
     fn name(&self) -> &'static str {
         "every_partition_ends"
@@ -34,14 +46,7 @@ impl Invariant for EveryPartitionEnds {
                 Entry::Began { partition, .. } => {
                     self.open.insert(*partition, record.at);
                 }
-                Entry::Ended { partition, .. } => {
-                    if self.open.remove(partition).is_none() {
-                        let Partition { counter, leader } = partition;
-                        return Err(format!(
-                            "partition {counter} of {leader} ended, but was not open"
-                        ));
-                    }
-                }
+                Entry::Ended { partition, .. } => self.close(partition)?,
                 Entry::Power {
                     host,
                     state: HostState::Crashed,

@@ -137,7 +137,10 @@ impl Generator {
         let sites = trace.sites_of_nodes();
         let rate_per_us = f64::from(self.vms) / (self.change_every.as_micros() as f64);
         let mut at_us = 0.0;
-        while self.vms > 0 {
+        if self.vms == 0 {
+            return Ok(trace);
+        }
+        loop {
             at_us += -unit(&mut entropy).ln() / rate_per_us;
             let at = Duration::from_micros(at_us as u64);
             if at >= self.duration {

@@ -88,3 +88,15 @@ fn a_trace_without_header_or_end_is_refused() {
         "{said}"
     );
 }
+
+#[test]
+fn the_example_of_the_document_is_a_trace() {
+    let document = include_str!("../../../../../docs/trace-format.md");
+    let example = document.split("```json\n").nth(1).unwrap();
+    let example = example.split("```").next().unwrap();
+    let trace = Reader::read(example).unwrap();
+    assert_eq!(
+        (trace.nodes(), trace.placement.len(), trace.loads.len()),
+        (2, 2, 2)
+    );
+}
