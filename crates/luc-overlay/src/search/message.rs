@@ -30,8 +30,8 @@ pub struct Entry {
     pub room: Room,
     /// Seconds since somebody had a sign of life from the node itself.
     pub age: u16,
-    /// The round trip to the node's site in microseconds, as a node of the sender's site has
-    /// measured it; 0 if none has. Good for the sender's site only.
+    /// The round trip between the sender's site and the node's in microseconds, as a node of the
+    /// sender's site has measured it; 0 if none has.
     pub measured_micros: u32,
 }
 

@@ -40,7 +40,7 @@ use crate::search::context::Context;
 use crate::search::message::{Entry, Hearsay, Message};
 use crate::search::timer::Timer;
 use crate::search::view::View;
-use measured::Measured;
+use measured::{Away, Measured};
 use request::{Ask, Request};
 use serve::root;
 
@@ -201,7 +201,8 @@ impl Spiral {
                     return ctx.ignore("a question around no place");
                 }
                 let wanted = answer::Wanted { root, beyond };
-                let entries = answer::compose(ctx, &self.view, &self.config, &wanted);
+                let entries =
+                    answer::compose(ctx, (&self.view, &self.measured), &self.config, &wanted);
                 let view = Message::View {
                     request,
                     ask,
@@ -242,26 +243,31 @@ impl Spiral {
             return ctx.ignore("an answer to no question under way");
         };
         let rtt = ctx.now.since(open.asks.swap_remove(index).sent);
+        let theirs = from.site != ctx.me.site;
+        if theirs {
+            self.on_round_trip(from, rtt);
+        }
+        let Some(open) = self.open.get_mut(&request) else {
+            return;
+        };
         for entry in entries.iter().take(ENTRIES_MAX) {
-            let new = entry.peer.site != ctx.me.site && entry.is_believable();
-            if new && !self.silent.iter().any(|(peer, _)| *peer == entry.peer) {
-                let site = entry.peer.site;
-                let measured = self.measured.get(site);
-                let predicted = || ctx.coordinate.seconds(&entry.place) as f32;
-                let distance = measured.unwrap_or_else(predicted);
-                self.view.learn(entry, distance, ctx.now, ctx.entropy);
-                open.merge(entry, measured);
+            let site = entry.peer.site;
+            let silent = self.silent.iter().any(|(peer, _)| *peer == entry.peer);
+            if site == ctx.me.site || silent || !entry.is_believable() {
+                continue;
             }
+            if theirs && site != from.site && entry.measured_micros > 0 {
+                let beyond = entry.measured_micros as f32 / 1e6;
+                self.measured
+                    .bound(site, Away::around(rtt.as_secs_f32(), beyond));
+            }
+            let away = self.measured.away(site);
+            let distance = away.seconds(ctx.coordinate.seconds(&entry.place) as f32);
+            self.view.learn(entry, distance, ctx.now, ctx.entropy);
+            open.merge(entry, away);
         }
         open.told(from);
-        if from.site != ctx.me.site {
-            self.on_round_trip(from, rtt);
-            if let Some(seconds) = self.measured.get(from.site)
-                && let Some(open) = self.open.get_mut(&request)
-            {
-                open.measured(from.site, seconds);
-            }
-        }
+        open.measured(from.site, self.measured.away(from.site));
         self.advance(ctx, request);
     }
 
@@ -311,8 +317,8 @@ impl Spiral {
             .retain(|(_, since)| now.since(*since) < SILENT_FOR);
         let own = ctx.coordinate;
         let distance = |peer: PeerId, place: &Coordinate| {
-            let predicted = || own.seconds(place) as f32;
-            self.measured.get(peer.site).unwrap_or_else(predicted)
+            let away = self.measured.away(peer.site);
+            away.seconds(own.seconds(place) as f32)
         };
         self.view.upkeep(distance, now);
         self.learn_members(ctx);
@@ -331,8 +337,8 @@ impl Spiral {
 
     /// Takes an entry into the view, as far away as is known.
     fn keep(&mut self, ctx: &mut Context<'_>, entry: &Entry) {
-        let predicted = || ctx.coordinate.seconds(&entry.place) as f32;
-        let distance = self.measured.get(entry.peer.site).unwrap_or_else(predicted);
+        let away = self.measured.away(entry.peer.site);
+        let distance = away.seconds(ctx.coordinate.seconds(&entry.place) as f32);
         self.view.learn(entry, distance, ctx.now, ctx.entropy);
     }
 
@@ -350,8 +356,7 @@ impl Spiral {
         let entries = if to.site == ctx.me.site {
             let mut news = self.view.news(count, ctx.now);
             for entry in &mut news {
-                let measured = self.measured.get(entry.peer.site);
-                entry.measured_micros = measured.map_or(0, |seconds| (seconds * 1e6) as u32);
+                entry.measured_micros = self.measured.micros(entry.peer.site);
             }
             news
         } else {

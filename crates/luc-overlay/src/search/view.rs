@@ -119,8 +119,8 @@ impl View {
         self.kept.iter().map(move |kept| kept.entry(now))
     }
 
-    /// Takes in what was heard of a node of another site, `distance` seconds away. The caller has
-    /// checked that it can be.
+    /// Takes in what was heard of a node of another site, `distance` seconds away by all that is
+    /// known. The caller has checked that it can be.
     pub(super) fn learn(
         &mut self,
         entry: &Entry,
@@ -203,30 +203,31 @@ impl View {
         self.kept.len() >= usize::from(self.limits.near) + usize::from(self.limits.long)
     }
 
-    /// Brings the view back to its size: one entry that is not among the close ones goes.
+    /// Brings the view back to its size: of the sites with several entries the farthest loses one,
+    /// or else an entry goes that is not among the close ones.
     fn shrink(&mut self, entropy: &mut SplitMix64) {
-        let near = usize::from(self.limits.near);
-        if self.kept.len() <= near + usize::from(self.limits.long) {
+        if self.kept.len() <= usize::from(self.limits.near) + usize::from(self.limits.long) {
             return;
         }
-        let mut order: Vec<usize> = (0..self.kept.len()).collect();
-        let distance = |index: usize| self.kept.get(index).map_or(0.0, |kept| kept.distance);
-        order.sort_unstable_by(|left, right| {
-            let by_distance = distance(*left).total_cmp(&distance(*right));
-            by_distance.then(left.cmp(right))
-        });
-        let mut links: Vec<usize> = order.split_off(near.min(order.len()));
-        self.edge = order.last().map_or(0.0, |index| distance(*index));
-        links.sort_unstable();
-        // Sorted by peer, nodes of one site stand side by side: such a pair is one link too many.
-        let site = |index: usize| self.kept.get(index).map(|kept| kept.peer.site);
-        let doubled = links
-            .windows(2)
-            .filter(|pair| site(pair[0]) == site(pair[1]))
-            .map(|pair| pair[0])
-            .collect::<Vec<_>>();
-        let victims = if doubled.is_empty() { links } else { doubled };
-        if let Some(index) = pick(&victims, entropy) {
+        // Sorted by peer, nodes of one site stand side by side.
+        let pairs = self.kept.windows(2).zip(0..);
+        let doubled = pairs.filter(|(pair, _)| pair[0].peer.site == pair[1].peer.site);
+        let farthest = doubled
+            .max_by(|left, right| left.0[0].distance.total_cmp(&right.0[0].distance))
+            .map(|(pair, at)| at + usize::from(pair[1].heard < pair[0].heard));
+        if let Some(index) = farthest {
+            return self.remove(index);
+        }
+        let mut order: Vec<(f32, usize)> = self
+            .kept
+            .iter()
+            .map(|kept| kept.distance)
+            .zip(0..)
+            .collect();
+        order.sort_unstable_by(|left, right| left.0.total_cmp(&right.0).then(left.1.cmp(&right.1)));
+        let links = order.split_off(usize::from(self.limits.near).min(order.len()));
+        self.edge = order.last().map_or(0.0, |(distance, _)| *distance);
+        if let Some((_, index)) = pick(&links, entropy) {
             self.remove(index);
         }
     }

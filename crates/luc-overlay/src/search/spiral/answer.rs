@@ -2,7 +2,8 @@
 //!
 //! To an asker of another site it names the nodes of its own, all about equally far from the
 //! asker. Of other sites it names the closest to the root, a few per site, half of them from beyond
-//! where the asker has already been. It names neither the asker nor the asker's site.
+//! where the asker has already been, with the round trips that its own site has measured to them.
+//! It names neither the asker nor the asker's site.
 
 use luc_core::PeerId;
 
@@ -11,6 +12,7 @@ use crate::neighbour::Standing;
 use crate::search::context::Context;
 use crate::search::message::Entry;
 use crate::search::spiral::config::Config;
+use crate::search::spiral::measured::{Away, Measured};
 use crate::search::view::{View, shuffle};
 
 /// A question, as far as the answer depends on it.
@@ -24,7 +26,7 @@ pub(super) struct Wanted {
 /// The answer.
 pub(super) fn compose(
     ctx: &mut Context<'_>,
-    view: &View,
+    (view, measured): (&View, &Measured),
     config: &Config,
     wanted: &Wanted,
 ) -> Vec<Entry> {
@@ -47,8 +49,16 @@ pub(super) fn compose(
     let delegates = ctx.members.iter().filter_map(entry_of);
     let others = delegates.chain(view.entries(ctx.now));
     let others = others.filter(|entry| ![ctx.me.site, asker.site].contains(&entry.peer.site));
+    let root = &wanted.root.place;
+    let first = measured.away(asker.site);
+    let first = first.seconds(ctx.coordinate.seconds(root) as f32);
     let mut others: Vec<(f32, Entry)> = others
-        .map(|entry| (wanted.root.place.seconds(&entry.place) as f32, entry))
+        .map(|mut entry| {
+            entry.measured_micros = measured.micros(entry.peer.site);
+            let beyond = measured.get(entry.peer.site);
+            let away = beyond.map_or(Away::ANYWHERE, |beyond| Away::around(first, beyond));
+            (away.seconds(root.seconds(&entry.place) as f32), entry)
+        })
         .collect();
     others.sort_by(|left, right| {
         let by_distance = left.0.total_cmp(&right.0);

@@ -59,7 +59,7 @@ impl Default for Config {
             patience: Duration::from_millis(400),
             answer_members: 32,
             answer_others: 16,
-            answer_per_site: 2,
+            answer_per_site: 1,
             hearsay: 3,
             upkeep: Duration::from_secs(15),
         }

@@ -24,6 +24,7 @@ use crate::neighbour::Standing;
 use crate::search::message::Entry;
 use crate::search::spiral::centre::Centre;
 use crate::search::spiral::config::Config;
+use crate::search::spiral::measured::Away;
 use crate::search::view::pick;
 
 /// More sites than this are not kept in mind by one request.
@@ -53,8 +54,8 @@ struct Site {
     silent: u8,
     /// From the root, in seconds.
     distance: f32,
-    /// Whether the distance is a round trip that was measured.
-    measured: bool,
+    /// What is known of the way there from measurements.
+    away: Away,
     centre: Centre,
     known: Vec<Entry>,
 }
@@ -83,13 +84,18 @@ pub(super) struct Ahead {
 }
 
 impl Ahead {
-    /// The sites at the front of these, which are in order of distance.
-    fn front<'a, 'b>(&self, active: &'b [&'a Site]) -> &'b [&'a Site] {
+    /// The sites that matter for whether the first of these is the closest. These are in order of
+    /// distance; sites that are not placed yet matter as far as the look goes.
+    fn front<'a, 'b>(&self, active: &'b [&'a Site]) -> impl Iterator<Item = &'b &'a Site> {
         let closest = active.first().map_or(0.0, |site| site.distance);
         // A thousandth of a second more, because of what coordinates miss inside a town.
         let farthest = closest * self.reach + 0.001;
         let near = active.partition_point(|site| site.distance <= farthest);
-        active.get(..near.min(self.sites)).unwrap_or_default()
+        let mut unplaced = 0;
+        active.iter().take(near).filter(move |site| {
+            unplaced += usize::from(!site.is_placed());
+            site.is_placed() || unplaced <= self.sites
+        })
     }
 
     /// At least one site.
@@ -164,7 +170,7 @@ impl Request {
     }
 
     /// Takes in a node of another site.
-    pub(super) fn merge(&mut self, entry: &Entry, measured: Option<f32>) {
+    pub(super) fn merge(&mut self, entry: &Entry, away: Away) {
         let prefix = entry.peer.site;
         let found = self.sites.binary_search_by(|site| site.prefix.cmp(&prefix));
         let index = found.unwrap_or_else(|index| {
@@ -172,20 +178,17 @@ impl Request {
             index
         });
         if let Some(site) = self.sites.get_mut(index) {
+            site.away = away;
             site.merge(entry, &self.root);
-            if let Some(seconds) = measured {
-                site.measured = true;
-                site.distance = seconds;
-            }
         }
         self.shrink();
     }
 
-    /// Takes in a round trip that was measured to a node of a site.
-    pub(super) fn measured(&mut self, prefix: SitePrefix, seconds: f32) {
+    /// Takes in what is known of the way to a site.
+    pub(super) fn measured(&mut self, prefix: SitePrefix, away: Away) {
         if let Some(site) = self.site_mut(prefix) {
-            site.measured = true;
-            site.distance = seconds;
+            site.away = away;
+            site.distance = away.seconds(site.distance);
         }
     }
 
@@ -227,11 +230,9 @@ impl Request {
         let mut offered = 0;
         for (index, site) in active.iter().enumerate() {
             let rest = active.get(index..).unwrap_or_default();
-            let placed = |other: &&Site| other.state == State::Told || other.measured;
             let certain = ahead.is_none_or(|ahead| {
-                let front = ahead.front(rest);
-                let told = front.is_empty() || site.state == State::Told;
-                told && front.iter().all(placed)
+                let told = ahead.sites == 0 || site.state == State::Told;
+                told && ahead.front(rest).all(|other| other.is_placed())
             });
             if offered >= count || !certain {
                 break;
@@ -239,7 +240,7 @@ impl Request {
             let entries: Vec<Entry> = site.left(&self.taken).copied().collect();
             offered += entries.len();
             groups.push(Group {
-                measured: site.measured.then_some(site.distance),
+                measured: site.away.measured.then_some(site.distance),
                 entries,
             });
         }
@@ -255,26 +256,23 @@ impl Request {
         entropy: &mut SplitMix64,
     ) -> Vec<Entry> {
         let active = self.active();
-        let (mut offered, mut taken, mut until) = (0, 0, 0);
+        let mut offered = 0;
+        let mut chosen: Vec<SitePrefix> = Vec::new();
         for (index, site) in active.iter().enumerate() {
-            if offered >= count {
+            if offered >= count || chosen.len() >= limit {
                 break;
             }
-            taken = index;
-            let rest = active.get(index..).unwrap_or_default();
-            until = until.max(index + ahead.front(rest).len());
             offered += site.left(&self.taken).count();
+            let rest = active.get(index..).unwrap_or_default();
+            let unplaced = ahead.front(rest).filter(|other| !other.is_placed());
+            // The site itself has to be told; those it is compared with, only placed.
+            for other in [*site].into_iter().chain(unplaced.copied()) {
+                let new = other.state == State::Unasked && !chosen.contains(&other.prefix);
+                if new && chosen.len() < limit {
+                    chosen.push(other.prefix);
+                }
+            }
         }
-        let chosen: Vec<SitePrefix> = active
-            .into_iter()
-            .enumerate()
-            .take(until)
-            // A site that is not offered yet has to be measured, but only once.
-            .filter(|(index, site)| *index <= taken || !site.measured)
-            .filter(|(_, site)| site.state == State::Unasked)
-            .map(|(_, site)| site.prefix)
-            .take(limit)
-            .collect();
         let mut asked = Vec::new();
         for prefix in chosen {
             let Some(site) = self.site_mut(prefix) else {
@@ -335,7 +333,7 @@ impl Site {
             state: State::Unasked,
             silent: 0,
             distance: f32::MAX,
-            measured: false,
+            away: Away::ANYWHERE,
             centre: Centre::new(),
             known: Vec::new(),
         }
@@ -349,12 +347,17 @@ impl Site {
             None if length < MEMBERS_MAX => {
                 self.known.push(*entry);
                 self.centre.add(&entry.place);
-                if let Some(place) = self.centre.place().filter(|_| !self.measured) {
-                    self.distance = root.seconds(&place) as f32;
+                if let Some(place) = self.centre.place() {
+                    self.distance = self.away.seconds(root.seconds(&place) as f32);
                 }
             }
             None => {}
         }
+    }
+
+    /// Whether its distance is more than a prediction.
+    fn is_placed(&self) -> bool {
+        self.state == State::Told || self.away.measured
     }
 
     /// Its known nodes that may be offered.

@@ -75,7 +75,7 @@ impl Spiral {
         if let Some(open) = self.open.get_mut(&request).filter(|open| !open.opened) {
             open.opened = true;
             for entry in self.view.entries(ctx.now) {
-                open.merge(&entry, self.measured.get(entry.peer.site));
+                open.merge(&entry, self.measured.away(entry.peer.site));
             }
         }
     }
