@@ -177,3 +177,154 @@ fn an_algorithm_with_a_misspelt_parameter_is_refused() {
          and at least one more: 2 or more"
     );
 }
+
+/// Where the fields are listed for people.
+const REFERENCE: &str = include_str!("../../../../docs/simulator.md");
+
+/// The names of all fields in `value`, dots between their parts, with the values of simple ones.
+fn fields(prefix: &str, value: &toml::Value, all: &mut Vec<(String, String)>) {
+    match value {
+        toml::Value::Table(table) => {
+            for (name, inner) in table {
+                let dot = if prefix.is_empty() { "" } else { "." };
+                fields(&format!("{prefix}{dot}{name}"), inner, all);
+            }
+        }
+        toml::Value::Array(items) if items.iter().all(toml::Value::is_table) => {
+            for item in items {
+                fields(&format!("{prefix}[]"), item, all);
+            }
+        }
+        other => all.push((prefix.to_owned(), other.to_string())),
+    }
+}
+
+/// Every algorithm, every kind of round trips, every count.
+fn variants() -> Vec<Experiment> {
+    let mut all = vec![experiment_with_everything(), Experiment::default()];
+    let mut with = |change: &dyn Fn(&mut Experiment)| {
+        let mut experiment = experiment_with_everything();
+        change(&mut experiment);
+        all.push(experiment);
+    };
+    with(&|one| one.algorithm = Algorithm::Relay(Relay::default()));
+    with(&|one| one.algorithm = Algorithm::Centralised(Central::default()));
+    with(&|one| one.algorithm = Algorithm::Hierarchical(Hierarchical::default()));
+    with(&|one| one.topology.rtt = Distances::Synthetic(Synthetic::default()));
+    with(&|one| one.topology.rtt = Distances::Matrix(vec![vec![Rtt::default()]]));
+    with(&|one| one.vms.count = Count::Total(7));
+    all
+}
+
+#[test]
+fn every_field_stands_in_the_reference() {
+    for experiment in variants() {
+        let text = experiment.to_toml().expect("it can be written");
+        let value: toml::Value = toml::from_str(&text).expect("it can be read");
+        let mut all = Vec::new();
+        fields("", &value, &mut all);
+        for (field, _) in all {
+            // What is inside a kind of fault stands in the row of its kind.
+            let row: Vec<&str> = field.split('.').take(3).collect();
+            let name = if field.starts_with("faults") {
+                row.join(".")
+            } else {
+                field.clone()
+            };
+            assert!(
+                REFERENCE.contains(&format!("`{name}")),
+                "{name} is not documented"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_defaults_in_the_reference_are_the_defaults() {
+    let text = Experiment::default().to_toml().expect("it can be written");
+    let value: toml::Value = toml::from_str(&text).expect("it can be read");
+    let mut all = Vec::new();
+    fields("", &value, &mut all);
+    let mut compared = 0;
+    for (field, default) in all {
+        let row = REFERENCE
+            .lines()
+            .find(|line| line.starts_with(&format!("| `{field}` |")))
+            .unwrap_or_else(|| panic!("{field} has no row"));
+        let spoken = ["| – |", "| the product's |", "[\"10 %\", …"];
+        if spoken.iter().any(|words| row.contains(words)) {
+            continue;
+        }
+        assert!(
+            row.contains(&format!("| `{default}` |")),
+            "{row} but it is {default}"
+        );
+        compared += 1;
+    }
+    assert!(compared > 25, "only {compared} defaults were compared");
+}
+
+#[test]
+fn the_examples_are_right() {
+    let examples = [
+        (
+            "cluster",
+            include_str!("../../../../scenarios/cluster.toml"),
+        ),
+        (
+            "four-sites",
+            include_str!("../../../../scenarios/four-sites.toml"),
+        ),
+        (
+            "energy-day",
+            include_str!("../../../../scenarios/energy-day.toml"),
+        ),
+        (
+            "bad-day",
+            include_str!("../../../../scenarios/bad-day.toml"),
+        ),
+        ("edge", include_str!("../../../../scenarios/edge.toml")),
+    ];
+    for (name, text) in examples {
+        let experiment = Experiment::parse(name, text).unwrap_or_else(|error| panic!("{error}"));
+        let trace = experiment.trace().expect("its trace can be drawn");
+        assert!(!trace.loads.is_empty());
+        experiment.schedule();
+    }
+}
+
+#[test]
+fn a_short_bad_day_runs_and_gives_the_same_figures_again() {
+    let text = include_str!("../../../../scenarios/bad-day.toml");
+    let mut experiment = Experiment::parse("bad-day", text).expect("it is right");
+    experiment.duration = Duration::from_secs(150);
+    experiment.faults.truncate(2);
+    let run = || {
+        let outcome = experiment.run(None, Box::new(crate::log::NoSink));
+        outcome.expect("it runs").summary
+    };
+    let first = run();
+    assert!(
+        first.violations.count > 0 && first.moves.moved > 0,
+        "{first:?}"
+    );
+    assert_eq!(first, run());
+}
+
+#[test]
+fn a_trace_of_another_cloud_is_refused() {
+    let small = Experiment::parse("a", "name = \"a\"\n[topology]\nsites = 1\n");
+    let trace = small
+        .expect("it is right")
+        .trace()
+        .expect("it can be drawn");
+    let trace = std::sync::Arc::new(trace);
+    let error = Experiment::parse("b", "name = \"b\"")
+        .expect("it is right")
+        .run(Some(trace), Box::new(crate::log::NoSink))
+        .expect_err("it must be refused");
+    assert_eq!(
+        error.to_string(),
+        "the trace has sites of [32] nodes but the scenario has [32, 32, 32, 32]"
+    );
+}

@@ -1,6 +1,6 @@
 //! One cell of a benchmark's table: what is run, and how often.
 
-use crate::scenario::{Experiment, Membership};
+use crate::scenario::{Algorithm, Experiment, Membership};
 
 /// What a row of a table is, which decides how it is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,20 +115,29 @@ impl Job {
     /// How long one seed takes, in seconds, roughly: for the order of work and the time left.
     pub fn weight(&self) -> f64 {
         match &self.work {
-            Work::Run(experiment) => {
-                let node_seconds =
-                    f64::from(experiment.topology.nodes()) * experiment.duration.as_secs_f64();
-                let each = match experiment.membership {
-                    Membership::Swim => 3e-5,
-                    Membership::Directory => 1.5e-6,
-                };
-                0.05 + node_seconds * each
+            Work::Run(experiment) => run_weight(experiment),
+            Work::Coordinates(Coordinates::FourSites) => 1.0,
+            Work::Coordinates(Coordinates::Synthetic { nodes } | Coordinates::Pools { nodes }) => {
+                f64::from(*nodes) * 0.03
             }
-            Work::Coordinates(_) => 5.0,
             Work::Recall { nodes } => 0.1 + f64::from(*nodes) * 1e-3,
-            Work::Check { seeds } => *seeds as f64 * 0.1,
+            Work::Check { seeds } => *seeds as f64 * 0.03,
         }
     }
+}
+
+/// Seconds of one run, roughly, as measured on one core of 2024.
+fn run_weight(experiment: &Experiment) -> f64 {
+    let nodes = f64::from(experiment.topology.nodes());
+    let node_seconds = nodes * experiment.duration.as_secs_f64();
+    let each = match (&experiment.algorithm, experiment.membership) {
+        (Algorithm::Star(_) | Algorithm::Relay(_), Membership::Swim) => 1.5e-5,
+        (Algorithm::Star(_) | Algorithm::Relay(_), Membership::Directory) => 2.5e-7,
+        // Whoever sees the whole cloud thinks the longer the greater it is.
+        (Algorithm::Centralised(_) | Algorithm::Entropy(_) | Algorithm::Ffd(_), _) => nodes * 4e-10,
+        (Algorithm::Hierarchical(_) | Algorithm::None, _) => 1e-7,
+    };
+    0.02 + node_seconds * each
 }
 
 /// Fowler, Noll and Vo's hash, variant 1a, 64 bits: stable over versions and machines.

@@ -2,6 +2,9 @@
 
 use super::Results;
 
+/// What floating point may be off by, relative to a limit.
+const ROUNDING: f64 = 1e-9;
+
 /// Something that is aimed at.
 #[derive(Clone, Debug)]
 pub struct Target {
@@ -165,8 +168,8 @@ fn verdict(
     missing: &[&str],
 ) -> (Verdict, String) {
     let (met, sign) = match side {
-        Side::AtMost => (value <= limit, "≤"),
-        Side::AtLeast => (value >= limit, "≥"),
+        Side::AtMost => (value <= limit + ROUNDING * limit.abs(), "≤"),
+        Side::AtLeast => (value >= limit - ROUNDING * limit.abs(), "≥"),
     };
     let shown = format!(
         "worst {} at {column} ({sign} {})",

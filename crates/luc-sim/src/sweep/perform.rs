@@ -151,6 +151,7 @@ fn recall_of(nodes: u32, seed: u64) -> Result<Record, PerformError> {
         wanted: 16,
         step: 4,
         learning: 2,
+        pause: Duration::from_secs(30),
     };
     let found = recall.run();
     let mut measures = BTreeMap::new();

@@ -24,8 +24,11 @@ const SEEDS_THAT_PROVE: u64 = 10_000;
 /// How many failures are made smaller and shown.
 const SHOWN: usize = 3;
 
+/// How many kinds of event that were hit too seldom are named.
+const NAMED: usize = 8;
+
 /// Seconds that one seed takes, roughly, for the time left.
-const SECONDS_PER_SEED: f64 = 0.1;
+const SECONDS_PER_SEED: f64 = 0.03;
 
 fn switch(name: Option<BrokenName>) -> Option<Switch> {
     name.map(|name| match name {
@@ -157,11 +160,7 @@ fn verdict(total: &Total) -> anyhow::Result<()> {
     }
     let missing = total.missing();
     if total.seeds >= SEEDS_THAT_PROVE && !missing.is_empty() {
-        let names: Vec<String> = missing
-            .iter()
-            .map(|(name, count)| format!("{name} ({count})"))
-            .collect();
-        bail!("hit fewer than {HITS_LEAST} times: {}", names.join(", "));
+        bail!("hit fewer than {HITS_LEAST} times: {}", listed(&missing));
     }
     Ok(())
 }
@@ -257,13 +256,24 @@ fn text(total: &Total, wall: &str) -> String {
     }
     let missing = total.missing();
     if !missing.is_empty() {
-        let names: Vec<String> = missing
-            .iter()
-            .map(|(name, count)| format!("{name} ({count})"))
-            .collect();
-        lines.push(format!("  below {HITS_LEAST} hits: {}", names.join(", ")));
+        lines.push(format!("  below {HITS_LEAST} hits: {}", listed(&missing)));
     }
     lines.join("\n")
+}
+
+/// Names with their counts, the first few of them.
+fn listed(missing: &[(String, u64)]) -> String {
+    let names = missing.iter().take(NAMED);
+    let names: Vec<String> = names
+        .map(|(name, count)| format!("{name} ({count})"))
+        .collect();
+    let more = missing.len().saturating_sub(NAMED);
+    let more = if more > 0 {
+        format!(" and {more} more")
+    } else {
+        String::new()
+    };
+    format!("{}{more}", names.join(", "))
 }
 
 /// Runs one seed again and says what happened.
