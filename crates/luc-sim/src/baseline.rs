@@ -4,8 +4,8 @@
 //! same solver as DVMS, and has its plan carried out by messages: the target keeps room, the source
 //! migrates and tells how it ended. One service over all hosts is the *centralised* baseline; one
 //! per group of 2 to 32 is the *hierarchical* one (Snooze: Feller, Rilling and Morin 2012, whose
-//! group managers schedule each for itself). Both act every so often, as published, or when a report
-//! shows an overload. *Entropy* (Hermenier et al. 2009) repairs with the least memory moved and
+//! group managers schedule each for itself). Both act every so often, as published, or when a
+//! report shows an overload. *Entropy* (Hermenier et al. 2009) repairs with the least memory moved and
 //! packs hosts to the full; *FFD* packs everything anew by first fit decreasing.
 //!
 //! What a service reads costs messages, what it thinks costs the solver's steps: nothing here looks
