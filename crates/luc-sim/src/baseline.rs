@@ -5,8 +5,8 @@
 //! migrates and tells how it ended. One service over all hosts is the *centralised* baseline; one
 //! per group of 2 to 32 is the *hierarchical* one (Snooze: Feller, Rilling and Morin 2012, whose
 //! group managers schedule each for itself). Both act every so often, as published, or when a
-//! report shows an overload. *Entropy* (Hermenier et al. 2009) repairs with the least memory moved and
-//! packs hosts to the full; *FFD* packs everything anew by first fit decreasing.
+//! report shows an overload. *Entropy* (Hermenier et al. 2009) repairs with the least memory moved
+//! and packs hosts to the full; *FFD* packs everything anew by first fit decreasing.
 //!
 //! What a service reads costs messages, what it thinks costs the solver's steps: nothing here looks
 //! at the world of another node.
