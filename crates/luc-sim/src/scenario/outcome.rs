@@ -77,7 +77,7 @@ impl Experiment {
                 scenario: sites,
             });
         }
-        let sizes = Rc::new(RefCell::new(BTreeMap::new()));
+        let counted = Rc::new(RefCell::new(BTreeMap::new()));
         let setup = Setup {
             trace,
             round_trips: matrix::of(topology, self.seed)?,
@@ -85,12 +85,12 @@ impl Experiment {
             faults: self.schedule(),
             seed: self.seed,
             sink: Box::new(Sizes {
-                sizes: Rc::clone(&sizes),
+                sizes: Rc::clone(&counted),
                 inner: sink,
             }),
         };
         let mut outcome = self.simulated(setup)?;
-        outcome.sizes = sizes.take();
+        outcome.sizes = counted.take();
         Ok(outcome)
     }
 
