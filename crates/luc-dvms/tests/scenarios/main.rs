@@ -9,6 +9,7 @@ mod deadlock;
 mod harness;
 mod machines;
 mod relay_schedules;
+mod rough_schedules;
 mod smoke;
 mod star_schedules;
 mod storm;
