@@ -96,7 +96,8 @@ pub fn synthetic(nodes: usize, seed: u64) -> Result<Answers, MatrixError> {
     Ok(flat.answer())
 }
 
-/// The same plane with sites of 32 nodes, through the two pools as shipped.
+/// The same plane with sites of 32 nodes, through the two pools as shipped. An hour to settle: a
+/// node measures the way to another site every 5 to 10 s only, which makes about 400 samples.
 pub fn pools(nodes: usize, seed: u64) -> Result<Answers, MatrixError> {
     let sites = nodes.div_ceil(NODES_PER_SITE).max(2);
     let plane = Plane {
@@ -107,7 +108,7 @@ pub fn pools(nodes: usize, seed: u64) -> Result<Answers, MatrixError> {
     let times = plane.round_trips(sites, NODES_PER_SITE, seed)?;
     let pools = Pools {
         truth: Truth::new(times, sites * NODES_PER_SITE, NODES_PER_SITE),
-        settle: Duration::from_secs(1_800),
+        settle: Duration::from_secs(3_600),
         recover: Duration::from_secs(1_200),
         step: Duration::from_millis(50),
         swim: SwimConfig::default(),
