@@ -112,6 +112,9 @@ pub enum Entry {
         partition: Partition,
         /// Why.
         reason: Reason,
+        /// How many other sites nearer to the source than the target's had a host with room for
+        /// the machine at that time, and no migration under way there; 0 within a site.
+        nearer_sites: u16,
     },
     /// A live migration was refused by the hosts before it began.
     MigrationRefused {

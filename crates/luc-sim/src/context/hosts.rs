@@ -67,6 +67,7 @@ impl<A: Algorithm> Context<A> {
             self.tell_over(source, migration, MigrationEnd::Failed);
             return;
         }
+        let nearer_sites = self.nearer_sites_with_room(source, vm, target);
         self.world.claim(target, self.claim_of(migration, vm));
         self.world.migration_began(vm, source, target);
         self.record(Entry::MigrationBegan {
@@ -75,6 +76,7 @@ impl<A: Algorithm> Context<A> {
             target,
             partition: migration.ballot.into(),
             reason,
+            nearer_sites,
         });
         let burden = self.burden(source, vm);
         let migration = Migration {
@@ -86,6 +88,40 @@ impl<A: Algorithm> Context<A> {
         };
         self.migrations
             .begin(migration, burden, self.now, &mut self.due);
+    }
+
+    /// How many sites nearer to `source` than that of `target` could take the machine in now.
+    fn nearer_sites_with_room(&self, source: NodeIndex, vm: VmIndex, target: NodeIndex) -> u16 {
+        let (from, to) = (self.world.site(source), self.world.site(target));
+        if from == to {
+            return 0;
+        }
+        let distance = self.network.rtt(source, target);
+        let mut nearer = 0;
+        let mut last = None;
+        for node in (0..self.world.len() as u32).map(NodeIndex) {
+            let site = self.world.site(node);
+            let counted = site == from || site == to || last == Some(site);
+            if !counted && self.has_room(node, vm) && self.network.rtt(source, node) < distance {
+                nearer += 1;
+                last = Some(site);
+            }
+        }
+        nearer
+    }
+
+    /// Whether `node` could take the machine in now: it serves, takes part in no migration, and
+    /// has processor time and memory left.
+    fn has_room(&self, node: NodeIndex, vm: VmIndex) -> bool {
+        let hosts = self.world.hosts();
+        if !hosts.is_on(node) || self.world.migrations(node) > 0 {
+            return false;
+        }
+        let class = self.world.vms().class(vm);
+        let demand = hosts.demand(node).plus(self.world.vms().demand(vm));
+        let memory = hosts.memory_claimed(node).get() + u64::from(class.memory_mib);
+        let capacity = hosts.capacity(node);
+        demand <= capacity.cpu && memory <= capacity.memory.get()
     }
 
     /// Why the hosts cannot even begin.

@@ -72,6 +72,7 @@ const fn began(vm: u32, source: u32, target: u32, partition: Partition) -> Entry
         target: NodeIndex(target),
         partition,
         reason: Reason::Consolidation,
+        nearer_sites: 0,
     }
 }
 

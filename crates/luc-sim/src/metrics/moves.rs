@@ -29,6 +29,10 @@ pub struct Moves {
     pub downtime_ms: Spread,
     /// The share of moves whose ends are at one site; 1 if there are none.
     pub intra_site: f64,
+    /// How many began towards another site.
+    pub left_site: u64,
+    /// How many of these went to the nearest other site that had room then.
+    pub left_to_nearest: u64,
     /// Moves from site to site.
     pub between_sites: Vec<Between>,
 }
@@ -48,6 +52,8 @@ pub struct Between {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Watch {
     begun: u64,
+    left_site: u64,
+    left_to_nearest: u64,
     failed: u64,
     refused: u64,
     sent_mib: u64,
@@ -59,7 +65,17 @@ pub(super) struct Watch {
 impl Watch {
     pub(super) fn observe(&mut self, entry: &Entry, site: &[SiteIndex]) {
         match entry {
-            Entry::MigrationBegan { .. } => self.begun += 1,
+            Entry::MigrationBegan {
+                source,
+                target,
+                nearer_sites,
+                ..
+            } => {
+                self.begun += 1;
+                let left = site[source.at()] != site[target.at()];
+                self.left_site += u64::from(left);
+                self.left_to_nearest += u64::from(left && *nearer_sites == 0);
+            }
             Entry::MigrationRefused { .. } => self.refused += 1,
             Entry::MigrationEnded {
                 source,
@@ -106,6 +122,8 @@ impl Watch {
             } else {
                 inside as f64 / moved as f64
             },
+            left_site: self.left_site,
+            left_to_nearest: self.left_to_nearest,
             between_sites: between
                 .map(|((source, target), moves)| Between {
                     source: *source,

@@ -47,6 +47,7 @@ fn moved(target: u32, moved: bool) -> [Entry; 2] {
             target,
             partition: PARTITION,
             reason: Reason::Consolidation,
+            nearer_sites: 0,
         },
         Entry::MigrationEnded {
             vm,

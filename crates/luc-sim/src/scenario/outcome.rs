@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use luc_core::time::Duration;
 use luc_dvms::event::PartitionEnd;
 use thiserror::Error;
 
@@ -13,10 +12,9 @@ use super::{Algorithm, Experiment};
 use crate::algorithm::{self, Nothing};
 use crate::baseline::{self, Baseline};
 use crate::brains::Brains;
-use crate::index::{NodeIndex, SiteIndex};
+use crate::index::NodeIndex;
 use crate::log::{Entry, Header, Record, Sink};
 use crate::metrics::Summary;
-use crate::network::RoundTrips;
 use crate::network::matrix::{self, MatrixError};
 use crate::simulation::{Setup, SetupError, Simulation};
 use crate::trace::{GeneratorError, Trace};
@@ -36,7 +34,8 @@ pub struct Outcome {
     /// Of small clouds: each node's site and the Euclidean part of its coordinate, in
     /// milliseconds.
     pub places: Vec<(u32, Vec<f64>)>,
-    /// Of machines that left their site: the share that went to the nearest other site.
+    /// Of machines that left their site: the share that went to the nearest site with room
+    /// at that time.
     pub to_nearest_site: Option<f64>,
 }
 
@@ -119,40 +118,20 @@ impl Experiment {
         simulation: &Simulation<A>,
     ) -> Result<Outcome, RunError> {
         let summary = simulation.metrics().summary();
-        let round_trips = matrix::of(&self.topology, self.seed)?;
         Ok(Outcome {
-            to_nearest_site: self.to_nearest_site(&summary, &round_trips),
+            to_nearest_site: to_nearest_site(&summary),
             summary,
             steps: simulation.steps(),
             sizes: BTreeMap::new(),
             places: Vec::new(),
         })
     }
+}
 
-    /// The share of moves between sites that went to the site nearest to where they came from.
-    fn to_nearest_site(&self, summary: &Summary, round_trips: &RoundTrips) -> Option<f64> {
-        let sites = self.topology.sites;
-        let first = |site: u32| {
-            let node = NodeIndex(site * self.topology.nodes_per_site);
-            (node, SiteIndex(site as u16))
-        };
-        let distance =
-            |from: u32, to: u32| -> Duration { round_trips.between(first(from), first(to)) };
-        let (mut near, mut all) = (0, 0);
-        for moves in &summary.moves.between_sites {
-            let (from, to) = (u32::from(moves.source.0), u32::from(moves.target.0));
-            if from == to {
-                continue;
-            }
-            let others = (0..sites).filter(|site| *site != from);
-            let nearest = others.map(|site| distance(from, site)).min();
-            all += moves.moves;
-            if nearest == Some(distance(from, to)) {
-                near += moves.moves;
-            }
-        }
-        (all > 0).then(|| near as f64 / all as f64)
-    }
+/// The share of the machines that left their site that went to the nearest one with room.
+fn to_nearest_site(summary: &Summary) -> Option<f64> {
+    let moves = &summary.moves;
+    (moves.left_site > 0).then(|| moves.left_to_nearest as f64 / moves.left_site as f64)
 }
 
 /// A simulation that has come to its end.

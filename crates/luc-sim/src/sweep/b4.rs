@@ -123,8 +123,8 @@ fn protocol() -> Vec<String> {
          if it had long been running (coordinates a few per cent off).",
         "Second run: 131 VMs at Nancy (110 % of its capacity on average) and 95 at each of the \
          others, VMs start with drawn demand. Of the VMs that leave their site, the share \
-         that goes to the nearest other site is counted, whether or not that has room: stricter \
-         than the target.",
+         that goes to the nearest site with room is counted: no nearer site had, when the move \
+         began, a host that takes part in no migration and had room for the machine.",
         "Published (EP14, in vivo, ring → spiral): intra-site migrations 0.496 → 0.863 (min \
          0.378 → 0.798, max 0.629 → 0.935); sites per partition 1.645 → 1.082; time to a valid \
          configuration 154.6 → 98.5 ms. The intra-site ratio of a ring depends on how identifiers \
