@@ -24,6 +24,7 @@ fn recall(times: RoundTrips, sites: usize, nodes_per_site: usize, seconds: &[u64
         wanted: 16,
         step: 4,
         learning: 2,
+        pause: Duration::from_secs(30),
     }
 }
 
