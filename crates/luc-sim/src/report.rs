@@ -15,6 +15,10 @@ mod style;
 use crate::sweep::{Benchmark, Judgement, Record, Results, Verdict};
 use html::{Html, escaped};
 
+/// What stands above a page whose figures say nothing.
+const QUICK: &str = "A quick sweep: small clouds and short runs that show that everything works. \
+                     Its figures are not those of the benchmarks.";
+
 /// What a page is made of.
 #[derive(Clone, Copy, Debug)]
 pub struct Page<'a> {
@@ -22,6 +26,8 @@ pub struct Page<'a> {
     pub benchmarks: &'a [Benchmark],
     /// All records there are.
     pub records: &'a [Record],
+    /// Whether the sweep only shows that it works: small, short, not to be quoted.
+    pub quick: bool,
     /// What the reader should know of machine, program and command: name and value.
     pub facts: &'a [(String, String)],
 }
@@ -66,7 +72,13 @@ impl Page<'_> {
             count(Verdict::Missed),
             count(Verdict::Unknown)
         ));
-        html.raw("</p>\n<nav>");
+        html.raw("</p>\n");
+        if self.quick {
+            html.raw("<p class=\"missed\">");
+            html.text(QUICK);
+            html.raw("</p>\n");
+        }
+        html.raw("<nav>");
         for benchmark in self.benchmarks {
             let id = escaped(benchmark.id);
             html.raw(&format!("<a href=\"#{id}\">{id}</a> "));

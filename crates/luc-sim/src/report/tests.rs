@@ -87,6 +87,7 @@ fn page(benchmarks: &[Benchmark], records: &[Record]) -> String {
     let page = Page {
         benchmarks,
         records,
+        quick: true,
         facts: &facts,
     };
     page.render()
@@ -121,6 +122,7 @@ fn a_page_shows_means_deviations_ratios_and_missed_targets() {
         html.contains("<td>1.000</td>"),
         "the ratio of a row with itself"
     );
+    assert!(html.contains("A quick sweep"));
     assert!(html.contains("missed"));
     assert!(html.contains("off by 1.000 (+11.1 %)"));
     assert!(html.contains("here") && html.contains("there"));
@@ -160,6 +162,7 @@ fn values_with_commas_are_quoted() {
     let page = Page {
         benchmarks: &benchmarks,
         records: &records,
+        quick: false,
         facts: &[],
     };
     let csv = page.csv();

@@ -9,6 +9,17 @@ use luc_overlay::{SwimConfig, vivaldi};
 use super::{Algorithm, BrokenRule, Experiment, Membership, Overlay, Relay, Star};
 use crate::brains::{Blueprint, Knowledge};
 
+impl BrokenRule {
+    /// The switch of the protocol that turns the rule off.
+    pub const fn switch(self) -> Broken {
+        match self {
+            Self::Ballot => Broken::BallotCheckOff,
+            Self::Lease => Broken::LeaseCheckOff,
+            Self::Absorb => Broken::AbsorbRuleOff,
+        }
+    }
+}
+
 impl Experiment {
     /// What its brains have in common; none if the algorithm is not one of nodes.
     pub fn blueprint(&self) -> Option<Blueprint> {
@@ -56,11 +67,7 @@ impl Experiment {
             cool_down: self.cool_down,
             solver_budget: star.solver_steps,
             energy: star.energy.then(star::config::Energy::default),
-            broken: star.broken.map(|rule| match rule {
-                BrokenRule::Ballot => Broken::BallotCheckOff,
-                BrokenRule::Lease => Broken::LeaseCheckOff,
-                BrokenRule::Absorb => Broken::AbsorbRuleOff,
-            }),
+            broken: star.broken.map(BrokenRule::switch),
             ..usual
         }
     }

@@ -111,7 +111,7 @@ pub(super) fn benchmark(scale: Scale) -> Benchmark {
         protocol: protocol(),
         jobs,
         tables: tables(&columns, &names),
-        plots: plots(&columns, &names),
+        plots: plots(&columns),
         targets: targets(&columns, scale),
     }
 }
@@ -207,30 +207,54 @@ fn tables(columns: &[String], rows: &[String]) -> Vec<Table> {
     ]
 }
 
-fn plots(columns: &[String], rows: &[String]) -> Vec<Plot> {
-    let chosen: Vec<String> = rows
-        .iter()
-        .filter(|name| !name.contains("groups of 2,") && !name.contains("groups of 4,"))
-        .cloned()
-        .collect();
+fn plots(columns: &[String]) -> Vec<Plot> {
     let count = columns.len();
+    let plot = |title: &str, measure, rows: &[&str], published| Plot::Against {
+        title: title.to_owned(),
+        across: "nodes".to_owned(),
+        measure,
+        factor: 1.0,
+        rows: rows.iter().map(|row| (*row).to_owned()).collect(),
+        published,
+    };
+    let main = [
+        OURS,
+        REPLICA,
+        REACTIVE,
+        "centralised, 30 s",
+        "hierarchical, groups of 32, 30 s",
+        "hierarchical, groups of 8, reactive",
+    ];
+    let overlays = [
+        OURS,
+        REPLICA,
+        REACTIVE,
+        "star, random",
+        "star, ring",
+        "relay, ring",
+    ];
+    let mut only_dvms = violations(count);
+    only_dvms.truncate(1);
     vec![
-        Plot::Against {
-            title: "mean violation, s".to_owned(),
-            across: "nodes".to_owned(),
-            measure: measure::VIOLATION_MEAN,
-            factor: 1.0,
-            rows: chosen.clone(),
-            published: violations(count),
-        },
-        Plot::Against {
-            title: "migrations per violation".to_owned(),
-            across: "nodes".to_owned(),
-            measure: measure::MIGRATIONS_PER_VIOLATION,
-            factor: 1.0,
-            rows: chosen,
-            published: Vec::new(),
-        },
+        plot(
+            "mean violation, s",
+            measure::VIOLATION_MEAN,
+            &main,
+            violations(count),
+        ),
+        plot(
+            "mean violation of what reacts at once, s",
+            measure::VIOLATION_MEAN,
+            &overlays,
+            only_dvms,
+        ),
+        plot("migrations", measure::MIGRATIONS, &main, migrations(count)),
+        plot(
+            "migrations per violation",
+            measure::MIGRATIONS_PER_VIOLATION,
+            &main,
+            Vec::new(),
+        ),
     ]
 }
 

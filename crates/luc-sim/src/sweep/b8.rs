@@ -1,5 +1,7 @@
 //! B8: random faults over many seeds, and whether they hit what they must.
 
+use crate::scenario::BrokenRule;
+
 use super::job::{Job, Role, Work};
 use super::judge::{Rule, Side, Target};
 use super::{Benchmark, Scale, Table, measure};
@@ -12,6 +14,16 @@ const BATCH: u64 = 500;
 
 /// Seeds in all.
 const SEEDS: u32 = 10_000;
+
+/// Within how many seeds a broken protocol must be caught.
+const CAUGHT_BY: u64 = 1000;
+
+/// The rules that are switched off to see whether the checkers notice.
+const RULES: [(&str, BrokenRule); 3] = [
+    ("ballot check off", BrokenRule::Ballot),
+    ("lease check off", BrokenRule::Lease),
+    ("absorb rule off", BrokenRule::Absorb),
+];
 
 pub(super) fn benchmark(scale: Scale) -> Benchmark {
     let (batch, batches) = if scale.quick {
@@ -26,6 +38,17 @@ pub(super) fn benchmark(scale: Scale) -> Benchmark {
         work: Work::Check { seeds: batch },
         seeds: batches,
     };
+    let mut jobs = vec![job];
+    jobs.extend(RULES.map(|(row, rule)| Job {
+        row: row.to_owned(),
+        column: COLUMN.to_owned(),
+        role: Role::Baseline,
+        work: Work::Caught {
+            rule,
+            seeds: CAUGHT_BY,
+        },
+        seeds: 1,
+    }));
     let table = |title: &str, measure| Table {
         title: title.to_owned(),
         measure,
@@ -42,11 +65,21 @@ pub(super) fn benchmark(scale: Scale) -> Benchmark {
     ];
     let hits = measure::CHECK_HITS.iter();
     tables.extend(hits.map(|(hit, name)| table(&format!("hits: {name}"), hit)));
+    tables.push(Table {
+        title: "seeds until a checker notices that a rule is switched off".to_owned(),
+        measure: measure::CHECK_CAUGHT,
+        factor: 1.0,
+        digits: 0,
+        columns: vec![COLUMN.to_owned()],
+        rows: RULES.map(|(row, _)| row.to_owned()).to_vec(),
+        published: Vec::new(),
+        ratios: Vec::new(),
+    });
     Benchmark {
         id: "B8",
         title: "deadlocks, crashes and splits: random faults, every invariant after every step",
         protocol: protocol(batch, batches),
-        jobs: vec![job],
+        jobs,
         tables,
         plots: Vec::new(),
         targets: targets(batch, batches),
@@ -80,6 +113,16 @@ fn targets(batch: u64, batches: u32) -> Vec<Target> {
             Side::AtLeast,
             per_batch(100.0),
         )
+    }));
+    targets.extend(RULES.map(|(row, _)| Target {
+        text: format!("a protocol with the {row} is caught within {CAUGHT_BY} seeds"),
+        rule: Rule::Bound {
+            row: row.to_owned(),
+            columns: columns.clone(),
+            measure: measure::CHECK_CAUGHT,
+            side: Side::AtMost,
+            limit: CAUGHT_BY as f64,
+        },
     }));
     targets
 }

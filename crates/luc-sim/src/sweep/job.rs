@@ -1,6 +1,6 @@
 //! One cell of a benchmark's table: what is run, and how often.
 
-use crate::scenario::{Algorithm, Experiment, Membership};
+use crate::scenario::{Algorithm, BrokenRule, Experiment, Membership};
 
 /// What a row of a table is, which decides how it is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +24,13 @@ pub enum Work {
     Recall {
         /// How many nodes.
         nodes: u32,
+    },
+    /// Random faults against a protocol with one rule switched off, until a checker notices.
+    Caught {
+        /// The rule.
+        rule: BrokenRule,
+        /// After so many seeds it is given up.
+        seeds: u64,
     },
     /// Random faults over so many seeds, from the job's seed on (B8).
     Check {
@@ -108,7 +115,7 @@ impl Job {
             Work::Coordinates(Coordinates::FourSites) => 40,
             Work::Coordinates(Coordinates::Synthetic { nodes } | Coordinates::Pools { nodes })
             | Work::Recall { nodes } => *nodes,
-            Work::Check { .. } => 64,
+            Work::Check { .. } | Work::Caught { .. } => 64,
         }
     }
 
@@ -121,6 +128,7 @@ impl Job {
                 f64::from(*nodes) * 0.03
             }
             Work::Recall { nodes } => 0.1 + f64::from(*nodes) * 1e-3,
+            Work::Caught { .. } => 1.0,
             Work::Check { seeds } => *seeds as f64 * 0.03,
         }
     }

@@ -61,6 +61,9 @@ pub const CHECK_PASSED: &str = "check_passed";
 /// Seeds that broke one.
 pub const CHECK_FAILED: &str = "check_failed";
 
+/// How many seeds it took until a checker noticed that a rule is off.
+pub const CHECK_CAUGHT: &str = "check_caught_after_seeds";
+
 /// Energy over the day: hour, kilowatts.
 pub const CURVE_POWER: &str = "power_kw_by_hour";
 /// Violation over the day: hour, per cent of powered host-time.

@@ -18,7 +18,7 @@ use crate::log::NoSink;
 use crate::metrics::Hour;
 use crate::network::matrix::plane::Plane;
 use crate::network::matrix::{MatrixError, published};
-use crate::scenario::{Experiment, Outcome, RunError};
+use crate::scenario::{BrokenRule, Experiment, Outcome, RunError};
 use crate::simulation::SetupError;
 
 /// The hours of the energy day in which demand exceeds the cloud: 14 to 19.
@@ -53,6 +53,7 @@ pub fn perform(work: &Work, seed: u64) -> Result<Record, PerformError> {
     match work {
         Work::Run(experiment) => run(experiment),
         Work::Check { seeds } => check_all(*seeds, seed),
+        Work::Caught { rule, seeds } => caught(*rule, *seeds),
         Work::Coordinates(kind) => coordinates_of(*kind, seed),
         Work::Recall { nodes } => recall_of(*nodes, seed),
     }
@@ -95,6 +96,18 @@ fn check_all(seeds: u64, batch: u64) -> Result<Record, PerformError> {
             .into(),
         ..Record::default()
     })
+}
+
+/// The first seed under which a checker notices that `rule` is off; no measure if none does.
+fn caught(rule: BrokenRule, seeds: u64) -> Result<Record, PerformError> {
+    for seed in 1..=seeds {
+        let verdict = check::check(seed, Some(rule.switch()))
+            .map_err(|source| PerformError::Check { seed, source })?;
+        if verdict.broken.is_some() {
+            return Ok(named([(measure::CHECK_CAUGHT, seed as f64)].into()));
+        }
+    }
+    Ok(Record::default())
 }
 
 /// B13: coordinates alone.
@@ -144,6 +157,7 @@ fn recall_of(nodes: u32, seed: u64) -> Result<Record, PerformError> {
             swim: SwimConfig::default(),
             search: search::Config::default(),
             vivaldi: vivaldi::Config::default(),
+            settled: 400,
             seed,
         },
         checkpoints: vec![Duration::from_secs(120)],

@@ -27,9 +27,13 @@ pub(super) fn write(dir: &Path, output: &Path, csv: bool, json: bool) -> anyhow:
     let page = Page {
         benchmarks: &benchmarks,
         records: &records,
+        quick: about.quick,
         facts: &about.facts,
     };
     fs::write(output, page.render()).with_context(|| format!("writing {}", output.display()))?;
+    if about.quick {
+        say("A quick sweep: its figures are not those of the benchmarks.");
+    }
     let judged = page.judgements();
     if csv {
         print(page.csv().trim_end());
