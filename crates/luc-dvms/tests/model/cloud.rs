@@ -12,18 +12,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use luc_core::time::{Duration, Instant};
-use luc_core::{Effect, Effects, Input, PeerId, Protocol as _};
-use luc_dvms::command::{Candidate, MigrationEnd, MigrationId};
+use luc_core::{Effects, Input, Protocol as _};
+use luc_dvms::command::{MigrationEnd, MigrationId};
 use luc_dvms::star::Broken;
-use luc_dvms::{Ballot, Choice, Command, Dvms, Event, Message, VmId};
+use luc_dvms::{Ballot, Choice, Command, Dvms, Message, VmId};
 use stateright::{Model, Property};
 
-use super::laws::{FREE_WITHIN, HandedOver, LIFE_MAX, Law, Wrong};
+use super::laws::{FREE_WITHIN, HandedOver, LIFE_MAX, Law, Reached, Wrong};
 use super::node::{self, Node};
 use super::scenes::{self, Scene, peer};
+use super::step::Step;
 
 /// Every migration ends within this time.
 const TRIP_MAX: Duration = Duration::from_secs(5);
@@ -34,9 +35,9 @@ const HORIZON: Duration = Duration::from_secs(30);
 /// A message on its way.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Letter {
-    from: usize,
-    to: usize,
-    message: Message,
+    pub(crate) from: usize,
+    pub(crate) to: usize,
+    pub(crate) message: Message,
 }
 
 impl fmt::Debug for Letter {
@@ -49,11 +50,11 @@ impl fmt::Debug for Letter {
 /// A live migration under way.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Trip {
-    migration: MigrationId,
-    vm: VmId,
-    source: usize,
-    target: usize,
-    began: Instant,
+    pub(crate) migration: MigrationId,
+    pub(crate) vm: VmId,
+    pub(crate) source: usize,
+    pub(crate) target: usize,
+    pub(crate) began: Instant,
 }
 
 /// How often what may go wrong.
@@ -68,18 +69,18 @@ pub(crate) struct Budget {
 /// A whole cloud at one moment.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct State {
-    now: Instant,
-    nodes: Vec<Arc<Node>>,
+    pub(crate) now: Instant,
+    pub(crate) nodes: Vec<Arc<Node>>,
     letters: Vec<Arc<Letter>>,
-    trips: Vec<Trip>,
+    pub(crate) trips: Vec<Trip>,
     /// Nodes whose overload has not been seen yet.
     events: Vec<usize>,
     /// Nodes that are down and whose failure has not been detected yet.
     undetected: Vec<usize>,
     budget: Budget,
     /// When each open partition began.
-    open: BTreeMap<Ballot, Instant>,
-    handed_over: BTreeSet<HandedOver>,
+    pub(crate) open: BTreeMap<Ballot, Instant>,
+    pub(crate) handed_over: BTreeSet<HandedOver>,
     /// Since when nothing has happened that keeps nodes busy.
     quiet_since: Instant,
     wrong: Option<Wrong>,
@@ -97,22 +98,6 @@ pub(crate) enum Action {
     Crash(usize),
     Detect(usize),
     Restart(usize),
-}
-
-/// Facts that some path has reached: a check that reaches none of them checks nothing.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Reached(Arc<Mutex<BTreeSet<&'static str>>>);
-
-impl Reached {
-    fn note(&self, fact: &'static str) {
-        if let Ok(mut facts) = self.0.lock() {
-            facts.insert(fact);
-        }
-    }
-
-    pub(crate) fn names(&self) -> BTreeSet<&'static str> {
-        self.0.lock().map(|facts| facts.clone()).unwrap_or_default()
-    }
 }
 
 /// The model.
@@ -167,7 +152,7 @@ impl Cloud {
         self
     }
 
-    fn is_star(&self) -> bool {
+    pub(crate) fn is_star(&self) -> bool {
         matches!(self.protocol, Choice::Star(_))
     }
 
@@ -216,13 +201,7 @@ impl Cloud {
                 return;
             };
             dvms.handle(state.now, input, &mut effects);
-            let mut step = Step {
-                cloud: self,
-                node,
-                freed: None,
-                ended: false,
-                answers: Vec::new(),
-            };
+            let mut step = Step::new(self, node);
             for effect in effects.drain() {
                 step.carry_out(state, effect);
             }
@@ -354,7 +333,7 @@ impl Cloud {
 }
 
 impl State {
-    fn broke(&mut self, law: Law, what: &str) {
+    pub(crate) fn broke(&mut self, law: Law, what: &str) {
         if self.wrong.is_none() {
             self.wrong = Some(Wrong {
                 law,
@@ -371,7 +350,7 @@ impl State {
         })
     }
 
-    fn post(&mut self, letter: Letter) {
+    pub(crate) fn post(&mut self, letter: Letter) {
         let at = self
             .letters
             .partition_point(|other| (other.to, other.from) <= (letter.to, letter.from));
@@ -382,191 +361,6 @@ impl State {
         if let Some(at) = self.letters.iter().position(|other| other == letter) {
             self.letters.remove(at);
         }
-    }
-}
-
-/// What one input made a node want.
-struct Step<'a> {
-    cloud: &'a Cloud,
-    node: usize,
-    /// What the node was freed of in this very step.
-    freed: Option<(Ballot, Instant)>,
-    /// Whether a partition of its own ended in this very step.
-    ended: bool,
-    answers: Vec<Command>,
-}
-
-impl Step<'_> {
-    fn carry_out(&mut self, state: &mut State, effect: Effect<Dvms>) {
-        let own = Arc::make_mut(&mut state.nodes[self.node]);
-        match effect {
-            Effect::Persist(record) => own.durable = Some(record),
-            Effect::Schedule { after, timer } => own.schedule(state.now + after, timer),
-            Effect::Send { to, message } => {
-                let to = to.node as usize;
-                if state.nodes[to].is_up() {
-                    let from = self.node;
-                    state.post(Letter { from, to, message });
-                }
-            }
-            Effect::Emit(event) => self.take_in(state, event),
-        }
-    }
-
-    fn take_in(&mut self, state: &mut State, event: Event) {
-        match event {
-            Event::Search {
-                search,
-                outside,
-                count,
-            } => {
-                let ring = state.nodes.len();
-                let successors = (1..ring).map(|hop| peer((self.node + hop) % ring));
-                let offered = successors.filter(|other| !outside.contains(other));
-                let offered = offered.map(candidate).collect();
-                self.own(state).searches.insert(search, offered);
-                self.answer(state, search, count);
-            }
-            Event::SearchMore { search, count } => self.answer(state, search, count),
-            Event::SearchEnd { search } => {
-                self.own(state).searches.remove(&search);
-            }
-            Event::Migrate {
-                migration,
-                vm,
-                target,
-                ..
-            } => self.depart(state, migration, vm, target),
-            Event::Expect {
-                migration, claim, ..
-            } => {
-                self.fenced(state, migration, "a machine was expected");
-                self.own(state).claims.insert(migration, claim);
-            }
-            Event::Unexpect { migration } => {
-                self.own(state).claims.remove(&migration);
-            }
-            Event::Reserved { ballot, lease } => self.reserved(state, ballot, lease),
-            Event::Freed { ballot } => {
-                let own = self.own(state);
-                if own.held.is_some_and(|(held, _)| held == ballot) {
-                    self.freed = own.held.take();
-                }
-            }
-            Event::Began { ballot, .. } => {
-                state.open.insert(ballot, state.now);
-            }
-            Event::Ended { ballot, end, .. } => {
-                self.ended = true;
-                self.cloud.reached.note(match end {
-                    luc_dvms::event::PartitionEnd::Solved => "solved",
-                    luc_dvms::event::PartitionEnd::Stale => "stale",
-                    luc_dvms::event::PartitionEnd::Unsolved => "unsolved",
-                    luc_dvms::event::PartitionEnd::Absorbed => "yielded",
-                    luc_dvms::event::PartitionEnd::Expired => "expired",
-                });
-                state.open.remove(&ballot);
-            }
-            Event::Absorbed { ballot, taken } => {
-                self.cloud.reached.note("absorbed");
-                state.handed_over.insert((taken.leader, ballot.leader));
-            }
-            Event::Planned { .. } => self.cloud.reached.note("planned"),
-            Event::TookOver { .. } => self.cloud.reached.note("took over"),
-            Event::LeaseExpired { .. } => self.cloud.reached.note("lease expired in flight"),
-            Event::CapReached { .. }
-            | Event::Grew { .. }
-            | Event::Computed { .. }
-            | Event::Advertise { .. }
-            | Event::Sleep
-            | Event::Wake(_)
-            | Event::Ignored { .. } => {}
-        }
-    }
-
-    fn own<'s>(&self, state: &'s mut State) -> &'s mut Node {
-        Arc::make_mut(&mut state.nodes[self.node])
-    }
-
-    /// The overlay's answer: the next nodes of the ring.
-    fn answer(&mut self, state: &mut State, search: luc_dvms::command::SearchId, count: u16) {
-        let Some(left) = self.own(state).searches.get_mut(&search) else {
-            return;
-        };
-        let found: Vec<Candidate> = left.drain(..left.len().min(count.into())).collect();
-        self.answers.push(if found.is_empty() {
-            Command::Exhausted { search }
-        } else {
-            Command::Neighbours { search, found }
-        });
-    }
-
-    fn depart(&self, state: &mut State, migration: MigrationId, vm: VmId, target: PeerId) {
-        self.fenced(state, migration, "a machine was sent");
-        let target = target.node as usize;
-        if state.trips.iter().any(|trip| trip.vm == vm) {
-            return state.broke(Law::OneHostPerVm, "a machine was sent that is on its way");
-        }
-        if !state.nodes[self.node].vms.iter().any(|one| one.id == vm) {
-            return state.broke(Law::OneHostPerVm, "a machine was sent that is elsewhere");
-        }
-        state.trips.push(Trip {
-            migration,
-            vm,
-            source: self.node,
-            target,
-            began: state.now,
-        });
-        state.trips.sort_unstable();
-    }
-
-    /// A step may be begun only by those who are held by its leader, under no higher ballot.
-    fn fenced(&self, state: &mut State, migration: MigrationId, what: &str) {
-        if !self.cloud.is_star() {
-            return;
-        }
-        let under = migration.ballot;
-        let how = match state.nodes[self.node].held {
-            None => "which is free".to_owned(),
-            Some((held, _)) if held.leader != under.leader => format!("which is held under {held}"),
-            Some((held, _)) if held > under => format!("which has accepted {held}"),
-            Some((_, until)) if until < state.now => format!("whose lease ended at {until}"),
-            Some(_) => return,
-        };
-        let what = format!("{what} under {under} at n{}, {how}", self.node);
-        state.broke(Law::NoStaleStep, &what);
-    }
-
-    fn reserved(&mut self, state: &mut State, ballot: Ballot, lease: Duration) {
-        let now = state.now;
-        let me = peer(self.node);
-        let before = state.nodes[self.node].held;
-        let freed = self.freed.filter(|_| ballot.leader != me);
-        if let Some((old, _)) = before.or(freed).filter(|(_, until)| *until > now) {
-            let given = state.handed_over.contains(&(old.leader, ballot.leader))
-                || old.leader == me && self.ended;
-            if old.leader != ballot.leader && !given {
-                let what = format!(
-                    "n{} is held under {old} and was reserved under {ballot}",
-                    self.node
-                );
-                state.broke(Law::OneLeaderPerNode, &what);
-            }
-            if old.leader == ballot.leader && ballot < old {
-                let what = format!("n{} went back from {old} to {ballot}", self.node);
-                state.broke(Law::OneLeaderPerNode, &what);
-            }
-        }
-        self.own(state).held = Some((ballot, now + lease));
-    }
-}
-
-fn candidate(peer: PeerId) -> Candidate {
-    Candidate {
-        peer,
-        distance: Duration::from_millis(1),
-        asleep: false,
-        room: 0,
     }
 }
 

@@ -4,6 +4,9 @@
 //! the hosts (which machine runs where). A law that breaks is kept in the state, with the words
 //! that say how, so that the checker can show the way to it.
 
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
 use luc_core::PeerId;
 use luc_core::time::Duration;
 
@@ -55,3 +58,19 @@ pub(crate) const FREE_WITHIN: Duration = Duration::from_secs(8);
 
 /// Who handed its members over to whom.
 pub(crate) type HandedOver = (PeerId, PeerId);
+
+/// Facts that some path has reached: a check that reaches none of them checks nothing.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reached(Arc<Mutex<BTreeSet<&'static str>>>);
+
+impl Reached {
+    pub(crate) fn note(&self, fact: &'static str) {
+        if let Ok(mut facts) = self.0.lock() {
+            facts.insert(fact);
+        }
+    }
+
+    pub(crate) fn names(&self) -> BTreeSet<&'static str> {
+        self.0.lock().map(|facts| facts.clone()).unwrap_or_default()
+    }
+}

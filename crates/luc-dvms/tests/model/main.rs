@@ -17,6 +17,7 @@ mod cloud;
 mod laws;
 mod node;
 mod scenes;
+mod step;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -24,8 +25,8 @@ use std::sync::{Mutex, PoisonError};
 use luc_dvms::star::Broken;
 use stateright::{Checker, HasDiscoveries, Model, UniformChooser};
 
-use cloud::{Cloud, Reached};
-use laws::Law;
+use cloud::Cloud;
+use laws::{Law, Reached};
 
 /// How many states a check generates unless told otherwise.
 const STATES: usize = 250_000;
