@@ -56,7 +56,7 @@ pub struct Config {
     pub moved_absolute: f64,
     /// A drift below this share of the nearest peer's round trip is never published (Ledlie 2007).
     pub moved_relative: f64,
-    /// The greatest round trip, and the greatest part of a coordinate, that is believed (Serf: 10 s).
+    /// The greatest round trip, and the greatest part of a coordinate, to believe (Serf: 10 s).
     pub rtt_max: Duration,
 }
 
