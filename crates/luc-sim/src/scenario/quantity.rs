@@ -115,6 +115,10 @@ impl Kind {
 
     /// `amount` of the base unit in the greatest unit that leaves no needless digits.
     fn write(&self, amount: f64) -> String {
+        if amount == 0.0 {
+            let unit = self.example.split(' ').nth(1).unwrap_or_default();
+            return format!("0 {unit}");
+        }
         let fits = |size: f64| amount >= size && (amount / size * 1000.0).fract() == 0.0;
         let found = self.units.iter().find(|(_, size)| fits(*size));
         let base = self
@@ -263,7 +267,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_back() {
-        for text in ["90 s", "16.55 ms", "24 h", "300 s", "1 ns", "0 ns"] {
+        for text in ["90 s", "16.55 ms", "24 h", "300 s", "1 ns", "0 s"] {
             let nanos = DURATION.read(text).expect("it is right");
             assert_eq!(DURATION.read(&DURATION.write(nanos)), Ok(nanos), "{text}");
         }
