@@ -8,6 +8,7 @@
 use luc_core::entropy::SplitMix64;
 use luc_core::time::{Duration, Instant};
 use luc_core::{Effect, Effects, Input, PeerId, Protocol};
+use luc_overlay::vivaldi::Vivaldi;
 use luc_overlay::{
     Command, Config, Coordinate, Event, Kept, Membership, Message, Overlay, Seed, SwimConfig,
     Timer, search, vivaldi,
@@ -35,6 +36,9 @@ pub struct Blueprint {
     pub search: search::Config,
     /// Coordinates.
     pub vivaldi: vivaldi::Config,
+    /// How many round trips within its site, and to other sites, each node has learnt from before
+    /// the start. With 0 nobody knows where it is; some hundreds stand for an hour as shipped.
+    pub settled: u32,
     /// What everything is drawn from.
     pub seed: u64,
 }
@@ -77,8 +81,8 @@ pub struct Overlays {
 }
 
 impl Overlays {
-    /// A cloud in which everybody has long known who is there, and nobody where: membership is in
-    /// its steady state, coordinates and views are at their beginning.
+    /// A cloud in which everybody has long known who is there: membership is in its steady state,
+    /// coordinates are as settled as the blueprint says, views are at their beginning.
     pub fn new(blueprint: Blueprint) -> Self {
         let mut cloud = Self {
             now: Instant::ORIGIN,
@@ -91,8 +95,14 @@ impl Overlays {
             blueprint,
         };
         let count = cloud.blueprint.sites * cloud.blueprint.nodes_per_site;
+        let places = cloud.settle(count);
         let peers: Vec<(PeerId, Option<Coordinate>)> = (0..count)
-            .map(|node| (cloud.peer(NodeIndex(node as u32)), None))
+            .map(|node| {
+                (
+                    cloud.peer(NodeIndex(node as u32)),
+                    places.get(node).copied(),
+                )
+            })
             .collect();
         let sites: Vec<_> = peers.chunks(cloud.blueprint.nodes_per_site).collect();
         let each = usize::from(cloud.blueprint.swim.delegates);
@@ -115,6 +125,36 @@ impl Overlays {
             }
         }
         cloud
+    }
+
+    /// Where the nodes learn to be from probes of random mates and strangers; nowhere without any.
+    fn settle(&mut self, count: usize) -> Vec<Coordinate> {
+        if self.blueprint.settled == 0 {
+            return Vec::new();
+        }
+        let each = self.blueprint.nodes_per_site;
+        let mut learners: Vec<Vivaldi> = (0..count as u64)
+            .map(|node| Vivaldi::new(self.blueprint.vivaldi, self.blueprint.seed ^ (node << 24)))
+            .collect();
+        for _ in 0..self.blueprint.settled {
+            for node in 0..count {
+                let mate = node / each * each + draw::below(&mut self.entropy, each);
+                let stranger = draw::below(&mut self.entropy, count);
+                for other in [mate, stranger] {
+                    let (left, right) = (NodeIndex(node as u32), NodeIndex(other as u32));
+                    let noise = draw::log_normal(&mut self.entropy, self.blueprint.jitter);
+                    let rtt = self.rtt(left, right).mul_f64(noise);
+                    let theirs = *learners[other].coordinate();
+                    let peer = self.peer(right);
+                    if left != right {
+                        // A round trip that is refused teaches nothing, as in the product.
+                        let _ = learners[node].observe(peer, &theirs, rtt);
+                    }
+                }
+            }
+        }
+        let places = learners.iter().map(|learner| *learner.coordinate());
+        places.collect()
     }
 
     fn config(&self, me: PeerId) -> Config {

@@ -17,6 +17,7 @@ fn recall(times: RoundTrips, sites: usize, nodes_per_site: usize, seconds: &[u64
             swim: SwimConfig::default(),
             search: search::Config::default(),
             vivaldi: vivaldi::Config::default(),
+            settled: 0,
             seed: 11,
         },
         checkpoints: seconds.iter().copied().map(Duration::from_secs).collect(),
