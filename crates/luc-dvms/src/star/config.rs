@@ -64,6 +64,9 @@ pub struct Energy {
     /// A host with more than this share of its capacity in use never thinks of sleep, in
     /// thousandths.
     pub busy_permille: u16,
+    /// How many nodes are asked to take the machines of a host in that wants to sleep; most of them
+    /// are free again at once.
+    pub group: u16,
     /// How likely a host may overload, in thousandths, after it took in the machines of one that
     /// goes to sleep.
     pub risk_permille: u16,
@@ -92,9 +95,9 @@ pub enum Broken {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            first_group: 16,
+            first_group: 24,
             next_group: 8,
-            cap: 32,
+            cap: 48,
             second_cap: 64,
             lease: Duration::from_secs(5),
             renew: Duration::from_millis(1_500),
@@ -125,11 +128,12 @@ impl Default for Energy {
             awake_min: Duration::from_secs(600),
             sleep: Duration::from_secs(3600),
             sleep_per_move: Duration::from_secs(120),
-            busy_permille: 500,
+            busy_permille: 430,
+            group: 24,
             risk_permille: 2,
             look_deviations: 170,
-            wake_deviations: 240,
-            sleep_deviations: 260,
+            wake_deviations: 235,
+            sleep_deviations: 250,
             spread_deviations: 130,
         }
     }

@@ -76,15 +76,45 @@ impl Star {
 
     /// Asks the solver about everybody who is reserved.
     fn compute(&mut self, turn: &mut Turn<'_>) -> Option<Solution> {
-        let own = self.host_now(turn.now)?;
-        let headroom = self.headroom();
-        let style = self.style();
+        let (mut hosts, mut distance) = self.gather(turn)?;
         let Role::Leading(partition) = &mut self.role else {
             return None;
         };
         partition.fresh = false;
+        let ballot = partition.id;
+        let members = partition.everyone();
+        let asleep = partition.cause == Cause::Underload;
+        if asleep {
+            follow_the_load(&mut hosts);
+            fullest_first(&mut hosts, &mut distance);
+        }
+        let solution = self.ask_solver(&hosts, &distance);
+        turn.emit(Event::Grew { ballot, members });
+        turn.emit(Event::Computed {
+            ballot,
+            hosts: hosts.len() as u16,
+            steps: solution.steps,
+            solved: solution.solved,
+        });
+        if asleep && !self.is_spare(&hosts) {
+            return None;
+        }
+        if !asleep {
+            self.wake_if_short(turn, &hosts);
+        }
+        Some(solution)
+    }
+
+    /// This host and those of the members that can help, with their distances.
+    fn gather(&self, turn: &Turn<'_>) -> Option<(Vec<Host>, Vec<Duration>)> {
+        let own = self.host_now(turn.now)?;
+        let headroom = self.headroom();
+        let Role::Leading(partition) = &self.role else {
+            return None;
+        };
         let overload = partition.cause == Cause::Overload;
-        let ahead = self.config.energy.is_some();
+        let members = partition.members.iter().map(|member| member.host.as_ref());
+        let tide = tide(demand_and_usual(members.chain([own.as_ref()])));
         let least = own.vms.iter().map(|vm| vm.usual).min().unwrap_or_default();
         let mut hosts: Vec<Host> = Vec::with_capacity(partition.members.len() + 1);
         let mut distance: Vec<Duration> = Vec::with_capacity(hosts.capacity());
@@ -94,45 +124,46 @@ impl Star {
             // A member with an overload of its own neither helps nor is helped here: it begins
             // its own partition when it is free again. Those taken in with their events stay.
             let helps = !member.host.is_overloaded()
-                && !(overload && is_full_for_long(&member.host, least, ahead));
-            if !helps && !partition.taken.contains(&member.peer) {
-                continue;
+                && !(overload && is_full_for_long(&member.host, least, tide));
+            if helps || partition.taken.contains(&member.peer) {
+                hosts.push(member.host.as_ref().clone());
+                distance.push(member.distance);
             }
-            hosts.push(member.host.as_ref().clone());
-            distance.push(member.distance);
         }
         for host in &mut hosts {
             host.capacity.cpu = host.capacity.cpu.minus(headroom);
         }
-        let goal = match partition.cause {
-            Cause::Overload => Goal::Relieve,
-            Cause::Maintenance => Goal::Evacuate { host: self.me },
-            Cause::Underload => Goal::Consolidate { host: self.me },
+        Some((hosts, distance))
+    }
+
+    /// Asks the solver. To sleep, few and full targets are better than many: the solver gets the
+    /// fullest at first, and more as long as they do not suffice.
+    fn ask_solver(&self, hosts: &[Host], distance: &[Duration]) -> Solution {
+        let cause = match &self.role {
+            Role::Leading(partition) => partition.cause,
+            Role::Reserved(_) | Role::Free => Cause::Overload,
         };
-        let problem = Problem {
-            hosts: &hosts,
-            distance: &distance,
-            goal,
-            style,
+        let (goal, mut count) = match cause {
+            Cause::Overload => (Goal::Relieve, hosts.len()),
+            Cause::Maintenance => (Goal::Evacuate { host: self.me }, hosts.len()),
+            Cause::Underload => (Goal::Consolidate { host: self.me }, hosts.len().min(2)),
         };
-        let solution = solve(&problem, self.config.solver_budget);
-        let ballot = partition.id;
-        turn.emit(Event::Grew {
-            ballot,
-            members: partition.everyone(),
-        });
-        turn.emit(Event::Computed {
-            ballot,
-            hosts: hosts.len() as u16,
-            steps: solution.steps,
-            solved: solution.solved,
-        });
-        if overload {
-            self.wake_if_short(turn, &hosts);
-        } else if self.wants_sleep() && !self.is_spare(&hosts) {
-            return None;
+        let mut steps = 0;
+        loop {
+            let problem = Problem {
+                hosts: &hosts[..count],
+                distance: &distance[..count],
+                goal,
+                style: self.style(),
+            };
+            let mut solution = solve(&problem, self.config.solver_budget);
+            steps += solution.steps;
+            if solution.solved || count == hosts.len() {
+                solution.steps = steps;
+                return solution;
+            }
+            count += 1;
         }
-        Some(solution)
     }
 
     fn wants_sleep(&self) -> bool {
@@ -225,18 +256,78 @@ impl Star {
     }
 }
 
-/// Whether a host would be asked for more than it has in the long run, if it took in a machine
-/// that usually asks for `least`: a relief that does not last is not worth a migration.
-/// Where loads of whole clouds come and go (`ahead`), what rises is taken to rise on.
-fn is_full_for_long(host: &Host, least: Cpu, ahead: bool) -> bool {
-    let usual: Cpu = host.vms.iter().map(|vm| vm.usual).sum();
-    let rise = host.demand().minus(usual);
-    let long = if ahead {
-        usual.plus(rise).plus(rise)
+/// Where the load of all hosts of a partition goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tide {
+    Steady,
+    Rising,
+    Falling,
+}
+
+/// What all machines of these hosts ask for now, and usually.
+fn demand_and_usual<'a>(hosts: impl Iterator<Item = &'a Host>) -> (u64, u64) {
+    let vms = hosts.flat_map(|host| &host.vms);
+    vms.fold((0, 0), |(demand, usual), vm| {
+        (
+            demand + u64::from(vm.demand.0),
+            usual + u64::from(vm.usual.0),
+        )
+    })
+}
+
+/// The tide, if what is asked for now differs from what is usual by more than a seventh.
+fn tide((demand, usual): (u64, u64)) -> Tide {
+    if usual == 0 || demand.abs_diff(usual) * 7 < usual {
+        Tide::Steady
+    } else if demand > usual {
+        Tide::Rising
     } else {
-        usual
+        Tide::Falling
+    }
+}
+
+/// Whether a host would be asked for more than it has in the long run, if it took in a machine
+/// that usually asks for `least`: a relief that does not last is not worth a migration. A tide is
+/// taken to go on.
+fn is_full_for_long(host: &Host, least: Cpu, tide: Tide) -> bool {
+    let usual: Cpu = host.vms.iter().map(|vm| vm.usual).sum();
+    let demand = host.demand();
+    let long = match tide {
+        Tide::Steady => usual,
+        Tide::Rising => Cpu(demand.0.saturating_mul(3))
+            .minus(usual)
+            .minus(usual)
+            .max(usual),
+        Tide::Falling => demand.plus(demand).minus(usual).min(usual),
     };
     long.plus(least) > host.capacity.cpu
+}
+
+/// Where the load of all hosts together has just fallen or risen, what is usual is what they ask
+/// for now: the averages still follow.
+fn follow_the_load(hosts: &mut [Host]) {
+    let (demand, usual) = demand_and_usual(hosts.iter());
+    if tide((demand, usual)) == Tide::Steady {
+        return;
+    }
+    for vm in hosts.iter_mut().flat_map(|host| &mut host.vms) {
+        vm.usual = Cpu((u64::from(vm.usual.0) * demand / usual) as u32);
+    }
+}
+
+/// Sorts all hosts but the first by how much their machines usually ask for, the fullest first.
+fn fullest_first(hosts: &mut [Host], distance: &mut [Duration]) {
+    let usual = |host: &Host| host.vms.iter().map(|vm| vm.usual).sum::<Cpu>();
+    let mut order: Vec<usize> = (1..hosts.len()).collect();
+    order.sort_by_key(|place| std::cmp::Reverse(usual(&hosts[*place])));
+    let sorted: Vec<(Host, Duration)> = order
+        .into_iter()
+        .map(|place| (hosts[place].clone(), distance[place]))
+        .collect();
+    for (place, (host, near)) in sorted.into_iter().enumerate() {
+        hosts[place + 1] = host;
+        distance[place + 1] = near;
+    }
 }
 
 /// What a host's machines ask for when the plan has been carried out.

@@ -28,7 +28,10 @@ impl Star {
         self.promise(turn, ballot);
         let since = self.event_since.unwrap_or(turn.now);
         let mut partition = Partition::new(ballot, cause, since, turn.now + lease);
-        partition.cap = self.retry.cap(&self.config);
+        partition.cap = match (&self.config.energy, cause) {
+            (Some(energy), Cause::Underload) => energy.group,
+            _ => self.retry.cap(&self.config),
+        };
         self.role = Role::Leading(Box::new(partition));
         turn.emit(Event::Began { ballot, cause });
         turn.emit(Event::Reserved { ballot, lease });
@@ -53,7 +56,13 @@ impl Star {
 
     /// Looks for the next group, or gives up when there is none or no place for it.
     pub(super) fn grow(&mut self, turn: &mut Turn<'_>) {
-        let first = self.config.first_group.saturating_sub(1);
+        let first = match (&self.config.energy, &self.role) {
+            (Some(energy), Role::Leading(partition)) if partition.cause == Cause::Underload => {
+                energy.group
+            }
+            _ => self.config.first_group,
+        };
+        let first = first.saturating_sub(1);
         let next = self.config.next_group;
         let Role::Leading(partition) = &mut self.role else {
             return;
@@ -65,8 +74,19 @@ impl Star {
             return self.give_up(turn, true);
         }
         if !partition.farther.is_empty() {
-            let place = usize::from(partition.cap - size).min(partition.farther.len());
-            let farther: Vec<Candidate> = partition.farther.drain(..place).collect();
+            // One more site at a time, the nearest first.
+            let place = usize::from(partition.cap - size);
+            let site = partition.farther[0].peer.site;
+            let mut kept = Vec::new();
+            let mut farther = Vec::new();
+            for candidate in partition.farther.drain(..) {
+                if candidate.peer.site == site && farther.len() < place {
+                    farther.push(candidate);
+                } else {
+                    kept.push(candidate);
+                }
+            }
+            partition.farther = kept;
             return self.ask_all(turn, &farther);
         }
         // Who passes by that many full nodes finds more of them, not room.

@@ -32,8 +32,8 @@ impl Mood {
         let squares: u64 = busy
             .map(|vm| u64::from(vm.demand.0.abs_diff(vm.usual.0)).pow(2))
             .sum();
-        // What is usual follows the demand and so hides two fifths of the variance.
-        let seen = squares * 1000 * 5 / (3 * count as u64);
+        // What is usual follows the demand and so hides a third of the variance.
+        let seen = squares * 1000 * 3 / (2 * count as u64);
         let passed = self.at.map_or(AVERAGED, |at| {
             (now.since(at).as_millis() as u64).min(AVERAGED)
         });

@@ -118,7 +118,7 @@ impl Star {
         let drawn = SplitMix64::new(self.seed ^ u64::from(self.slumber.epoch) << 32).next_u64();
         // Half a period to one and a half, four times that for a full host.
         let weight = (512 + drawn % 1024) * (1000 + 4 * u64::from(load.min(1000))) / 1024;
-        let doubled = period.saturating_mul(1 << self.slumber.failures.min(4));
+        let doubled = period.saturating_mul(1 << self.slumber.failures.min(2));
         doubled.saturating_mul(weight as u32) / 1000
     }
 
@@ -241,12 +241,12 @@ impl Star {
     }
 }
 
-/// What a host's machines ask for in the long run, or now if that is more, in thousandths of what
-/// it has.
+/// What a host's machines ask for, in thousandths of what it has; if that rises, what it rises to.
 fn usual_permille(host: &Host) -> u16 {
     let usual: u64 = host.vms.iter().map(|vm| u64::from(vm.usual.0)).sum();
-    let demand = usual.max(u64::from(host.demand().0));
-    (demand * 1000 / u64::from(host.capacity.cpu.0).max(1)).min(1000) as u16
+    let demand = u64::from(host.demand().0);
+    let ahead = demand.max((2 * demand).saturating_sub(usual));
+    (ahead * 1000 / u64::from(host.capacity.cpu.0).max(1)).min(1000) as u16
 }
 
 #[cfg(test)]
