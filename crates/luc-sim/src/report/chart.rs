@@ -57,7 +57,8 @@ impl<'a> Chart<'a> {
         html.raw("<figure><figcaption>");
         html.text(self.title);
         html.raw(&format!(
-            "</figcaption>\n<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">\n",
+            "</figcaption>\n<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" \
+             aria-label=\"{}\">\n",
             escaped(self.title)
         ));
         self.grid(html, &x, &y);

@@ -5,10 +5,12 @@
 pub(super) const CSS: &str = "
 :root{--bg:#fff;--fg:#1b1f24;--dim:#59636e;--line:#d5dbe1;--soft:#f4f6f8;--ours:#e8f3ff;
 --met:#116329;--missed:#a40e26;--unknown:#7a5200;
---s0:#0072b2;--s1:#d55e00;--s2:#009e73;--s3:#cc79a7;--s4:#b8860b;--s5:#56b4e9;--s6:#6b4fbb;--s7:#555}
+--s0:#0072b2;--s1:#d55e00;--s2:#009e73;--s3:#cc79a7;
+--s4:#b8860b;--s5:#56b4e9;--s6:#6b4fbb;--s7:#555}
 @media (prefers-color-scheme:dark){:root{--bg:#14171b;--fg:#e6e9ed;--dim:#9aa5b1;--line:#333a42;
 --soft:#1c2127;--ours:#14283d;--met:#56d364;--missed:#ff7b72;--unknown:#e3b341;
---s0:#58a6ff;--s1:#ff9e64;--s2:#3ddbb0;--s3:#e8a5cb;--s4:#f0c34e;--s5:#8fd0f7;--s6:#b39dff;--s7:#b0b8c0}}
+--s0:#58a6ff;--s1:#ff9e64;--s2:#3ddbb0;--s3:#e8a5cb;
+--s4:#f0c34e;--s5:#8fd0f7;--s6:#b39dff;--s7:#b0b8c0}}
 *{box-sizing:border-box}
 body{margin:0 auto;padding:1.5rem clamp(1rem,4vw,3rem) 4rem;max-width:1080px;background:var(--bg);
 color:var(--fg);font:15px/1.5 system-ui,-apple-system,'Segoe UI',sans-serif}

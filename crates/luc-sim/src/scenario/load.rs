@@ -1,8 +1,8 @@
 //! Which machines there are and how their demand changes: the model of VMPlaceS.
 //!
 //! A global process draws the time to the next change, Exp(λ = machines / period), then a machine,
-//! then its new demand: N(μ, σ) clipped to [0, 100 %] in steps of 10 %. The draws become a trace that every
-//! algorithm replays.
+//! then its new demand: N(μ, σ) clipped to [0, 100 %] in steps of 10 %. The draws
+//! become a trace that every algorithm replays.
 
 use luc_core::time::Duration;
 use luc_core::units::MemoryMib;

@@ -102,29 +102,15 @@ impl Experiment {
             Algorithm::Ffd(central) => Some(baseline::Config::ffd(central)),
         };
         if let Some(config) = baseline {
-            return self.outcome(&finished(setup, Baseline::new(config))?);
+            return Ok(outcome(&finished(setup, Baseline::new(config))?));
         }
         let Some(blueprint) = self.blueprint() else {
-            return self.outcome(&finished(setup, Nothing)?);
+            return Ok(outcome(&finished(setup, Nothing)?));
         };
         let simulation = finished(setup, Brains::new(blueprint))?;
-        let mut outcome = self.outcome(&simulation)?;
+        let mut outcome = outcome(&simulation);
         outcome.places = places(&simulation);
         Ok(outcome)
-    }
-
-    fn outcome<A: algorithm::Algorithm>(
-        &self,
-        simulation: &Simulation<A>,
-    ) -> Result<Outcome, RunError> {
-        let summary = simulation.metrics().summary();
-        Ok(Outcome {
-            to_nearest_site: to_nearest_site(&summary),
-            summary,
-            steps: simulation.steps(),
-            sizes: BTreeMap::new(),
-            places: Vec::new(),
-        })
     }
 }
 
@@ -132,6 +118,18 @@ impl Experiment {
 fn to_nearest_site(summary: &Summary) -> Option<f64> {
     let moves = &summary.moves;
     (moves.left_site > 0).then(|| moves.left_to_nearest as f64 / moves.left_site as f64)
+}
+
+/// What the metrics tell of a run.
+fn outcome<A: algorithm::Algorithm>(simulation: &Simulation<A>) -> Outcome {
+    let summary = simulation.metrics().summary();
+    Outcome {
+        to_nearest_site: to_nearest_site(&summary),
+        summary,
+        steps: simulation.steps(),
+        sizes: BTreeMap::new(),
+        places: Vec::new(),
+    }
 }
 
 /// A simulation that has come to its end.

@@ -136,8 +136,8 @@ fn protocol() -> Vec<String> {
         "64 nodes of 32 GB and 7 usable cores, 640 VMs of 1 GB, 24 h; 90 W idle, 240 W full, 10 W \
          off, waking takes 60 s at idle power; N(20, 10) 0–7 h, N(40, 30) 7–14 h, N(80, 20) \
          14–19 h (demand exceeds the cloud), N(20, 10) 19–24 h; one change per VM per 300 s. Full \
-         brain (SWIM and Vivaldi). \
-         Migration energy is counted: 18.75 W (one core of the range) at either end while it lasts.",
+         brain (SWIM and Vivaldi). Migration energy is counted: 18.75 W (one core of the range) at \
+         either end while it lasts.",
         "Violation outside 14–19 h is Σ violation over Σ powered host-time of those hours.",
         "Published (I17): FFD saves more than 40 kWh, 4 × Entropy, with 4731 against 466 \
          migrations. DVMS was never measured for energy.",

@@ -123,12 +123,11 @@ impl Job {
     pub fn weight(&self) -> f64 {
         match &self.work {
             Work::Run(experiment) => run_weight(experiment),
-            Work::Coordinates(Coordinates::FourSites) => 1.0,
+            Work::Coordinates(Coordinates::FourSites) | Work::Caught { .. } => 1.0,
             Work::Coordinates(Coordinates::Synthetic { nodes } | Coordinates::Pools { nodes }) => {
                 f64::from(*nodes) * 0.03
             }
             Work::Recall { nodes } => 0.1 + f64::from(*nodes) * 1e-3,
-            Work::Caught { .. } => 1.0,
             Work::Check { seeds } => *seeds as f64 * 0.03,
         }
     }

@@ -1,5 +1,6 @@
 //! Runs one scenario, or writes its trace.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, BufWriter, Write as _};
 use std::path::Path;
@@ -140,7 +141,7 @@ pub(super) fn run(args: &RunArgs, json: bool) -> anyhow::Result<()> {
             "seed": experiment.seed,
             "wall_s": wall.as_secs_f64(),
             "events": outcome.steps,
-            "measures": measures(&outcome).into_iter().collect::<std::collections::BTreeMap<_, _>>(),
+            "measures": BTreeMap::from_iter(measures(&outcome)),
             "summary": summary,
         });
         print(&serde_json::to_string_pretty(&text)?);
