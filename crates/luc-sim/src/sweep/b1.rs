@@ -255,6 +255,18 @@ fn plots(columns: &[String]) -> Vec<Plot> {
             &main,
             Vec::new(),
         ),
+        Plot::Curve {
+            title: "partition sizes at the greatest published size, % of partitions".to_owned(),
+            across: "nodes in the partition".to_owned(),
+            curve: measure::CURVE_PARTITIONS,
+            rows: [OURS, REPLICA, "star, random"].map(str::to_owned).to_vec(),
+            column: columns
+                .iter()
+                .rfind(|column| PUBLISHED.iter().any(|size| size.to_string() == **column))
+                .or(columns.last())
+                .cloned()
+                .unwrap_or_default(),
+        },
     ]
 }
 

@@ -124,9 +124,8 @@ impl Job {
         match &self.work {
             Work::Run(experiment) => run_weight(experiment),
             Work::Coordinates(Coordinates::FourSites) | Work::Caught { .. } => 1.0,
-            Work::Coordinates(Coordinates::Synthetic { nodes } | Coordinates::Pools { nodes }) => {
-                f64::from(*nodes) * 0.03
-            }
+            Work::Coordinates(Coordinates::Synthetic { nodes }) => f64::from(*nodes) * 0.004,
+            Work::Coordinates(Coordinates::Pools { nodes }) => f64::from(*nodes) * 0.043,
             Work::Recall { nodes } => 0.1 + f64::from(*nodes) * 1e-3,
             Work::Check { seeds } => *seeds as f64 * 0.03,
         }
