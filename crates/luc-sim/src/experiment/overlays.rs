@@ -72,7 +72,7 @@ enum Due {
 pub struct Overlays {
     blueprint: Blueprint,
     now: Instant,
-    overlays: Vec<Overlay>,
+    nodes: Vec<Overlay>,
     queue: Queue<Due>,
     entropy: SplitMix64,
     effects: Effects<Overlay>,
@@ -86,7 +86,7 @@ impl Overlays {
     pub fn new(blueprint: Blueprint) -> Self {
         let mut cloud = Self {
             now: Instant::ORIGIN,
-            overlays: Vec::new(),
+            nodes: Vec::new(),
             queue: Queue::new(),
             entropy: SplitMix64::new(blueprint.seed),
             effects: Effects::new(),
@@ -114,7 +114,7 @@ impl Overlays {
         for site in sites {
             for (me, _) in site {
                 let overlay = Overlay::new(cloud.config(*me), Kept::default());
-                cloud.overlays.push(overlay);
+                cloud.nodes.push(overlay);
                 let seed = Seed {
                     site,
                     delegates: &delegates,
@@ -169,12 +169,12 @@ impl Overlays {
 
     /// How many nodes there are.
     pub const fn len(&self) -> usize {
-        self.overlays.len()
+        self.nodes.len()
     }
 
     /// Whether there is nobody.
     pub const fn is_empty(&self) -> bool {
-        self.overlays.is_empty()
+        self.nodes.is_empty()
     }
 
     /// The time.
@@ -194,7 +194,7 @@ impl Overlays {
 
     /// The overlay of a node.
     pub fn overlay(&self, node: NodeIndex) -> &Overlay {
-        &self.overlays[node.at()]
+        &self.nodes[node.at()]
     }
 
     /// The true round trip between two nodes.
@@ -249,7 +249,7 @@ impl Overlays {
         act: impl FnOnce(&mut Overlay, Instant, &mut Effects<Overlay>),
     ) {
         let mut effects = std::mem::take(&mut self.effects);
-        act(&mut self.overlays[node.at()], self.now, &mut effects);
+        act(&mut self.nodes[node.at()], self.now, &mut effects);
         for effect in effects.drain() {
             match effect {
                 Effect::Persist(_) => {}
