@@ -64,8 +64,8 @@ pub struct Energy {
     /// A host with more than this share of its capacity in use never thinks of sleep, in
     /// thousandths.
     pub busy_permille: u16,
-    /// How many nodes are asked to take the machines of a host in that wants to sleep; most of them
-    /// are free again at once.
+    /// How many nodes are asked to take in the machines of a host that wants to sleep; most of
+    /// them are free again at once.
     pub group: u16,
     /// How likely a host may overload, in thousandths, after it took in the machines of one that
     /// goes to sleep.

@@ -123,8 +123,9 @@ impl Star {
         for member in &partition.members {
             // A member with an overload of its own neither helps nor is helped here: it begins
             // its own partition when it is free again. Those taken in with their events stay.
-            let helps = !member.host.is_overloaded()
-                && !(overload && is_full_for_long(&member.host, least, tide));
+            let host = &member.host;
+            let full = overload && is_full_for_long(host, least, tide);
+            let helps = !full && !host.is_overloaded();
             if helps || partition.taken.contains(&member.peer) {
                 hosts.push(member.host.as_ref().clone());
                 distance.push(member.distance);

@@ -76,11 +76,11 @@ impl Star {
         if !partition.farther.is_empty() {
             // One more site at a time, the nearest first.
             let place = usize::from(partition.cap - size);
-            let site = partition.farther[0].peer.site;
+            let next_site = partition.farther[0].peer.site;
             let mut kept = Vec::new();
             let mut farther = Vec::new();
             for candidate in partition.farther.drain(..) {
-                if candidate.peer.site == site && farther.len() < place {
+                if candidate.peer.site == next_site && farther.len() < place {
                     farther.push(candidate);
                 } else {
                     kept.push(candidate);

@@ -89,23 +89,12 @@ impl Star {
             self.slumber.note_sleeper(candidate.peer);
         }
         if let (Some(host), Some(energy)) = (&self.host, &self.config.energy) {
-            let mean = self.mean_demand(host, found);
+            let mean = mean_demand(host, found);
             if turn.now >= self.outlook.next_wake && self.is_short(mean, energy.look_deviations) {
                 self.wake_somebody(turn);
             }
         }
         true
-    }
-
-    /// What a host of the neighbourhood is asked for on average, by what those awake advertise.
-    fn mean_demand(&self, host: &Host, found: &[Candidate]) -> Cpu {
-        let capacity = u64::from(host.capacity.cpu.0);
-        let awake = found
-            .iter()
-            .filter(|candidate| !candidate.asleep && candidate.room != 0)
-            .map(|candidate| capacity * (100 - i64::from(candidate.room.max(FULL))) as u64 / 100);
-        let count = awake.clone().count() as u64 + 1;
-        Cpu(((awake.sum::<u64>() + u64::from(host.demand().0)) / count) as u32)
     }
 
     /// Whether hosts that are asked for `demand` have too little room for the moods of their
@@ -165,4 +154,17 @@ impl Star {
     pub(super) fn exceeds(&self, host: &Host) -> bool {
         host.demand() > host.capacity.cpu.minus(self.headroom())
     }
+}
+
+/// What a host of the neighbourhood is asked for on average, by what those awake advertise.
+fn mean_demand(host: &Host, found: &[Candidate]) -> Cpu {
+    let capacity = u64::from(host.capacity.cpu.0);
+    let awake = found
+        .iter()
+        .filter(|candidate| !candidate.asleep && candidate.room != 0)
+        .map(|candidate| {
+            capacity * (100 - i64::from(candidate.room.clamp(FULL, 100))) as u64 / 100
+        });
+    let count = awake.clone().count() as u64 + 1;
+    Cpu(((awake.sum::<u64>() + u64::from(host.demand().0)) / count) as u32)
 }

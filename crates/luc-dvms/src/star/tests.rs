@@ -15,6 +15,7 @@ use crate::host::{Cpu, Host, Resources, Vm, VmId};
 use crate::plan::{Reason, StepId};
 
 mod absorbing;
+mod ahead;
 mod executing;
 mod growing;
 mod joining;
