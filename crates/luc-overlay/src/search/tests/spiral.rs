@@ -397,10 +397,14 @@ proptest! {
                     let view = Message::View { request, ask, entries };
                     if below(&mut entropy, 3) > 0 {
                         let copy = view.clone();
-                        call(&mut net, start, &mut out, |finder, ctx| finder.on_message(ctx, to, copy));
+                        call(&mut net, start, &mut out, |finder, ctx| {
+                            finder.on_message(ctx, to, copy);
+                        });
                     }
                     if below(&mut entropy, 3) == 0 {
-                        call(&mut net, start, &mut out, |finder, ctx| finder.on_message(ctx, to, view));
+                        call(&mut net, start, &mut out, |finder, ctx| {
+                            finder.on_message(ctx, to, view);
+                        });
                     }
                 }
                 Out::Send { .. } | Out::Schedule { timer: Timer::Upkeep { .. }, .. } => {}
