@@ -5,7 +5,7 @@ use std::sync::Arc;
 use luc_core::Entropy;
 use luc_core::entropy::SplitMix64;
 use luc_core::time::{Duration, Instant};
-use luc_dvms::star;
+use luc_dvms::{Style, star};
 use luc_overlay::search;
 
 use crate::fault::{Fault, Schedule};
@@ -81,18 +81,18 @@ impl Case {
     /// The case of `seed`.
     pub fn draw(seed: u64) -> Self {
         let mut dice = Dice(SplitMix64::new(seed ^ 0x6675_7A7A));
+        // Where messages are late, doubled and held up all at once, the rarest ones meet.
+        let storm = dice.chance(80);
         // Small clouds are more often right next to a limit, so they are drawn more often.
-        let most = if dice.chance(75) { 20 } else { 64 };
-        let nodes = dice.between(4, most) as u32;
+        let most = if dice.chance(75) { 24 } else { 64 };
+        let nodes = dice.between(if storm { 10 } else { 4 }, most) as u32;
         let sites = dice.between(1, 3).min(u64::from(nodes) / 2) as u32;
         let between = dice.millis(2, 100);
         let round_trips = RoundTrips::sites(sites as u16, Duration::from_micros(300), between);
-        // Where messages are late, doubled and held up all at once, the rarest ones meet.
-        let storm = dice.chance(45);
         let membership = storm || dice.chance(20);
         let search = search(&mut dice, storm);
         let trace = Arc::new(trace(&mut dice, (seed, storm), nodes, sites));
-        let scheduler = scheduler(&mut dice);
+        let scheduler = scheduler(&mut dice, storm);
         let troubles = troubles(&mut dice, nodes, storm);
         Self {
             seed,
@@ -132,14 +132,21 @@ fn search(dice: &mut Dice, storm: bool) -> search::Config {
     }
 }
 
-fn scheduler(dice: &mut Dice) -> star::Config {
-    let cap = dice.between(3, 16) as u16;
+fn scheduler(dice: &mut Dice, storm: bool) -> star::Config {
+    // Who grows by one or two nodes at a time grows long, and meets others that do.
+    let (first, next) = if storm { (2, 2) } else { (4, 6) };
+    let cap = dice.between(if storm { 6 } else { 3 }, 16) as u16;
     star::Config {
-        first_group: dice.between(1, 4) as u16,
-        next_group: dice.between(1, 6) as u16,
+        first_group: dice.between(1, first) as u16,
+        next_group: dice.between(1, next) as u16,
         cap,
         second_cap: cap * 2,
         cool_down: Duration::from_secs(dice.between(5, 60)),
+        style: if dice.chance(60) {
+            Style::Published
+        } else {
+            star::Config::default().style
+        },
         ..star::Config::default()
     }
 }
@@ -157,18 +164,20 @@ fn trace(dice: &mut Dice, (seed, storm): (u64, bool), nodes: u32, sites: u32) ->
             memory_mib: u64::from(per_node) * 1_024 * 2,
             ..HostClass::VMPLACES
         },
+        // Small machines move fast, so that orders of one partition are late in the next.
         vm_classes: [128, 256, 512, 1_024]
             .map(|memory_mib| VmClass {
-                memory_mib,
+                memory_mib: if storm { memory_mib / 8 } else { memory_mib },
                 disk_mib: 0,
                 dirty_permille: 300,
             })
             .to_vec(),
-        change_every: Duration::from_secs(dice.between(8, if storm { 15 } else { 60 })),
+        change_every: Duration::from_secs(dice.between(8, if storm { 20 } else { 60 })),
         phases: vec![Phase {
             until: Duration::MAX,
-            mean: dice.between(if storm { 60 } else { 45 }, 75) as f64,
-            deviation: dice.between(15, 40) as f64,
+            // With room left somewhere, partitions that meet are solved together.
+            mean: dice.between(if storm { 55 } else { 45 }, if storm { 70 } else { 75 }) as f64,
+            deviation: dice.between(if storm { 30 } else { 15 }, 40) as f64,
         }],
         site_means: Vec::new(),
         duration: TROUBLED,
@@ -209,7 +218,7 @@ fn empty(nodes: u32) -> Trace {
 /// At least three kinds of fault, each once or more.
 fn troubles(dice: &mut Dice, nodes: u32, storm: bool) -> Vec<Trouble> {
     let mut kinds: Vec<u64> = Vec::new();
-    let wanted = KINDS_MIN + dice.between(0, 2) as usize;
+    let wanted = KINDS_MIN + usize::from(storm) + dice.between(0, 2) as usize;
     if storm {
         kinds.extend([1, 2, 3]);
     } else if dice.chance(40) {
