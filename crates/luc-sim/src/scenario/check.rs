@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use luc_core::time::Duration;
 use luc_core::units::MemoryMib;
 
-use super::algorithm::Algorithm;
+use super::algorithm::{Algorithm, Membership};
 use super::error::Broken;
 use super::load::Count;
 use super::network::{Fault, FaultKind};
@@ -268,6 +268,12 @@ fn algorithm(experiment: &Experiment) -> Verdict {
                 star.first_group <= star.cap && star.cap <= star.cap_max,
                 "algorithm.star.cap",
                 "it must hold that first_group ≤ cap ≤ cap_max",
+            )?;
+            rule(
+                !star.energy || experiment.membership == Membership::Swim,
+                "algorithm.star.energy",
+                "a directory does not know who sleeps, so nobody would be woken; \
+                 write membership = \"swim\"",
             )
         }
         Algorithm::Relay(relay) => rule(

@@ -33,6 +33,7 @@ pub(super) fn experiment_with_everything() -> Experiment {
     let text = r#"
 name = "all"
 seed = 7
+membership = "swim"
 [topology]
 sites = 4
 nodes_per_site = 10
@@ -156,6 +157,14 @@ fn a_fault_at_a_node_that_is_not_there_is_refused() {
         "cloud.toml:5:10: faults.0.what.melt: unknown variant `melt`, expected one of \
          `crash`, `pause`, `slow`, `skew`, `split`, `maintenance`, `loss`, `delay`"
     );
+}
+
+#[test]
+fn sleep_without_membership_is_refused() {
+    let text = "name = \"x\"\n[algorithm.star]\nenergy = true\n";
+    let error = refused(text);
+    assert!(error.contains(":3:"), "{error}");
+    assert!(error.contains("membership = \"swim\""), "{error}");
 }
 
 #[test]
