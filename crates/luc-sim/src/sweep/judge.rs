@@ -84,6 +84,17 @@ pub enum Rule {
         /// By how much.
         limit: f64,
     },
+    /// Every measure of a cell whose name begins so must sum up to at least this over all seeds.
+    Totals {
+        /// The row.
+        row: String,
+        /// The column.
+        column: String,
+        /// How the names begin.
+        prefix: &'static str,
+        /// The limit.
+        limit: f64,
+    },
     /// The greatest and the least of a row's columns must not differ from their mean by more.
     Flat {
         /// The row.
@@ -210,7 +221,9 @@ impl Rule {
             Self::Bound { side, limit, .. }
             | Self::Ratio { side, limit, .. }
             | Self::Share { side, limit, .. } => (*side, *limit),
-            Self::Saves { limit, .. } | Self::Least { limit, .. } => (Side::AtLeast, *limit),
+            Self::Saves { limit, .. } | Self::Least { limit, .. } | Self::Totals { limit, .. } => {
+                (Side::AtLeast, *limit)
+            }
             Self::Flat { limit, .. } => (Side::AtMost, *limit),
         }
     }
@@ -264,6 +277,17 @@ impl Rule {
             } => each(columns, &|column| {
                 Some(mean(from, column, measure)? - mean(row, column, measure)?)
             }),
+            Self::Totals {
+                row,
+                column,
+                prefix,
+                ..
+            } => {
+                let totals = results.totals(row, column, prefix).into_iter();
+                totals
+                    .map(|(name, sum)| (name.to_owned(), Some(sum)))
+                    .collect()
+            }
             Self::Flat {
                 row,
                 columns,

@@ -72,10 +72,16 @@ pub const CURVE_VIOLATION: &str = "violation_percent_by_hour";
 pub const CURVE_PARTITIONS: &str = "partition_sizes";
 
 /// What random faults must hit at least 100 times: measure and words.
-pub const CHECK_HITS: [(&str, &str); 5] = [
-    ("check_hits_absorbed", "absorb or merge"),
-    ("check_hits_took_over", "takeover"),
-    ("check_hits_cap_reached", "cap reached"),
-    ("check_hits_lease_expired", "lease expired in flight"),
-    ("check_hits_pairs_least", "the rarest (state, message) pair"),
+pub const CHECK_HITS: [(&str, &str); 4] = [
+    ("check_hits: absorb or merge", "absorb or merge"),
+    ("check_hits: takeover", "takeover"),
+    ("check_hits: cap reached", "cap reached"),
+    (
+        "check_hits: lease expired in flight",
+        "lease expired in flight",
+    ),
 ];
+/// How the names of all of [`CHECK_HITS`] begin.
+pub const CHECK_HITS_PREFIX: &str = "check_hits: ";
+/// How the names of pairs of state and message begin, which must be hit as often.
+pub const CHECK_PAIRS_PREFIX: &str = "check_pairs: ";

@@ -79,8 +79,7 @@ fn check_all(seeds: u64, batch: u64) -> Result<Record, PerformError> {
         coverage.add(&verdict.coverage);
         failed += u64::from(verdict.broken.is_some());
     }
-    let rarest = coverage.pairs().map(|(_, _, count)| count).min();
-    let [absorbed, taken_over, capped, expired, pairs] = measure::CHECK_HITS.map(|(hit, _)| hit);
+    let [absorbed, taken_over, capped, expired] = measure::CHECK_HITS.map(|(hit, _)| hit);
     let counts = [
         (measure::CHECK_PASSED, seeds - failed),
         (measure::CHECK_FAILED, failed),
@@ -88,12 +87,16 @@ fn check_all(seeds: u64, batch: u64) -> Result<Record, PerformError> {
         (taken_over, hits.taken_over),
         (capped, hits.cap_reached),
         (expired, hits.lease_expired),
-        (pairs, rarest.unwrap_or(0)),
     ];
+    let mut measures: BTreeMap<String, f64> = counts
+        .map(|(name, count)| (name.to_owned(), count as f64))
+        .into();
+    measures.extend(coverage.pairs().map(|(state, message, count)| {
+        let name = format!("{}{state} × {message}", measure::CHECK_PAIRS_PREFIX);
+        (name, count as f64)
+    }));
     Ok(Record {
-        measures: counts
-            .map(|(name, count)| (name.to_owned(), count as f64))
-            .into(),
+        measures,
         ..Record::default()
     })
 }

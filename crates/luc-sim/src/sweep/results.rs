@@ -98,6 +98,20 @@ impl<'a> Results<'a> {
         Stat::of(&values)
     }
 
+    /// The sums over one cell's seeds of all measures whose names begin with `prefix`, by what
+    /// follows it.
+    pub fn totals(&self, row: &str, column: &str, prefix: &str) -> BTreeMap<&'a str, f64> {
+        let mut totals = BTreeMap::new();
+        for record in self.records(row, column) {
+            for (name, value) in &record.measures {
+                if let Some(rest) = name.strip_prefix(prefix) {
+                    *totals.entry(rest).or_default() += value;
+                }
+            }
+        }
+        totals
+    }
+
     /// The mean of a measure of one cell.
     pub fn mean(&self, row: &str, column: &str, measure: &str) -> Option<f64> {
         self.stat(row, column, measure).map(|stat| stat.mean)

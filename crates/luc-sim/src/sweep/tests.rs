@@ -68,7 +68,11 @@ fn tables_plots_and_targets_speak_of_cells_that_run() {
 }
 
 fn target_cells(rule: &Rule) -> Vec<(String, String)> {
+    if let Rule::Totals { row, column, .. } = rule {
+        return vec![(row.clone(), column.clone())];
+    }
     let (rows, columns) = match rule {
+        Rule::Totals { .. } => (Vec::new(), &Vec::new()),
         Rule::Bound { row, columns, .. }
         | Rule::Share { row, columns, .. }
         | Rule::Least { row, columns, .. }
@@ -153,6 +157,55 @@ fn a_target_with_a_missing_column_is_never_met() {
     assert_eq!(judged(&[None], at_most(9.6)).detail, "not measured");
     let missed = judged(&[Some(10.0), None], at_most(9.6));
     assert_eq!(missed.verdict, Verdict::Missed, "one miss is enough");
+}
+
+#[test]
+fn totals_are_summed_over_seeds_and_judged_by_the_least() {
+    let job = Job::run(
+        "a",
+        "b",
+        Role::Ours,
+        crate::scenario::Experiment::default(),
+        2,
+    );
+    let record = |seed, often: f64, seldom: f64| Record {
+        key: job.key(),
+        seed,
+        measures: [
+            ("p: often".to_owned(), often),
+            ("p: seldom".to_owned(), seldom),
+        ]
+        .into(),
+        ..Record::default()
+    };
+    let records = [record(1, 90.0, 40.0), record(2, 20.0, 59.0)];
+    let benchmark = Benchmark {
+        id: "T",
+        title: "test",
+        protocol: Vec::new(),
+        jobs: vec![job],
+        tables: Vec::new(),
+        plots: Vec::new(),
+        targets: Vec::new(),
+    };
+    let judged = |limit| {
+        let rule = Rule::Totals {
+            row: "a".to_owned(),
+            column: "b".to_owned(),
+            prefix: "p: ",
+            limit,
+        };
+        let text = "aim".to_owned();
+        Target { text, rule }.judge(&Results::of(&benchmark, &records))
+    };
+    assert_eq!(judged(99.0).verdict, Verdict::Met);
+    let missed = judged(100.0);
+    assert_eq!(missed.verdict, Verdict::Missed);
+    assert!(
+        missed.detail.starts_with("worst 99.0 at seldom"),
+        "{}",
+        missed.detail
+    );
 }
 
 #[test]
