@@ -1,5 +1,6 @@
 //! No machine moves twice within its cool-down, evacuation excepted.
 //!
+//! The cool-down is counted by the clock of the host: if that jumps ahead, it ends sooner.
 //! A stop on the way of a bypass is no move of its own: the step that takes the machine on may
 //! follow at once.
 
@@ -9,14 +10,23 @@ use luc_core::time::Instant;
 use luc_dvms::Reason;
 
 use super::{Invariant, Step, at_least};
-use crate::index::VmIndex;
+use crate::fault::Fault;
+use crate::index::{NodeIndex, VmIndex};
 use crate::log::Entry;
+
+/// The last arrival of a machine.
+#[derive(Clone, Copy, Debug)]
+struct Arrival {
+    at: Instant,
+    host: NodeIndex,
+    /// It only stopped there.
+    halted: bool,
+}
 
 /// The checker.
 #[derive(Clone, Debug, Default)]
 pub struct CoolDownKept {
-    /// When each machine arrived, and whether it only stopped there.
-    arrived: BTreeMap<VmIndex, (Instant, bool)>,
+    arrived: BTreeMap<VmIndex, Arrival>,
     /// Machines on their way to a mere stop.
     stopping: BTreeMap<VmIndex, bool>,
 }
@@ -33,18 +43,39 @@ impl Invariant for CoolDownKept {
                 Entry::MigrationBegan { vm, reason, .. } => {
                     let halt = matches!(reason, Reason::Bypass { .. });
                     self.stopping.insert(*vm, halt);
-                    let Some((at, stopped)) = self.arrived.get(vm) else {
+                    let Some(Arrival { at, halted, .. }) = self.arrived.get(vm) else {
                         continue;
                     };
-                    let excepted = *stopped || *reason == Reason::Maintenance;
+                    let excepted = *halted || *reason == Reason::Maintenance;
                     if !excepted && step.now - *at < length {
                         return Err(format!("{vm} arrived at {at} and moves on"));
                     }
                 }
-                Entry::MigrationEnded { vm, moved, .. } => {
+                Entry::MigrationEnded {
+                    vm, target, moved, ..
+                } => {
                     let halt = self.stopping.remove(vm).unwrap_or(false);
                     if *moved {
-                        self.arrived.insert(*vm, (record.at, halt));
+                        let arrival = Arrival {
+                            at: record.at,
+                            host: *target,
+                            halted: halt,
+                        };
+                        self.arrived.insert(*vm, arrival);
+                    }
+                }
+                Entry::Fault {
+                    fault:
+                        Fault::Skew {
+                            node, ahead_micros, ..
+                        },
+                } => {
+                    let ahead = ahead_micros.saturating_mul(1_000);
+                    for arrival in self.arrived.values_mut() {
+                        if arrival.host == *node {
+                            let at = arrival.at.as_nanos().saturating_sub(ahead);
+                            arrival.at = Instant::from_nanos(at);
+                        }
                     }
                 }
                 _ => {}

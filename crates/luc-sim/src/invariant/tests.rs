@@ -10,6 +10,7 @@ use super::{
     CoolDownKept, CpuNotOverloadedByStep, EveryPartitionEnds, FreeWhenQuiet, Invariant,
     MemoryAndDiskFit, NoStaleStep, OneHostPerVm, OneLeaderPerNode, Step,
 };
+use crate::fault::Fault;
 use crate::index::{NodeIndex, SiteIndex, VmIndex};
 use crate::log::{Entry, Partition, Record};
 use crate::trace::Generator;
@@ -340,6 +341,29 @@ fn a_machine_that_moves_on_too_soon_is_noticed() {
         (69.5, began(0, 1, 2, A)),
     ];
     assert_eq!(history(&mut checker, &world, &late), Ok(()));
+}
+
+#[test]
+fn a_cool_down_ends_sooner_by_a_clock_that_jumps_ahead() {
+    let world = world();
+    let jump = |node| Entry::Fault {
+        fault: Fault::Skew {
+            node: NodeIndex(node),
+            ahead_micros: 8_000_000,
+            fast_ppm: 0,
+        },
+    };
+    let moves = |node| {
+        [
+            (1.0, began(0, 0, 1, A)),
+            (9.0, ended(0, 0, 1, true)),
+            (20.0, jump(node)),
+            (62.0, began(0, 1, 2, A)),
+        ]
+    };
+    let say = |node| history(&mut CoolDownKept::default(), &world, &moves(node));
+    assert_eq!(say(1), Ok(()));
+    assert!(say(3).is_err());
 }
 
 #[test]
