@@ -127,14 +127,14 @@ impl Default for Energy {
             period: Duration::from_secs(60),
             awake_min: Duration::from_secs(600),
             sleep: Duration::from_secs(3600),
-            sleep_per_move: Duration::from_secs(120),
+            sleep_per_move: Duration::from_secs(240),
             busy_permille: 430,
             group: 24,
             risk_permille: 2,
             look_deviations: 170,
             wake_deviations: 235,
             sleep_deviations: 250,
-            spread_deviations: 130,
+            spread_deviations: 90,
         }
     }
 }
