@@ -203,7 +203,9 @@ mod tests {
 
     #[test]
     fn every_command_that_runs_something_shows_examples() {
-        let command = Cli::command();
+        let mut command = Cli::command();
+        // Global options reach the commands only when all is built.
+        command.build();
         for path in [
             &["cloud", "create"][..],
             &["node"],
