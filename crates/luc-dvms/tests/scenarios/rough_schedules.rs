@@ -35,7 +35,7 @@ fn rough(choice: &Choice, seed: u64) -> World {
             let demand = 15 + below(25) as u32;
             let at = Duration::from_millis(second * 1000 + below(3));
             world.at(at, move |world| {
-                world.set_demand(peer(number), &[demand; 8])
+                world.set_demand(peer(number), &[demand; 8]);
             });
         }
     }

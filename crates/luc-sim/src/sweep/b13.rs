@@ -63,8 +63,9 @@ fn protocol() -> Vec<String> {
          height on the same matrix, fed by the same probes.",
         "Recall: the share of the 16 true nearest nodes among the first 16 that the spiral yields, \
          and the messages it takes for each; through SWIM and Vivaldi as shipped, 120 s after the \
-         start with coordinates settled by 400 probes per node and empty views, 100 askers. 40 nodes: the published sites; more: sites of ten on a plane of 40 ms \
-         with access links of 1 ms, without noise.",
+         start with coordinates settled by 400 probes per node and empty views, 100 askers. 40 \
+         nodes: the published sites; more: sites of ten on a plane of 40 ms with access links of \
+         1 ms, without noise.",
         "Published (Dabek et al. 2004): median relative error 11 % at 1 740 real hosts.",
     ]
     .map(str::to_owned)
