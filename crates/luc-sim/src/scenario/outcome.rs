@@ -13,7 +13,7 @@ use crate::algorithm::{self, Nothing};
 use crate::baseline::{self, Baseline};
 use crate::brains::Brains;
 use crate::index::NodeIndex;
-use crate::log::{Entry, Header, Record, Sink};
+use crate::log::{Entry, Header, Partition, Record, Sink};
 use crate::metrics::Summary;
 use crate::network::matrix::{self, MatrixError};
 use crate::simulation::{Setup, SetupError, Simulation};
@@ -85,6 +85,7 @@ impl Experiment {
             seed: self.seed,
             sink: Box::new(Sizes {
                 sizes: Rc::clone(&counted),
+                open: BTreeMap::new(),
                 inner: sink,
             }),
         };
@@ -158,9 +159,10 @@ fn places(simulation: &Simulation<Brains>) -> Vec<(u32, Vec<f64>)> {
     nodes.filter_map(place).collect()
 }
 
-/// Counts the sizes of partitions on the way to the log.
+/// Counts the sizes of partitions on the way to the log: the greatest that each one had.
 struct Sizes {
     sizes: Rc<RefCell<BTreeMap<usize, u64>>>,
+    open: BTreeMap<Partition, usize>,
     inner: Box<dyn Sink>,
 }
 
@@ -170,13 +172,23 @@ impl Sink for Sizes {
     }
 
     fn record(&mut self, record: &Record) {
-        if let Entry::Ended {
-            end: PartitionEnd::Solved,
-            members,
-            ..
-        } = &record.entry
-        {
-            *self.sizes.borrow_mut().entry(members.len()).or_default() += 1;
+        match &record.entry {
+            Entry::Grew { partition, members } => {
+                let size = self.open.entry(*partition).or_default();
+                *size = members.len().max(*size);
+            }
+            Entry::Ended {
+                partition,
+                end,
+                members,
+            } => {
+                let grown = self.open.remove(partition).unwrap_or(0);
+                let size = members.len().max(grown);
+                if *end == PartitionEnd::Solved {
+                    *self.sizes.borrow_mut().entry(size).or_default() += 1;
+                }
+            }
+            _ => {}
         }
         self.inner.record(record);
     }

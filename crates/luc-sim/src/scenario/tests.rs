@@ -337,3 +337,21 @@ fn a_trace_of_another_cloud_is_refused() {
         "the trace has sites of [32] nodes but the scenario has [32, 32, 32, 32]"
     );
 }
+
+#[test]
+fn the_sizes_of_partitions_are_those_of_the_metrics() {
+    let text = "name = \"a\"\nduration = \"900 s\"\n[load]\nstart = \"drawn\"\n";
+    let experiment = Experiment::parse("a.toml", text).expect("it is right");
+    let outcome = experiment
+        .run(None, Box::new(crate::log::NoSink))
+        .expect("it runs");
+    let partitions = &outcome.summary.partitions;
+    let all: u64 = outcome.sizes.values().sum();
+    assert!(
+        all > 0 && all == partitions.solved,
+        "{all} of {}",
+        partitions.solved
+    );
+    let greatest = outcome.sizes.keys().max().copied().unwrap_or(0);
+    assert_eq!(greatest, partitions.size.max as usize);
+}
