@@ -6,6 +6,8 @@ use luc_api::Operation;
 use luc_core::Entropy;
 use luc_core::time::Timestamp;
 
+pub mod sites;
+
 /// The wall clock: for tokens, timestamps on the wire and nothing that orders records.
 pub trait Clock: Send + Sync + 'static {
     /// Now.
