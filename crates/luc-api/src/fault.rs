@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use http::StatusCode;
+use luc_core::SitePrefix;
 use serde_json::json;
 
 use crate::service::Service;
@@ -146,6 +147,24 @@ pub enum ApiError {
         /// The operation id to ask about.
         operation: String,
     },
+    /// Another site was asked to do this and fell silent; it may have done it.
+    #[error(
+        "Site {site} did not say whether it has carried out operation {operation}; once it can be \
+         reached, `luc op show {operation}` tells."
+    )]
+    SiteSilent {
+        /// The name of the site.
+        site: String,
+        /// The operation id to ask about.
+        operation: String,
+    },
+    /// Another site must do this; nothing was done here. The dispatcher hands the request on, so
+    /// no client ever sees it.
+    #[error("An unexpected error prevented the server from fulfilling your request.")]
+    Elsewhere {
+        /// The site that must do it.
+        home: SitePrefix,
+    },
     /// A fault of ours. The cause is logged where it is handled, and never sent.
     #[error("An unexpected error prevented the server from fulfilling your request.")]
     Internal {
@@ -219,8 +238,8 @@ impl ApiError {
             Self::SiteUnreachable { .. } | Self::Unavailable { .. } => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
-            Self::OutcomeUnknown { .. } => StatusCode::GATEWAY_TIMEOUT,
-            Self::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::OutcomeUnknown { .. } | Self::SiteSilent { .. } => StatusCode::GATEWAY_TIMEOUT,
+            Self::Elsewhere { .. } | Self::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 }

@@ -21,9 +21,12 @@ use luc_api::policy::Policy;
 use luc_core::SitePrefix;
 use luc_state::Store;
 
+use crate::ports::sites::Sites;
 use crate::ports::{Clock, Observer, Randomness};
 
-/// The services of one node and all they share.
+/// The services of one node and all they share. Cheap to clone: a request that another site handed
+/// on runs on a clone with its own store handle and randomness.
+#[derive(Clone)]
 pub struct Services {
     /// The site's records.
     pub store: Store,
@@ -32,7 +35,9 @@ pub struct Services {
     /// The rules in force.
     pub policy: Arc<Policy>,
     /// The routing tree.
-    pub routes: http::Routes,
+    pub routes: Arc<http::Routes>,
+    /// The other sites of the cloud.
+    pub sites: Arc<dyn Sites>,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
     /// Random bits fit for secrets.
@@ -40,9 +45,9 @@ pub struct Services {
     /// Who is told how requests went.
     pub observer: Arc<dyn Observer>,
     /// The identity service's own parts.
-    pub identity: identity::Identity,
+    pub identity: Arc<identity::Identity>,
     /// The image service's own parts.
-    pub image: image::Images,
+    pub image: Arc<image::Images>,
     /// The compute service's own parts.
-    pub compute: compute::Compute,
+    pub compute: Arc<compute::Compute>,
 }

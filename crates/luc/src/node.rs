@@ -17,6 +17,7 @@ use luc_services::compute::Compute;
 use luc_services::compute::retention;
 use luc_services::identity::{Founding, HashCost, Identity};
 use luc_services::image::Images;
+use luc_services::ports::sites::SingleSite;
 use luc_state::{Schema, Store, StoreOptions};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -74,13 +75,14 @@ impl Parts {
         let services = Services {
             site: prefix,
             policy: Arc::new(policy),
-            routes: luc_services::http::Routes::from_table(),
+            routes: Arc::new(luc_services::http::Routes::from_table()),
+            sites: Arc::new(SingleSite::new(prefix, site.name.clone())),
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandomness),
             observer: Arc::clone(&metrics) as _,
-            identity,
-            image: crate::image::open(directory)?,
-            compute: Compute::new(Arc::clone(&hosts) as _, site.name.clone()),
+            identity: Arc::new(identity),
+            image: Arc::new(crate::image::open(directory)?),
+            compute: Arc::new(Compute::new(Arc::clone(&hosts) as _, site.name.clone())),
             store,
         };
         Ok(Self {

@@ -60,3 +60,27 @@ fn a_refused_field_is_named() {
         "Invalid input for field/attribute server.name. '' is too short"
     );
 }
+
+#[test]
+fn a_silent_site_is_named_with_the_operation_to_ask_about() {
+    let error = ApiError::SiteSilent {
+        site: "nancy".to_owned(),
+        operation: "0123".to_owned(),
+    };
+    assert_eq!(error.status(), StatusCode::GATEWAY_TIMEOUT);
+    assert!(error.to_string().starts_with("Site nancy "), "{error}");
+    assert!(error.to_string().contains("`luc op show 0123`"), "{error}");
+    let error = ApiError::SiteUnreachable {
+        site: "nancy".to_owned(),
+    };
+    assert_eq!(error.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(error.to_string().starts_with("Site nancy "), "{error}");
+}
+
+#[test]
+fn nobody_learns_that_a_request_was_to_be_handed_on() {
+    let home = SitePrefix::of_key(b"elsewhere");
+    let fault = render(Service::Compute, &ApiError::Elsewhere { home }, true);
+    assert_eq!(fault.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(!fault.body.contains(&home.to_string()), "the home leaks");
+}

@@ -354,6 +354,10 @@ fn refusal(error: &ApiError, facts: &Facts) -> Response<Body> {
             tracing::error!(request_id = %facts.request_id, operation = ?facts.operation, %cause,
                 "a request failed by a fault of ours");
         }
+        ApiError::Elsewhere { home } => {
+            tracing::error!(request_id = %facts.request_id, operation = ?facts.operation, %home,
+                "a request that belongs to another site was not handed on");
+        }
         ApiError::Unauthorized { reason } => {
             tracing::debug!(request_id = %facts.request_id, reason, "a request was refused");
         }
@@ -373,7 +377,9 @@ fn refusal(error: &ApiError, facts: &Facts) -> Response<Body> {
                 &retry_after.as_secs().max(1).to_string(),
             );
         }
-        ApiError::SiteUnreachable { .. } | ApiError::Unavailable { .. } => {
+        ApiError::SiteUnreachable { .. }
+        | ApiError::SiteSilent { .. }
+        | ApiError::Unavailable { .. } => {
             insert(headers, RETRY_AFTER, "5");
         }
         ApiError::Unauthorized { .. } => {

@@ -28,6 +28,7 @@ use luc_services::compute::{self, Compute};
 use luc_services::identity::{self, Founding, HashCost, Identity, SigningKey};
 use luc_services::image::Images;
 use luc_services::image::blob::DiskBlobs;
+use luc_services::ports::sites::SingleSite;
 use luc_services::ports::{Clock, Observer, Randomness};
 use luc_state::{MemoryEngine, Store, StoreOptions};
 use serde_json::{Value, json};
@@ -86,13 +87,16 @@ pub(crate) async fn found(
         store,
         site,
         policy: Arc::new(Policy::with_defaults()),
-        routes: luc_services::http::Routes::from_table(),
+        routes: Arc::new(luc_services::http::Routes::from_table()),
+        sites: Arc::new(SingleSite::new(site, "site-1")),
         clock,
         random,
         observer,
-        identity,
-        image: Images::new(Arc::new(DiskBlobs::open(directory).expect("blobs open"))),
-        compute: Compute::new(Arc::new(Answering), "site-1".to_owned()),
+        identity: Arc::new(identity),
+        image: Arc::new(Images::new(Arc::new(
+            DiskBlobs::open(directory).expect("blobs open"),
+        ))),
+        compute: Arc::new(Compute::new(Arc::new(Answering), "site-1".to_owned())),
     });
     let founding = Founding {
         password: Secret::new(password),

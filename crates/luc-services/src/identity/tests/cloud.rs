@@ -24,6 +24,7 @@ use crate::compute::{self, Compute};
 use crate::identity::{self, Founding, HashCost, Identity, SigningKey};
 use crate::image::Images;
 use crate::image::blob::DiskBlobs;
+use crate::ports::sites::SingleSite;
 use crate::ports::{Clock, Observer, Randomness};
 
 /// Everybody's password.
@@ -106,13 +107,16 @@ impl Cloud {
             store,
             site,
             policy: Arc::new(Policy::with_defaults()),
-            routes: crate::http::Routes::from_table(),
+            routes: Arc::new(crate::http::Routes::from_table()),
+            sites: Arc::new(SingleSite::new(site, "site-1")),
             clock: clock.clone(),
-            identity: Identity::new(key, lifetime, HashCost::LEAST, &*random).unwrap(),
+            identity: Arc::new(Identity::new(key, lifetime, HashCost::LEAST, &*random).unwrap()),
             random,
             observer: Arc::new(Deaf),
-            image: Images::new(Arc::new(DiskBlobs::open(blobs.path()).unwrap())),
-            compute: Compute::new(Arc::new(NoHosts), "site-1".to_owned()),
+            image: Arc::new(Images::new(Arc::new(
+                DiskBlobs::open(blobs.path()).unwrap(),
+            ))),
+            compute: Arc::new(Compute::new(Arc::new(NoHosts), "site-1".to_owned())),
         });
         Self {
             services,
