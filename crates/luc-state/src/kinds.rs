@@ -13,6 +13,9 @@ use luc_core::id::Written;
 
 use crate::scope::Scope;
 
+/// The id of the domain whose home decides over what the whole cloud shares.
+pub const DEFAULT_DOMAIN: &str = "default";
+
 /// Which site is the home of a new record of a kind, and whether that may change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HomeRule {
@@ -179,6 +182,8 @@ kinds! {
     // Identity: at the home of the domain.
     /// A domain; `default` is one.
     Domain = "domain": CreatedFor, DomainWithNameInCloud, Chosen(Simple), Founder;
+    /// That a site may hold what a domain owns, and sign tokens for its users.
+    DomainPresence = "domain_presence": OfDomain, Domain, Parts(&["domain", "site"]), Nowhere;
     /// A user.
     User = "user": OfDomain, Domain, Uuid(Simple), Domain;
     /// A group of users.
@@ -202,6 +207,8 @@ kinds! {
     Keypair = "keypair": OfDomain, Domain, Parts(&["user", "name"]), User;
     /// The limits of a project that differ from the defaults.
     Quota = "quota": OfDomain, Domain, Parts(&["project"]), Nowhere;
+    /// How much of a project's limits a site may use.
+    QuotaLease = "quota_lease": OfDomain, Domain, Parts(&["project", "site"]), Nowhere;
 
     // What the whole cloud shares: at the home of the `default` domain.
     /// A role.
@@ -236,10 +243,20 @@ kinds! {
     ComputeService = "compute_service": Itself, Site, Uuid(Hyphenated), Site;
     /// What a project uses on this site.
     QuotaUsage = "quota_usage": Itself, Site, Parts(&["project"]), Nowhere;
+    /// How much of its lease a site still claims, where that is less than was granted.
+    LeaseHeld = "lease_held": Itself, Site, Parts(&["project"]), Nowhere;
     /// The outcome of a write that was forwarded to this site under an operation id.
     Operation = "operation": Itself, Site, Uuid(Hyphenated), Nowhere;
 
     // What every site must know about the others.
+    /// That a site was let into the cloud: by whom, under which key and name, how far trusted.
+    Admission = "admission": Birth, Cloud, Uuid(Simple), Nowhere;
+    /// That a site is no longer of the cloud; never taken back.
+    Removal = "removal": Birth, Cloud, Uuid(Simple), Nowhere;
+    /// An invitation that is good once; only the hash of its secret is kept.
+    Ticket = "ticket": Itself, Site, Uuid(Simple), Nowhere;
+    /// That this site has promised a name and a prefix to a site that joins.
+    Promise = "promise": Itself, Site, Parts(&["site"]), Site;
     /// A site: nodes a LAN apart.
     Site = "site": Itself, Cloud, Uuid(Simple), KeyPrefix;
     /// A node of a site, with its key.
