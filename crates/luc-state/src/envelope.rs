@@ -110,6 +110,7 @@ struct Marker {
 pub(crate) trait AnyStored: Any + Send + Sync {
     fn id(&self) -> &str;
     fn stamp(&self) -> &Stamp;
+    fn envelope(&self) -> &Envelope;
     fn encode(&self) -> Result<Vec<u8>, serde_json::Error>;
     fn index_keys(&self) -> Vec<Vec<IndexKey>>;
 }
@@ -144,6 +145,10 @@ impl<R: Record> AnyStored for Stored<R> {
 
     fn stamp(&self) -> &Stamp {
         &self.stamp
+    }
+
+    fn envelope(&self) -> &Envelope {
+        &self.envelope
     }
 
     fn encode(&self) -> Result<Vec<u8>, serde_json::Error> {

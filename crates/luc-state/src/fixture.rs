@@ -1,5 +1,5 @@
 //! Record types for tests of this crate and for the suite: a person with a unique name inside a
-//! domain, and a note on a project. Not for services.
+//! domain, a note on a project, and the domain itself. Not for services.
 
 use luc_core::id::{DomainId, ProjectId};
 use serde::{Deserialize, Serialize};
@@ -102,7 +102,47 @@ impl Record for Note {
     }
 }
 
-/// The schema of both.
+/// A domain, whose home decides where its persons live.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Realm {
+    /// Its id.
+    pub id: DomainId,
+}
+
+impl Record for Realm {
+    const KIND: Kind = Kind::Domain;
+    const INDEXES: &'static [Index<Self>] = &[];
+
+    fn id(&self) -> &str {
+        self.id.as_str()
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Domain(self.id.clone())
+    }
+}
+
+/// Something that the whole cloud shares and the home of `default` decides over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Size {
+    /// Its id.
+    pub id: String,
+}
+
+impl Record for Size {
+    const KIND: Kind = Kind::Flavor;
+    const INDEXES: &'static [Index<Self>] = &[];
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Cloud
+    }
+}
+
+/// The schema of persons and notes.
 pub fn schema() -> Schema {
     Schema::new().table::<Person>().table::<Note>()
 }

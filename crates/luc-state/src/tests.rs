@@ -2,6 +2,7 @@
 
 mod closing;
 mod conflicts;
+mod homes;
 mod model;
 mod scripted;
 mod silence;

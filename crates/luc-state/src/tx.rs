@@ -12,7 +12,7 @@ use luc_core::SitePrefix;
 
 use crate::envelope::Erased;
 use crate::key::{EngineKey, IndexKey};
-use crate::kinds::Kind;
+use crate::kinds::{DEFAULT_DOMAIN, HomeRule, Kind};
 use crate::record::{Envelope, Index, Record, Stored};
 use crate::revision::Stamp;
 use crate::schema::position;
@@ -84,6 +84,16 @@ pub enum TxError {
         kind: Kind,
         /// The length in bytes.
         length: usize,
+    },
+    /// Another site is the home of the record, and only it may write it.
+    #[error("the {kind} '{id}' is written by site {home} alone")]
+    Elsewhere {
+        /// The kind.
+        kind: Kind,
+        /// The id.
+        id: String,
+        /// The site that must do it.
+        home: SitePrefix,
     },
 }
 
@@ -182,7 +192,7 @@ impl<'a> Tx<'a> {
         self.table(R::KIND).len()
     }
 
-    /// Adds a record; its home is this site.
+    /// Adds a record. The table of kinds says which site is its home; this must be that site.
     pub fn insert<R: Record>(&mut self, value: R) -> Result<Arc<Stored<R>>, TxError> {
         self.write(value, |kind, id, before| match before {
             Some(_) => Err(TxError::Exists {
@@ -227,6 +237,7 @@ impl<'a> Tx<'a> {
             EngineKey::Record(kind, Arc::clone(&id)),
             Some(before.record.stamp()),
         );
+        self.check_home(kind, &id, gone.home())?;
         let stamp = self.stamp.clone();
         self.change(Write {
             kind,
@@ -265,9 +276,14 @@ impl<'a> Tx<'a> {
         let seen = before.as_ref().map(|row| row.record.stamp());
         self.saw(EngineKey::Record(kind, Arc::clone(&id)), seen);
         allowed(kind, &id, old.as_deref())?;
+        let home = match &old {
+            Some(old) => old.home(),
+            None => self.home_of_new(kind, &scope),
+        };
+        self.check_home(kind, &id, home)?;
 
         let envelope = Envelope {
-            home: old.as_ref().map_or(self.site, |old| old.home()),
+            home,
             epoch: old.as_ref().map_or(0, |old| old.epoch()),
             scope,
             schema: old
@@ -294,6 +310,31 @@ impl<'a> Tx<'a> {
         self.check_unique::<R>(&write)?;
         self.change(write);
         Ok(stored)
+    }
+
+    fn check_home(&self, kind: Kind, id: &str, home: SitePrefix) -> Result<(), TxError> {
+        if home == self.site {
+            return Ok(());
+        }
+        let id = id.to_owned();
+        Err(TxError::Elsewhere { kind, id, home })
+    }
+
+    /// The home of a new record, by the rule of its kind. Where the domain that decides is not
+    /// known here, nothing says that it is another site.
+    fn home_of_new(&self, kind: Kind, scope: &Scope) -> SitePrefix {
+        let domain = match (kind.spec().home, scope) {
+            (HomeRule::OfDomain, Scope::Domain(domain)) => domain.as_str(),
+            (HomeRule::OfDefaultDomain, _) => DEFAULT_DOMAIN,
+            _ => return self.site,
+        };
+        let found = self.table(Kind::Domain).row(domain);
+        let record = found.map(|(_, row)| &row.record);
+        if self.shared {
+            let seen = EngineKey::Record(Kind::Domain, domain.into());
+            self.saw(seen, record.map(|record| record.stamp()));
+        }
+        record.map_or(self.site, |record| record.envelope().home)
     }
 
     fn check_unique<R: Record>(&self, write: &Write) -> Result<(), TxError> {

@@ -45,6 +45,7 @@ fn of_tx(refused: &TxError) -> ApiError {
             ApiError::conflict(refused.to_string())
         }
         TxError::Missing { .. } => ApiError::not_found(refused.to_string()),
+        TxError::Elsewhere { home, .. } => ApiError::Elsewhere { home: *home },
         TxError::Scope { .. } | TxError::Id { .. } => ApiError::internal(refused.to_string()),
     }
 }

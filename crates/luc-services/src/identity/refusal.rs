@@ -35,6 +35,7 @@ impl From<Refusal> for ApiError {
                 conflict(kind.name(), "Duplicate entry.")
             }
             Refusal::Store(TxError::Missing { kind, id }) => not_found(kind.name(), &id),
+            Refusal::Store(TxError::Elsewhere { home, .. }) => Self::Elsewhere { home },
             Refusal::Store(error) => Self::internal(error.to_string()),
         }
     }

@@ -31,6 +31,7 @@ fn of_tx(refused: &TxError) -> ApiError {
     match refused {
         TxError::Exists { id, .. } => ApiError::conflict(format!("Image ID {id} already exists!")),
         TxError::Missing { id, .. } => super::access::not_found(id),
+        TxError::Elsewhere { home, .. } => ApiError::Elsewhere { home: *home },
         TxError::Duplicate { .. } | TxError::Scope { .. } | TxError::Id { .. } => {
             ApiError::internal(refused.to_string())
         }

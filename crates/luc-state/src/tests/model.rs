@@ -41,7 +41,9 @@ impl From<TxError> for Refusal {
             TxError::Exists { .. } => Self::Exists,
             TxError::Missing { .. } => Self::Missing,
             TxError::Duplicate { .. } => Self::Duplicate,
-            TxError::Scope { .. } | TxError::Id { .. } => panic!("{error}"),
+            TxError::Scope { .. } | TxError::Id { .. } | TxError::Elsewhere { .. } => {
+                panic!("{error}")
+            }
         }
     }
 }

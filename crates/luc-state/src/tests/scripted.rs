@@ -238,7 +238,19 @@ impl Lab {
         engine: Arc<dyn Engine>,
         schema: Schema,
     ) -> Result<Store, OpenError> {
-        let options = self.options();
+        self.try_open_at(site(), engine, schema)
+    }
+
+    /// The same for another site.
+    pub(super) fn try_open_at(
+        &mut self,
+        site: SitePrefix,
+        engine: Arc<dyn Engine>,
+        schema: Schema,
+    ) -> Result<Store, OpenError> {
+        self.opened += 1;
+        let options = StoreOptions::new(site, SplitMix64::new(self.opened << 32));
+        let options = options.pause(self.clock.clone());
         let (store, driver) = self.pool.run_until(Store::open(engine, schema, options))?;
         self.start(driver);
         Ok(store)

@@ -162,7 +162,12 @@ fn what_a_newer_release_added_survives_a_rewrite() {
     let newer = include_str!("../../golden/record-1-from-a-newer-release.json");
     let key = "r/server/0191a2b3-c4d5-8e6f-8a0b-1c2d3e4f5061";
     let memory = engine(&mut lab, &[(key, newer)]);
-    let store = open(&mut lab, &memory, Schema::new().table::<Golden>()).expect("it is read");
+    let (home, schema) = (
+        SitePrefix::from_bytes([0xcd; 6]),
+        Schema::new().table::<Golden>(),
+    );
+    let store = lab.try_open_at(home, Arc::new(memory.clone()), schema);
+    let store = store.expect("it is read");
     let id = golden().id;
     lab.run(store.transact(|tx| {
         let mut record = tx.get::<Golden>(&id).expect("it is there").value().clone();
