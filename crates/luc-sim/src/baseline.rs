@@ -24,6 +24,7 @@ mod host;
 mod message;
 mod packing;
 mod plans;
+mod repair;
 mod service;
 mod view;
 

@@ -2,12 +2,16 @@
 //!
 //! A [`Case`] is drawn from its seed: 4 to 64 nodes, two minutes of simulated time in which loads
 //! jump and at least three kinds of fault come and go, then all heals, loads fall, and what is
-//! left has a minute to come to rest. A quarter of the seeds run with full membership, the others
-//! with a directory. A failing case is made smaller by leaving out faults and cutting time, as
-//! long as the same invariant breaks. Called by `luc sim check`, once per seed, from many threads.
+//! left has a minute to come to rest. Most seeds run our protocol as it repairs, some let hosts
+//! sleep, some run the published protocol with the invariants that hold for it. Most run with full
+//! membership, the others with a directory. A failing case is made smaller by leaving out faults
+//! and cutting time, as long as the same invariant breaks. Called by `luc sim check`, once per
+//! seed, from many threads.
 
 mod case;
+mod load;
 mod shrink;
+mod trouble;
 
 use std::sync::Arc;
 
@@ -21,12 +25,16 @@ use crate::brains::{Blueprint, Brains, Coverage, Knowledge};
 use crate::fault::Kind;
 use crate::invariant::{Broken, Invariants, Step};
 use crate::log::{Entry, NoSink, Record};
+use crate::power::PowerModel;
 use crate::simulation::{Setup, SetupError, Simulation};
+use crate::world::HostState;
 
-pub use case::{Case, Trouble};
+pub use case::{Case, Subject};
 pub use shrink::shrink;
+pub use trouble::Trouble;
 
-/// How often what the benchmark asks for has happened.
+/// How often what the benchmark asks for has happened. What the published protocol does is
+/// counted apart: it does not prove that ours was tried.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Hits {
     /// Partitions taken in by others.
@@ -41,6 +49,16 @@ pub struct Hits {
     pub began: u64,
     /// Migrations that began.
     pub migrations: u64,
+    /// Hosts that went to sleep.
+    pub sleeps: u64,
+    /// Hosts that were woken.
+    pub wakes: u64,
+    /// Partitions of the published protocol that began.
+    pub published_began: u64,
+    /// Partitions of the published protocol that were merged.
+    pub published_merged: u64,
+    /// Partitions of the published protocol led on by another node after a crash.
+    pub published_taken_over: u64,
 }
 
 impl Hits {
@@ -52,19 +70,37 @@ impl Hits {
         self.lease_expired += other.lease_expired;
         self.began += other.began;
         self.migrations += other.migrations;
+        self.sleeps += other.sleeps;
+        self.wakes += other.wakes;
+        self.published_began += other.published_began;
+        self.published_merged += other.published_merged;
+        self.published_taken_over += other.published_taken_over;
     }
 
-    fn observe(&mut self, records: &[Record]) {
+    fn observe(&mut self, subject: Subject, records: &[Record]) {
+        let published = subject == Subject::Published;
         for record in records {
-            match &record.entry {
-                Entry::Absorbed { .. } => self.absorbed += 1,
-                Entry::TookOver { .. } => self.taken_over += 1,
-                Entry::CapReached { .. } => self.cap_reached += 1,
-                Entry::LeaseExpired { .. } => self.lease_expired += 1,
-                Entry::Began { .. } => self.began += 1,
-                Entry::MigrationBegan { .. } => self.migrations += 1,
-                _ => {}
-            }
+            let count = match &record.entry {
+                Entry::Absorbed { .. } if published => &mut self.published_merged,
+                Entry::TookOver { .. } if published => &mut self.published_taken_over,
+                Entry::Began { .. } if published => &mut self.published_began,
+                Entry::Absorbed { .. } => &mut self.absorbed,
+                Entry::TookOver { .. } => &mut self.taken_over,
+                Entry::CapReached { .. } => &mut self.cap_reached,
+                Entry::LeaseExpired { .. } => &mut self.lease_expired,
+                Entry::Began { .. } => &mut self.began,
+                Entry::MigrationBegan { .. } => &mut self.migrations,
+                Entry::Power {
+                    state: HostState::Asleep,
+                    ..
+                } => &mut self.sleeps,
+                Entry::Power {
+                    state: HostState::Waking,
+                    ..
+                } => &mut self.wakes,
+                _ => continue,
+            };
+            *count += 1;
         }
     }
 }
@@ -105,37 +141,16 @@ pub fn run_logged(
     switch: Option<Switch>,
     sink: Box<dyn crate::log::Sink>,
 ) -> Result<Verdict, SetupError> {
-    let mut scheduler = case.scheduler.clone();
-    scheduler.broken = switch;
-    let blueprint = Blueprint {
-        scheduler: luc_dvms::Choice::Star(scheduler),
-        search: case.search,
-        vivaldi: vivaldi::Config::default(),
-        knowledge: if case.membership {
-            Knowledge::Swim(SwimConfig::default())
-        } else {
-            Knowledge::Directory
-        },
-        seed: case.seed,
-    };
-    let faults = case.schedule();
-    let kinds = faults.kinds();
+    let kinds = case.schedule().kinds();
     let nodes = case.trace.nodes();
-    let setup = Setup {
-        trace: Arc::clone(&case.trace),
-        round_trips: case.round_trips.clone(),
-        constants: Constants {
-            cool_down: case.scheduler.cool_down,
-            ..Constants::default()
-        },
-        faults,
-        seed: case.seed,
-        sink,
-    };
-    let brains = Brains::new(blueprint).with_coverage();
-    let mut simulation = Simulation::new(setup, brains)?;
+    let brains = Brains::new(blueprint(case, switch)).with_coverage();
+    let mut simulation = Simulation::new(setup(case, sink), brains)?;
     simulation.watch();
-    let mut invariants = Invariants::of_star(nodes);
+    let mut invariants = match case.subject {
+        Subject::Ours => Invariants::of_star(nodes),
+        Subject::Energy => Invariants::of_star_with_energy(nodes),
+        Subject::Published => Invariants::of_relay(nodes),
+    };
     let mut hits = Hits::default();
     let mut broken = None;
     while simulation.step() {
@@ -144,7 +159,7 @@ pub fn run_logged(
             world: simulation.context().world(),
             records: simulation.records(),
         };
-        hits.observe(step.records);
+        hits.observe(case.subject, step.records);
         if let Err(error) = invariants.check(&step) {
             broken = Some(error);
             break;
@@ -163,6 +178,42 @@ pub fn run_logged(
         until: simulation.context().now(),
         steps: simulation.steps(),
     })
+}
+
+fn blueprint(case: &Case, switch: Option<Switch>) -> Blueprint {
+    let mut scheduler = case.scheduler.clone();
+    if let luc_dvms::Choice::Star(star) = &mut scheduler {
+        star.broken = switch;
+    }
+    Blueprint {
+        scheduler,
+        search: case.search,
+        vivaldi: vivaldi::Config::default(),
+        knowledge: if case.membership {
+            Knowledge::Swim(SwimConfig::default())
+        } else {
+            Knowledge::Directory
+        },
+        seed: case.seed,
+    }
+}
+
+fn setup(case: &Case, sink: Box<dyn crate::log::Sink>) -> Setup {
+    Setup {
+        trace: Arc::clone(&case.trace),
+        round_trips: case.round_trips.clone(),
+        constants: Constants {
+            cool_down: case.cool_down,
+            power: PowerModel {
+                wake_ms: case.wake.as_millis() as u64,
+                ..PowerModel::default()
+            },
+            ..Constants::default()
+        },
+        faults: case.schedule(),
+        seed: case.seed,
+        sink,
+    }
 }
 
 #[cfg(test)]

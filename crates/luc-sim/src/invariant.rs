@@ -13,6 +13,7 @@ pub mod memory_and_disk_fit;
 pub mod no_stale_step;
 pub mod one_host_per_vm;
 pub mod one_leader_per_node;
+pub mod one_partition_per_node;
 mod reservations;
 
 use luc_core::time::{Duration, Instant};
@@ -29,6 +30,7 @@ pub use memory_and_disk_fit::MemoryAndDiskFit;
 pub use no_stale_step::NoStaleStep;
 pub use one_host_per_vm::OneHostPerVm;
 pub use one_leader_per_node::OneLeaderPerNode;
+pub use one_partition_per_node::OnePartitionPerNode;
 
 /// Clocks under test run wrong by at most this share.
 pub const CLOCKS_DIFFER: f64 = 0.03;
@@ -73,6 +75,15 @@ pub struct Invariants {
 impl Invariants {
     /// Every invariant, for a cloud of `nodes` nodes running our protocol.
     pub fn of_star(nodes: usize) -> Self {
+        Self::with(nodes, FreeWhenQuiet::new(nodes))
+    }
+
+    /// The same where hosts sleep.
+    pub fn of_star_with_energy(nodes: usize) -> Self {
+        Self::with(nodes, FreeWhenQuiet::looking_ahead(nodes))
+    }
+
+    fn with(nodes: usize, free_when_quiet: FreeWhenQuiet) -> Self {
         Self {
             all: vec![
                 Box::new(OneLeaderPerNode::new(nodes)),
@@ -82,6 +93,19 @@ impl Invariants {
                 Box::new(CpuNotOverloadedByStep::new(nodes)),
                 Box::new(EveryPartitionEnds::default()),
                 Box::new(CoolDownKept::default()),
+                Box::new(free_when_quiet),
+            ],
+        }
+    }
+
+    /// Those that hold for the published protocol, which knows neither ballots nor cool-downs and
+    /// judges a host by what it said when the partition was formed.
+    pub fn of_relay(nodes: usize) -> Self {
+        Self {
+            all: vec![
+                Box::new(OnePartitionPerNode::new(nodes)),
+                Box::new(OneHostPerVm::default()),
+                Box::new(MemoryAndDiskFit),
                 Box::new(FreeWhenQuiet::new(nodes)),
             ],
         }

@@ -81,6 +81,7 @@ impl Service {
             self.view.set_asleep(place, false);
             self.view.hide(place, true);
             context.wake(self.view.node(place));
+            self.retries.wakes(place);
             self.energy.woke = Some(context.now());
             self.energy.woken.insert(place, context.now());
         }

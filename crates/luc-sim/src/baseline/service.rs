@@ -1,9 +1,8 @@
 //! A service: takes reports, asks the solver, has plans carried out.
 //!
 //! It thinks about one thing at a time: while the solver runs (steps × the constant of the log's
-//! header), reports go on to arrive, and what it then orders is what it saw when it began. An
-//! overload that stays is seen again, within a second if the service is reactive and in the next
-//! round if it is periodic.
+//! header), reports go on to arrive, and what it then orders is what it saw when it began. How an
+//! overload is relieved, and when it is tried again, is in `repair`.
 
 use std::ops::Range;
 
@@ -19,12 +18,10 @@ use super::energy::Energy;
 use super::message::{Message, ORDER_BYTES, Order, Timer};
 use super::packing::Packing;
 use super::plans::Plans;
+use super::repair::Retries;
 use super::view::View;
 use crate::index::NodeIndex;
 use crate::log::{Entry, Partition};
-
-/// How soon a reactive service looks again at what it could not solve.
-const RETRY: Duration = Duration::from_secs(1);
 
 /// After so long without news an order is given up; the slowest migrations take some minutes.
 const EXPIRE: Duration = Duration::from_secs(900);
@@ -44,8 +41,8 @@ pub(super) struct Service {
     pub(super) plans: Plans,
     thought: Option<Thought>,
     /// Something came up while it thought.
-    again: bool,
-    retrying: bool,
+    pub(super) again: bool,
+    pub(super) retries: Retries,
     /// Counts questions and plans.
     counter: u64,
     /// What the last repair left, in hundredths of a core.
@@ -64,7 +61,7 @@ impl Service {
             plans: Plans::default(),
             thought: None,
             again: false,
-            retrying: false,
+            retries: Retries::default(),
             counter: 0,
             unsolved: 0,
             energy: Energy::default(),
@@ -113,6 +110,7 @@ impl Service {
         if !self.view.learn(place, number, host) {
             return;
         }
+        self.note(place);
         if self.config.is_reactive() && self.view.is_overloaded(place) {
             self.repair(context);
         }
@@ -130,100 +128,6 @@ impl Service {
             self.save(context);
         }
         self.issue(context);
-    }
-
-    /// Looks again at what could not be solved.
-    pub(super) fn on_retry(&mut self, context: &mut Ctx) {
-        self.retrying = false;
-        self.repair(context);
-    }
-
-    fn retry_later(&mut self, context: &mut Ctx) {
-        if self.config.is_reactive() && !self.retrying {
-            self.retrying = true;
-            context.schedule(self.manager(), RETRY, Timer::Retry);
-        }
-    }
-
-    /// Asks the solver to relieve whoever is overloaded.
-    fn repair(&mut self, context: &mut Ctx) {
-        if self.thought.is_some() {
-            self.again = true;
-            return;
-        }
-        let over = self.view.overloaded();
-        if over.is_empty() {
-            self.unsolved = 0;
-            return;
-        }
-        let (solutions, asked) = if self.view.is_one_site() {
-            (vec![self.ask(&[], Goal::Relieve)], self.view.hosts().len())
-        } else {
-            (self.relieve_each(&over, context), self.view.hosts().len())
-        };
-        let over: u64 = over
-            .iter()
-            .map(|place| &self.view.hosts()[*place])
-            .map(|host| u64::from(host.demand().minus(host.capacity.cpu).0))
-            .sum();
-        let relieved: u64 = solutions
-            .iter()
-            .map(|found| u64::from(found.relieved.0))
-            .sum();
-        self.unsolved = over.saturating_sub(relieved);
-        if self.unsolved > 0
-            && context.now().as_secs_f64() < 620.0
-            && self.config.is_reactive()
-            && self.config.energy
-        {
-            eprintln!(
-                "U {} {:?}",
-                context.now(),
-                self.view
-                    .hosts()
-                    .iter()
-                    .map(|h| (
-                        h.peer.node,
-                        h.vms.len(),
-                        h.demand().0,
-                        h.incoming.cpu.0,
-                        h.migrations,
-                        h.asleep,
-                        h.vms.iter().filter(|v| v.cool_down.is_zero()).count()
-                    ))
-                    .collect::<Vec<_>>()
-            );
-        }
-        if self.unsolved > 0 {
-            self.retry_later(context);
-        }
-        self.think(Cause::Overload, solutions, asked, context);
-    }
-
-    /// Over several sites, each overloaded host on its own: distances are counted from it.
-    fn relieve_each(&mut self, over: &[usize], context: &Ctx) -> Vec<Solution> {
-        let mut hidden: Vec<usize> = over.to_vec();
-        for place in over {
-            self.view.hide(*place, true);
-        }
-        let mut solutions = Vec::new();
-        for place in over {
-            self.view.hide(*place, false);
-            let distance = self.view.distances(*place, context);
-            let solution = self.ask(&distance, Goal::Relieve);
-            self.view.hide(*place, true);
-            for step in &solution.plan.steps {
-                if let Some(target) = self.view.place(NodeIndex::of_peer(step.target)) {
-                    self.view.hide(target, true);
-                    hidden.push(target);
-                }
-            }
-            solutions.push(solution);
-        }
-        for place in hidden {
-            self.view.hide(place, false);
-        }
-        solutions
     }
 
     /// Asks the solver, within the round's budget.
@@ -402,7 +306,7 @@ impl Service {
             self.end(counter, end, context);
         }
         self.issue(context);
-        self.retry_later(context);
+        self.look_again(context);
     }
 
     /// Nothing was heard of an order: it is given up.

@@ -5,35 +5,46 @@ use std::sync::Arc;
 use luc_core::Entropy;
 use luc_core::entropy::SplitMix64;
 use luc_core::time::{Duration, Instant};
-use luc_dvms::{Style, star};
+use luc_dvms::{Choice, Style, relay, star};
 use luc_overlay::search;
 
-use crate::fault::{Fault, Schedule};
+use super::load;
+use super::trouble::{Trouble, troubles};
+use crate::fault::Schedule;
 use crate::index::NodeIndex;
 use crate::network::RoundTrips;
-use crate::trace::{Generator, Phase};
-use crate::trace::{Load, Trace};
-use crate::world::{HostClass, VmClass};
+use crate::trace::Trace;
 
 /// Loads and faults come and go for so long.
-const TROUBLED: Duration = Duration::from_secs(120);
+pub(super) const TROUBLED: Duration = Duration::from_secs(120);
 /// Then all heals, and so long is given to come to rest.
-const RESTING: Duration = Duration::from_secs(60);
-/// Every kind of fault, and how many of them a case has at the least.
-const KINDS: u64 = 8;
-const KINDS_MIN: usize = 3;
+pub(super) const RESTING: Duration = Duration::from_secs(60);
+/// So many of a hundred seeds run the published protocol.
+const PUBLISHED_PERCENT: u64 = 10;
+/// So many of a hundred seeds let hosts sleep.
+const ENERGY_PERCENT: u64 = 12;
 
-/// A fault with its beginning and its end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trouble {
-    /// When it begins.
-    pub at: Instant,
-    /// How long it lasts.
-    pub length: Duration,
-    /// Its beginning.
-    pub begin: Fault,
-    /// Its end; absent if it needs none.
-    pub end: Option<Fault>,
+/// What a case is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// Our protocol, as it repairs.
+    Ours,
+    /// Our protocol where hosts are emptied, sleep and are woken.
+    Energy,
+    /// The published protocol.
+    Published,
+}
+
+impl Subject {
+    /// Drawn apart from all else, so that a case of ours does not depend on what others there are.
+    fn draw(seed: u64) -> Self {
+        let mut dice = Dice(SplitMix64::new(seed ^ 0x7375_626A));
+        match dice.between(0, 99) {
+            drawn if drawn < PUBLISHED_PERCENT => Self::Published,
+            drawn if drawn < PUBLISHED_PERCENT + ENERGY_PERCENT => Self::Energy,
+            _ => Self::Ours,
+        }
+    }
 }
 
 /// One case of the fuzzer.
@@ -41,6 +52,8 @@ pub struct Trouble {
 pub struct Case {
     /// What it was drawn from.
     pub seed: u64,
+    /// What it is about.
+    pub subject: Subject,
     /// The cloud and its load.
     pub trace: Arc<Trace>,
     /// How far nodes are from each other.
@@ -49,30 +62,34 @@ pub struct Case {
     pub membership: bool,
     /// Which overlay finds neighbours.
     pub search: search::Config,
-    /// The settings of the scheduler, tight enough for limits to be met.
-    pub scheduler: star::Config,
+    /// The scheduler with its settings, tight enough for limits to be met.
+    pub scheduler: Choice,
+    /// How long a machine that was moved is left alone.
+    pub cool_down: Duration,
+    /// How long a host takes to wake.
+    pub wake: Duration,
     /// The faults.
     pub troubles: Vec<Trouble>,
 }
 
 /// Draws numbers for a case.
-struct Dice(SplitMix64);
+pub(super) struct Dice(SplitMix64);
 
 impl Dice {
     /// From `low` to `high`, both possible.
-    fn between(&mut self, low: u64, high: u64) -> u64 {
+    pub(super) fn between(&mut self, low: u64, high: u64) -> u64 {
         low + self.0.next_u64() % (high - low + 1)
     }
 
-    fn chance(&mut self, percent: u64) -> bool {
+    pub(super) fn chance(&mut self, percent: u64) -> bool {
         self.between(0, 99) < percent
     }
 
-    fn millis(&mut self, low: u64, high: u64) -> Duration {
+    pub(super) fn millis(&mut self, low: u64, high: u64) -> Duration {
         Duration::from_millis(self.between(low, high))
     }
 
-    fn node(&mut self, nodes: u32) -> NodeIndex {
+    pub(super) fn node(&mut self, nodes: u32) -> NodeIndex {
         NodeIndex(self.between(0, u64::from(nodes) - 1) as u32)
     }
 }
@@ -80,27 +97,50 @@ impl Dice {
 impl Case {
     /// The case of `seed`.
     pub fn draw(seed: u64) -> Self {
+        let subject = Subject::draw(seed);
         let mut dice = Dice(SplitMix64::new(seed ^ 0x6675_7A7A));
         // Where messages are late, doubled and held up all at once, the rarest ones meet.
-        let storm = dice.chance(80);
+        let storm = dice.chance(80) && subject == Subject::Ours;
         // Small clouds are more often right next to a limit, so they are drawn more often.
         let most = if dice.chance(75) { 24 } else { 64 };
         let nodes = dice.between(if storm { 10 } else { 4 }, most) as u32;
         let sites = dice.between(1, 3).min(u64::from(nodes) / 2) as u32;
         let between = dice.millis(2, 100);
         let round_trips = RoundTrips::sites(sites as u16, Duration::from_micros(300), between);
-        let membership = storm || dice.chance(20);
+        // That a node sleeps is told by the membership; a directory would not know.
+        let membership = storm || dice.chance(20) || subject == Subject::Energy;
         let search = search(&mut dice, storm);
-        let trace = Arc::new(trace(&mut dice, (seed, storm), nodes, sites));
-        let scheduler = scheduler(&mut dice, storm);
+        let trace = match subject {
+            Subject::Energy => load::by_turns(&mut dice, seed, nodes, sites),
+            Subject::Ours | Subject::Published => {
+                load::heavy(&mut dice, (seed, storm), nodes, sites)
+            }
+        };
+        let mut ours = star(&mut dice, storm);
         let troubles = troubles(&mut dice, nodes, storm);
+        let wake = dice.millis(2_000, 20_000);
+        let cool_down = ours.cool_down;
+        let scheduler = match subject {
+            Subject::Ours => Choice::Star(ours),
+            Subject::Energy => {
+                ours.energy = Some(energy(&mut dice));
+                Choice::Star(ours)
+            }
+            Subject::Published => Choice::Relay(relay::Config {
+                first_group: dice.between(2, 4) as u16,
+                ..relay::Config::default()
+            }),
+        };
         Self {
             seed,
-            trace,
+            subject,
+            trace: Arc::new(trace),
             round_trips,
             membership,
             search,
             scheduler,
+            cool_down,
+            wake,
             troubles,
         }
     }
@@ -118,6 +158,14 @@ impl Case {
     }
 }
 
+/// A time within the trouble, and a length that ends within it.
+pub(super) fn times(dice: &mut Dice, low_ms: u64, high_ms: u64) -> (Instant, Duration) {
+    let length = dice.millis(low_ms, high_ms);
+    let last = TROUBLED.saturating_sub(length).as_millis() as u64;
+    let at = Instant::ORIGIN + dice.millis(1_000, last.max(1_001));
+    (at, length)
+}
+
 fn search(dice: &mut Dice, storm: bool) -> search::Config {
     let kind = match dice.between(0, if storm { 1 } else { 3 }) {
         0 => search::Kind::Random,
@@ -132,7 +180,7 @@ fn search(dice: &mut Dice, storm: bool) -> search::Config {
     }
 }
 
-fn scheduler(dice: &mut Dice, storm: bool) -> star::Config {
+fn star(dice: &mut Dice, storm: bool) -> star::Config {
     // Who grows by one or two nodes at a time grows long, and meets others that do.
     let (first, next) = if storm { (2, 2) } else { (4, 6) };
     let cap = dice.between(if storm { 6 } else { 3 }, 16) as u16;
@@ -151,176 +199,15 @@ fn scheduler(dice: &mut Dice, storm: bool) -> star::Config {
     }
 }
 
-/// Loads near or above what the cloud can serve, changing often; low at the end.
-fn trace(dice: &mut Dice, (seed, storm): (u64, bool), nodes: u32, sites: u32) -> Trace {
-    let share = |site| nodes / sites + u32::from(site < nodes % sites);
-    let per_node = dice.between(4, 10) as u32;
-    let cpu = per_node * 70;
-    let generator = Generator {
-        sites: (0..sites).map(share).collect(),
-        vms: nodes * per_node,
-        host: HostClass {
-            cpu,
-            memory_mib: u64::from(per_node) * 1_024 * 2,
-            ..HostClass::VMPLACES
-        },
-        // Small machines move fast, so that orders of one partition are late in the next.
-        vm_classes: [128, 256, 512, 1_024]
-            .map(|memory_mib| VmClass {
-                memory_mib: if storm { memory_mib / 8 } else { memory_mib },
-                disk_mib: 0,
-                dirty_permille: 300,
-            })
-            .to_vec(),
-        change_every: Duration::from_secs(dice.between(8, if storm { 20 } else { 60 })),
-        phases: vec![Phase {
-            until: Duration::MAX,
-            // With room left somewhere, partitions that meet are solved together.
-            mean: dice.between(if storm { 55 } else { 45 }, if storm { 70 } else { 75 }) as f64,
-            deviation: dice.between(if storm { 30 } else { 15 }, 40) as f64,
-        }],
-        site_means: Vec::new(),
-        duration: TROUBLED,
-        seed,
-    };
-    let mut trace = generator.generate().unwrap_or_else(|_| empty(nodes));
-    let end_us = TROUBLED.as_micros() as u64;
-    trace.loads.extend((0..trace.header.vms).map(|vm| Load {
-        at_us: end_us,
-        vm,
-        cpu: 20,
-    }));
-    trace.header.duration_ms = (TROUBLED + RESTING).as_millis() as u64;
-    trace
-}
-
-/// A cloud without machines; what is drawn above is always possible, so it is never used.
-fn empty(nodes: u32) -> Trace {
-    let mut generator = Generator::vmplaces(vec![nodes], 0, 0);
-    generator.duration = TROUBLED;
-    generator.generate().unwrap_or_else(|_| Trace {
-        header: crate::trace::Header {
-            format: crate::trace::FORMAT.into(),
-            version: crate::trace::VERSION,
-            description: String::new(),
-            sites: vec![nodes],
-            host_classes: vec![HostClass::VMPLACES],
-            hosts: Vec::new(),
-            vm_classes: Vec::new(),
-            vms: 0,
-            duration_ms: 1,
-        },
-        placement: Vec::new(),
-        loads: Vec::new(),
-    })
-}
-
-/// At least three kinds of fault, each once or more.
-fn troubles(dice: &mut Dice, nodes: u32, storm: bool) -> Vec<Trouble> {
-    let mut kinds: Vec<u64> = Vec::new();
-    let wanted = KINDS_MIN + usize::from(storm) + dice.between(0, 2) as usize;
-    if storm {
-        kinds.extend([1, 2, 3]);
-    } else if dice.chance(40) {
-        kinds.extend([2, 3]);
-    }
-    while kinds.len() < wanted {
-        let kind = dice.between(0, KINDS - 1);
-        if !kinds.contains(&kind) {
-            kinds.push(kind);
-        }
-    }
-    let mut troubles: Vec<Trouble> = Vec::new();
-    for kind in kinds {
-        for _ in 0..dice.between(1, 4) {
-            let one = trouble(dice, kind, nodes);
-            // Two faults of one kind at one node, or of one kind in the network, do not overlap:
-            // the end of the first would end the second.
-            let overlaps = troubles.iter().any(|other| {
-                let same = other.begin.kind() == one.begin.kind()
-                    && other.begin.node() == one.begin.node();
-                same && other.at <= one.at + one.length && one.at <= other.at + other.length
-            });
-            if !overlaps {
-                troubles.push(one);
-            }
-        }
-    }
-    if dice.chance(20) {
-        let node = dice.node(nodes);
-        let (at, length) = times(dice, 5_000, 60_000);
-        troubles.push(Trouble {
-            at,
-            length,
-            begin: Fault::Maintenance { node, on: true },
-            end: Some(Fault::Maintenance { node, on: false }),
-        });
-    }
-    troubles
-}
-
-/// A time within the trouble, and a length that ends within it.
-fn times(dice: &mut Dice, low_ms: u64, high_ms: u64) -> (Instant, Duration) {
-    let length = dice.millis(low_ms, high_ms);
-    let last = TROUBLED.saturating_sub(length).as_millis() as u64;
-    let at = Instant::ORIGIN + dice.millis(1_000, last.max(1_001));
-    (at, length)
-}
-
-fn trouble(dice: &mut Dice, kind: u64, nodes: u32) -> Trouble {
-    let (at, length) = match kind {
-        // A pause or a split of about the length of a lease is the most interesting.
-        4 | 6 => times(dice, 500, 15_000),
-        5 => times(dice, 1_000, 30_000),
-        // Late and doubled messages are the more telling the longer they go on.
-        1..=3 => times(dice, 20_000, 110_000),
-        _ => times(dice, 2_000, 60_000),
-    };
-    let node = dice.node(nodes);
-    let (begin, end) = match kind {
-        0 => {
-            let ppm = dice.between(10_000, 400_000) as u32;
-            (Fault::Loss { ppm }, Some(Fault::Loss { ppm: 0 }))
-        }
-        1 => {
-            let micros = dice.between(1_000, 500_000);
-            (Fault::Delay { micros }, Some(Fault::Delay { micros: 0 }))
-        }
-        2 => {
-            let ppm = dice.between(50_000, 600_000) as u32;
-            let micros = dice.between(1_000, 8_000_000);
-            let over = Fault::Reorder { ppm: 0, micros: 0 };
-            (Fault::Reorder { ppm, micros }, Some(over))
-        }
-        3 => {
-            let ppm = dice.between(300_000, 900_000) as u32;
-            (Fault::Duplicate { ppm }, Some(Fault::Duplicate { ppm: 0 }))
-        }
-        4 => (Fault::Pause(node), Some(Fault::Resume(node))),
-        5 => (Fault::Crash(node), Some(Fault::Restart(node))),
-        6 => {
-            let sides = (0..nodes).map(|_| dice.between(0, 1) as u8).collect();
-            (Fault::Split { sides }, Some(Fault::Heal))
-        }
-        _ => {
-            let fast_ppm = dice.between(0, 40_000) as i32 - 20_000;
-            let ahead_micros = if dice.chance(30) {
-                dice.between(0, 10_000_000)
-            } else {
-                0
-            };
-            let skew = Fault::Skew {
-                node,
-                ahead_micros,
-                fast_ppm,
-            };
-            (skew, None)
-        }
-    };
-    Trouble {
-        at,
-        length,
-        begin,
-        end,
+/// Hosts that think of sleep every few seconds and sleep for less than a minute.
+fn energy(dice: &mut Dice) -> star::config::Energy {
+    star::config::Energy {
+        period: dice.millis(1_000, 6_000),
+        awake_min: dice.millis(1_000, 15_000),
+        sleep: dice.millis(5_000, 40_000),
+        sleep_per_move: dice.millis(0, 2_000),
+        busy_permille: dice.between(300, 800) as u16,
+        group: dice.between(2, 16) as u16,
+        ..star::config::Energy::default()
     }
 }

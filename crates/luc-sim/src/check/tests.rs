@@ -3,7 +3,7 @@
 use luc_core::time::Instant;
 use luc_dvms::star::Broken as Switch;
 
-use super::{Case, Hits, check, run, shrink};
+use super::{Case, Hits, Subject, check, run, shrink};
 
 #[test]
 fn a_seed_gives_the_same_run_every_time() {
@@ -37,6 +37,29 @@ fn the_first_seeds_keep_every_invariant() {
         hits.add(&verdict.hits);
     }
     assert!(hits.began > 100 && hits.migrations > 100, "{hits:?}");
+}
+
+#[test]
+fn hosts_that_sleep_and_the_published_protocol_have_their_share_of_the_seeds() {
+    let mut hits = Hits::default();
+    let mut seeds = [0u32; 2];
+    for seed in 0..400 {
+        let subject = Case::draw(seed).subject;
+        let place = match subject {
+            Subject::Ours => continue,
+            Subject::Energy => 0,
+            Subject::Published => 1,
+        };
+        seeds[place] += 1;
+        if seeds[place] <= 12 {
+            let verdict = check(seed, None).unwrap();
+            assert_eq!(verdict.broken, None, "seed {seed}, {subject:?}");
+            hits.add(&verdict.hits);
+        }
+    }
+    assert!(seeds[0] > 40 && seeds[1] > 25, "{seeds:?}");
+    assert!(hits.sleeps > 10 && hits.wakes > 5, "{hits:?}");
+    assert!(hits.published_began > 50, "{hits:?}");
 }
 
 /// The first seed whose run is caught when the protocol is broken by `switch`.

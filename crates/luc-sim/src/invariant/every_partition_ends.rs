@@ -13,7 +13,7 @@ use crate::log::{Entry, Partition};
 use crate::world::HostState;
 
 /// The longest that a partition may live: sixteen members whose migrations share one link.
-const LIFE_MAX: Duration = Duration::from_secs(600);
+const LIFE_MAX: Duration = Duration::from_secs(150);
 
 /// The checker.
 #[derive(Clone, Debug, Default)]

@@ -2,6 +2,8 @@
 //!
 //! Quiet begins when the last of these is over: an overload, a fault, a migration, a partition
 //! that began for another cause than an overload. Eight seconds later no node may be reserved.
+//! Where hosts sleep, those that serve look ahead and ask for help before they are overloaded: a
+//! partition that begins then is none that was left over.
 
 use std::collections::BTreeSet;
 
@@ -25,6 +27,7 @@ pub struct FreeWhenQuiet {
     overloaded: BTreeSet<NodeIndex>,
     migrations: u32,
     faults: Faults,
+    looks_ahead: bool,
     quiet_since: Instant,
 }
 
@@ -43,7 +46,16 @@ impl FreeWhenQuiet {
             overloaded: BTreeSet::new(),
             migrations: 0,
             faults: Faults::default(),
+            looks_ahead: false,
             quiet_since: Instant::ORIGIN,
+        }
+    }
+
+    /// For a cloud whose hosts ask for help before they are overloaded.
+    pub fn looking_ahead(nodes: usize) -> Self {
+        Self {
+            looks_ahead: true,
+            ..Self::new(nodes)
         }
     }
 }
@@ -128,7 +140,7 @@ impl Invariant for FreeWhenQuiet {
                     self.faults.observe(fault);
                     true
                 }
-                Entry::Began { cause, .. } => *cause != Cause::Overload,
+                Entry::Began { cause, .. } => self.looks_ahead || *cause != Cause::Overload,
                 _ => false,
             };
             if disturbs {

@@ -8,7 +8,7 @@ use luc_dvms::{Ballot, Cpu, Reason, Resources, StepId};
 
 use super::{
     CoolDownKept, CpuNotOverloadedByStep, EveryPartitionEnds, FreeWhenQuiet, Invariant,
-    MemoryAndDiskFit, NoStaleStep, OneHostPerVm, OneLeaderPerNode, Step,
+    MemoryAndDiskFit, NoStaleStep, OneHostPerVm, OneLeaderPerNode, OnePartitionPerNode, Step,
 };
 use crate::fault::Fault;
 use crate::index::{NodeIndex, SiteIndex, VmIndex};
@@ -387,4 +387,36 @@ fn a_node_that_stays_reserved_when_all_is_quiet_is_noticed() {
         (90.0, Entry::Finished),
     ];
     assert_eq!(history(&mut checker, &world, &overloaded), Ok(()));
+}
+
+#[test]
+fn a_node_that_enters_a_partition_before_it_has_left_another_is_noticed() {
+    let world = world();
+    let enters_two = [(1.0, reserved(1, A)), (2.0, reserved(1, B))];
+    let said = history(&mut OnePartitionPerNode::new(4), &world, &enters_two);
+    assert!(said.unwrap_err().contains("n1 is in partition 1 of n0"));
+    let leaves_first = [
+        (1.0, reserved(1, A)),
+        (2.0, freed(1, A)),
+        (2.0, reserved(1, B)),
+    ];
+    let said = history(&mut OnePartitionPerNode::new(4), &world, &leaves_first);
+    assert_eq!(said, Ok(()));
+}
+
+#[test]
+fn help_that_is_asked_for_ahead_of_need_disturbs_the_quiet_only_where_hosts_sleep() {
+    let world = world();
+    let asks = Entry::Began {
+        partition: A,
+        cause: Cause::Overload,
+    };
+    let events = [(9.0, asks), (9.0, reserved(1, A))];
+    let said = history(&mut FreeWhenQuiet::new(4), &world, &events);
+    assert!(said.unwrap_err().contains("n1 is still reserved"));
+    let mut ahead = FreeWhenQuiet::looking_ahead(4);
+    assert_eq!(history(&mut ahead, &world, &events), Ok(()));
+    let later = [(17.5, freed(2, A))];
+    let said = history(&mut ahead, &world, &later);
+    assert!(said.unwrap_err().contains("n1 is still reserved"));
 }

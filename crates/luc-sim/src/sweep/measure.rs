@@ -81,6 +81,16 @@ pub const CHECK_HITS: [(&str, &str); 4] = [
         "lease expired in flight",
     ),
 ];
+/// What random faults also met, for which no number is required: measure and words.
+pub const CHECK_ALSO: [(&str, &str); 4] = [
+    ("check_sleeps", "hosts that went to sleep"),
+    ("check_wakes", "hosts that were woken"),
+    (
+        "check_published_began",
+        "partitions of the published protocol",
+    ),
+    ("check_published_merged", "merges of the published protocol"),
+];
 /// How the names of all of [`CHECK_HITS`] begin.
 pub const CHECK_HITS_PREFIX: &str = "check_hits: ";
 /// How the names of pairs of state and message begin, which must be hit as often.

@@ -80,6 +80,7 @@ fn check_all(seeds: u64, batch: u64) -> Result<Record, PerformError> {
         failed += u64::from(verdict.broken.is_some());
     }
     let [absorbed, taken_over, capped, expired] = measure::CHECK_HITS.map(|(hit, _)| hit);
+    let [sleeps, wakes, published, merged] = measure::CHECK_ALSO.map(|(count, _)| count);
     let counts = [
         (measure::CHECK_PASSED, seeds - failed),
         (measure::CHECK_FAILED, failed),
@@ -87,6 +88,10 @@ fn check_all(seeds: u64, batch: u64) -> Result<Record, PerformError> {
         (taken_over, hits.taken_over),
         (capped, hits.cap_reached),
         (expired, hits.lease_expired),
+        (sleeps, hits.sleeps),
+        (wakes, hits.wakes),
+        (published, hits.published_began),
+        (merged, hits.published_merged),
     ];
     let mut measures: BTreeMap<String, f64> = counts
         .map(|(name, count)| (name.to_owned(), count as f64))

@@ -245,6 +245,14 @@ fn text(total: &Total, wall: &str) -> String {
             hits.cap_reached,
             hits.lease_expired
         ),
+        format!(
+            "  slept {}, woken {}; published protocol: partitions {}, merged {}, led on {}",
+            hits.sleeps,
+            hits.wakes,
+            hits.published_began,
+            hits.published_merged,
+            hits.published_taken_over
+        ),
     ];
     let pairs: Vec<_> = total.coverage.pairs().collect();
     let rarest = pairs.iter().min_by_key(|(_, _, count)| *count);
