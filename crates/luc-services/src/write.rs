@@ -15,6 +15,9 @@ pub(crate) fn settled<T, E>(
         .map(|committed| committed.value)
         .map_err(|error| match error {
             TransactError::Refused(refusal) => refused(refusal),
+            TransactError::Rider(refusal) => {
+                ApiError::internal(format!("noting what was written: {refusal}"))
+            }
             TransactError::Conflict { .. } => {
                 ApiError::conflict("Others changed the same things at the same time; try again.")
             }

@@ -72,7 +72,7 @@
 //! # Map
 //! - [`kinds`]: THE table of kinds: home, scope, form of id, where names are unique.
 //! - `record`, `scope`, `key`, `schema`: what a service declares.
-//! - `store`, `tx`, `snapshot`, `change`: what a service calls.
+//! - `store`, `tx`, `rider`, `snapshot`, `change`: what a service calls.
 //! - [`engine`]: the contract of engines; [`MemoryEngine`] keeps it but for durability.
 //! - `ledger`, `group`, `driver`: how transactions become commits (`docs/decisions/0001`).
 //! - `envelope`, `unknown`, `load`: the stored form.
@@ -98,6 +98,7 @@ mod memory;
 mod pace;
 mod record;
 mod revision;
+mod rider;
 mod schema;
 mod scope;
 mod snapshot;
@@ -122,6 +123,7 @@ pub use memory::MemoryEngine;
 pub use pace::{Pause, Yielding};
 pub use record::{Index, Record, Stored};
 pub use revision::Revision;
+pub use rider::{Rider, Touched};
 pub use schema::Schema;
 pub use scope::Scope;
 pub use snapshot::Snapshot;

@@ -23,9 +23,10 @@ use crate::ledger::{Admission, Ledger, Verdict};
 use crate::load::Repair;
 use crate::pace::Pause;
 use crate::revision::Revision;
+use crate::rider::{Rider, mount};
 use crate::schema::Schema;
 use crate::snapshot::Snapshot;
-use crate::tx::Tx;
+use crate::tx::{Tx, TxError};
 use open::read_and_repair;
 pub use open::{OpenError, StoreOptions};
 
@@ -58,6 +59,9 @@ pub enum TransactError<E> {
     /// The closure refused; nothing was changed. What it saw was durable.
     #[error("the transaction was refused")]
     Refused(#[source] E),
+    /// What rides on the handle could not be added; nothing was changed.
+    #[error("what belongs to the transaction could not be written with it")]
+    Rider(#[source] TxError),
     /// Other controllers were faster each time; nothing was changed.
     #[error("other controllers changed the same records in each of {attempts} attempts")]
     Conflict {
@@ -99,6 +103,7 @@ pub enum TransactError<E> {
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<Inner>,
+    rider: Option<Arc<dyn Rider>>,
     _handle: Arc<Handle>,
 }
 
@@ -159,12 +164,12 @@ impl Inner {
 enum Attempt<T, E> {
     /// It ran; the verdict comes later.
     Ran {
-        result: Result<T, E>,
+        result: Result<T, TransactError<E>>,
         wrote: bool,
         verdict: oneshot::Receiver<Verdict>,
     },
     /// It ran, and nothing has to be waited for.
-    Done(Result<T, E>, Revision),
+    Done(Result<T, TransactError<E>>, Revision),
     /// It could not run yet.
     Wait(oneshot::Receiver<Verdict>),
     /// It may not run.
@@ -217,6 +222,7 @@ impl Store {
         Ok((
             Self {
                 inner: Arc::clone(&inner),
+                rider: None,
                 _handle: handle,
             },
             Driver::new(inner),
@@ -226,6 +232,16 @@ impl Store {
     /// Everything that is durable, at one revision. Takes no lock and never waits.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.inner.published.load_full()
+    }
+
+    /// A handle of this store whose every writing transaction ends with `rider`, in the same
+    /// commit; in place of the rider that this handle may have.
+    #[must_use]
+    pub fn riding(&self, rider: Arc<dyn Rider>) -> Self {
+        Self {
+            rider: Some(rider),
+            ..self.clone()
+        }
     }
 
     /// The site whose records this store may write.
@@ -350,7 +366,13 @@ impl Store {
                 }
             }
             let mut tx = Tx::new(ledger.head(), self.inner.site, self.inner.shared);
-            let result = body(&mut tx);
+            let result = body(&mut tx).map_err(TransactError::Refused);
+            let result = match (result, &self.rider) {
+                (Ok(value), Some(rider)) => mount(&**rider, &mut tx)
+                    .map(|()| value)
+                    .map_err(TransactError::Rider),
+                (result, _) => result,
+            };
             let mut run = tx.finish();
             if result.is_err() {
                 run.writes.clear();
@@ -370,13 +392,10 @@ impl Store {
 }
 
 fn finish<T, E>(
-    result: Result<T, E>,
+    result: Result<T, TransactError<E>>,
     revision: Revision,
 ) -> Result<Committed<T>, TransactError<E>> {
-    match result {
-        Ok(value) => Ok(Committed { value, revision }),
-        Err(error) => Err(TransactError::Refused(error)),
-    }
+    result.map(|value| Committed { value, revision })
 }
 
 fn refusal<E>(verdict: Verdict) -> TransactError<E> {

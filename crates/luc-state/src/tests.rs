@@ -4,6 +4,7 @@ mod closing;
 mod conflicts;
 mod homes;
 mod model;
+mod riding;
 mod scripted;
 mod silence;
 mod speculation;

@@ -127,6 +127,12 @@ impl<'a> Tx<'a> {
         }
     }
 
+    /// Which records were written or removed so far, in that order.
+    pub(crate) fn written(&self) -> impl Iterator<Item = (Kind, Arc<str>)> + '_ {
+        let named = |write: &Write| (write.kind, Arc::clone(&write.id));
+        self.writes.iter().map(named)
+    }
+
     /// The record with this id.
     pub fn get<R: Record>(&self, id: impl AsRef<str>) -> Option<Arc<Stored<R>>> {
         self.head.schema.expect::<R>();
