@@ -41,6 +41,29 @@ pub enum SendError {
     },
 }
 
+/// A stream to a peer on which no byte of a request was sent yet.
+pub struct Opened {
+    to: NodeKey,
+    send: SendHalf,
+    recv: RecvHalf,
+}
+
+/// Opens a stream for one request to `to`.
+pub async fn open(
+    fabric: &dyn Fabric,
+    to: NodeKey,
+    channel: Channel,
+    deadline: Instant,
+) -> Result<Opened, SendError> {
+    match fabric.open_stream(to, channel, deadline).await {
+        Ok((send, recv)) => Ok(Opened { to, send, recv }),
+        Err(error) => Err(SendError::NotSent {
+            to,
+            reason: error.to_string(),
+        }),
+    }
+}
+
 /// Asks `to` and returns the head of its answer; the answer's body streams in afterwards. The head
 /// must be there at `deadline`.
 pub async fn send(
@@ -50,25 +73,31 @@ pub async fn send(
     request: http::Request<Body>,
     deadline: Instant,
 ) -> Result<http::Response<Body>, SendError> {
-    let opened = fabric.open_stream(to, channel, deadline).await;
-    let (send, recv) = opened.map_err(|error| SendError::NotSent {
-        to,
-        reason: error.to_string(),
-    })?;
-    let unknown = |reason: String| SendError::Unknown { to, reason };
-    let handshake = hyper::client::conn::http1::handshake(TokioIo::new(pipe(send, recv))).await;
-    let (mut sender, connection) = handshake.map_err(|error| SendError::NotSent {
-        to,
-        reason: error.to_string(),
-    })?;
-    let connection = tokio::spawn(connection);
-    let answered = tokio::time::timeout_at(deadline, sender.send_request(with_host(request))).await;
-    match answered {
-        Ok(Ok(response)) => Ok(response.map(Body::new)),
-        Ok(Err(error)) => Err(unknown(said(&error))),
-        Err(_) => {
-            connection.abort();
-            Err(unknown("the deadline passed".to_owned()))
+    let opened = open(fabric, to, channel, deadline).await?;
+    opened.send(request, deadline).await
+}
+
+impl Opened {
+    /// Sends the request and waits for the head of the answer until `deadline`.
+    pub async fn send(
+        self,
+        request: http::Request<Body>,
+        deadline: Instant,
+    ) -> Result<http::Response<Body>, SendError> {
+        let to = self.to;
+        let unknown = |reason: String| SendError::Unknown { to, reason };
+        let io = TokioIo::new(pipe(self.send, self.recv));
+        let handshake = hyper::client::conn::http1::handshake(io).await;
+        let (mut sender, connection) = handshake.map_err(|error| unknown(said(&error)))?;
+        let connection = tokio::spawn(connection);
+        let answer = sender.send_request(with_host(request));
+        match tokio::time::timeout_at(deadline, answer).await {
+            Ok(Ok(response)) => Ok(response.map(Body::new)),
+            Ok(Err(error)) => Err(unknown(said(&error))),
+            Err(_) => {
+                connection.abort();
+                Err(unknown("the deadline passed".to_owned()))
+            }
         }
     }
 }
