@@ -53,6 +53,7 @@
 //! # }
 //! ```
 
+pub mod brain;
 pub mod fabric;
 pub mod http;
 pub mod identity;

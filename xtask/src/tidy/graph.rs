@@ -54,7 +54,16 @@ const PLACES: &[Place] = &[
         ],
     ),
     place("luc-engines", &["luc-core", "luc-state"]),
-    place("luc-runtime", &["luc-core", "luc-state", "luc-node"]),
+    place(
+        "luc-runtime",
+        &[
+            "luc-core",
+            "luc-state",
+            "luc-overlay",
+            "luc-dvms",
+            "luc-node",
+        ],
+    ),
     place("luc-api", &["luc-core"]),
     place("luc-services", &["luc-core", "luc-state", "luc-api"]),
     place("luc-agent", &["luc-core", "luc-api"]),
