@@ -10,9 +10,11 @@ pub mod compute;
 pub mod http;
 pub mod identity;
 pub mod image;
+pub mod operations;
 pub mod ports;
 pub mod reply;
 pub mod request;
+pub mod routing;
 mod write;
 
 use std::sync::Arc;
@@ -38,6 +40,8 @@ pub struct Services {
     pub routes: Arc<http::Routes>,
     /// The other sites of the cloud.
     pub sites: Arc<dyn Sites>,
+    /// Operations between sites.
+    pub operations: Arc<operations::Operations>,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
     /// Random bits fit for secrets.

@@ -17,6 +17,7 @@ use luc_services::compute::Compute;
 use luc_services::compute::retention;
 use luc_services::identity::{Founding, HashCost, Identity};
 use luc_services::image::Images;
+use luc_services::operations;
 use luc_services::ports::sites::SingleSite;
 use luc_state::{Schema, Store, StoreOptions};
 use tokio::task::JoinHandle;
@@ -76,6 +77,7 @@ impl Parts {
             site: prefix,
             policy: Arc::new(policy),
             routes: Arc::new(luc_services::http::Routes::from_table()),
+            operations: Arc::default(),
             sites: Arc::new(SingleSite::new(prefix, site.name.clone())),
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandomness),
@@ -136,6 +138,7 @@ pub fn schema() -> Schema {
     luc_services::identity::schema()
         .and(Images::tables())
         .and(luc_services::compute::schema())
+        .and(luc_services::operations::schema())
 }
 
 fn policy(file: Option<&Path>) -> anyhow::Result<Policy> {
@@ -302,10 +305,22 @@ async fn keep_house(services: Arc<Services>, stopping: CancellationToken) {
             Ok(forgotten) => tracing::info!(forgotten, "servers deleted long ago are forgotten"),
             Err(error) => tracing::warn!(%error, "servers deleted long ago could not be forgotten"),
         }
+        forget_operations(&services).await;
         tokio::select! {
             () = tokio::time::sleep(HOUSEKEEPING) => {}
             () = stopping.cancelled() => return,
         }
+    }
+}
+
+/// Forgets writes of other sites that were carried out long ago.
+async fn forget_operations(services: &Services) {
+    let kept = i64::try_from(operations::KEPT.as_micros()).unwrap_or(i64::MAX);
+    let before = services.clock.now().unix_micros().saturating_sub(kept);
+    match operations::purge(services, Timestamp::from_unix_micros(before)).await {
+        Ok(0) => {}
+        Ok(forgotten) => tracing::info!(forgotten, "operations of long ago are forgotten"),
+        Err(error) => tracing::warn!(%error, "operations of long ago could not be forgotten"),
     }
 }
 

@@ -74,7 +74,8 @@ pub(crate) async fn found(
     let site = SitePrefix::of_key(b"the site of the stories");
     let schema = identity::schema()
         .and(Images::tables())
-        .and(compute::schema());
+        .and(compute::schema())
+        .and(luc_services::operations::schema());
     let options = StoreOptions::new(site, SplitMix64::new(3));
     let (store, driver) = Store::open(Arc::new(MemoryEngine::sole()), schema, options)
         .await
@@ -88,6 +89,7 @@ pub(crate) async fn found(
         site,
         policy: Arc::new(Policy::with_defaults()),
         routes: Arc::new(luc_services::http::Routes::from_table()),
+        operations: Arc::default(),
         sites: Arc::new(SingleSite::new(site, "site-1")),
         clock,
         random,

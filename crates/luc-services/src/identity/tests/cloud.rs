@@ -95,7 +95,8 @@ impl Cloud {
         let blobs = tempfile::tempdir().unwrap();
         let schema = identity::schema()
             .and(Images::tables())
-            .and(compute::schema());
+            .and(compute::schema())
+            .and(crate::operations::schema());
         let options = StoreOptions::new(site, SplitMix64::new(3));
         let (store, driver) = Store::open(Arc::new(MemoryEngine::sole()), schema, options)
             .await
@@ -108,6 +109,7 @@ impl Cloud {
             site,
             policy: Arc::new(Policy::with_defaults()),
             routes: Arc::new(crate::http::Routes::from_table()),
+            operations: Arc::default(),
             sites: Arc::new(SingleSite::new(site, "site-1")),
             clock: clock.clone(),
             identity: Arc::new(Identity::new(key, lifetime, HashCost::LEAST, &*random).unwrap()),

@@ -1,0 +1,83 @@
+//! Where a request goes before any handler has looked at it: by the records that its path names.
+
+use luc_api::compute::ComputeOp;
+use luc_api::image::ImageOp;
+use luc_api::{Endpoint, Operation, Service, Verb};
+use luc_core::{SitePrefix, Uuid};
+
+use super::{Arrival, names};
+use crate::Services;
+
+/// The site to which a request goes at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Destination {
+    /// The site.
+    pub(crate) site: SitePrefix,
+    /// Whether it is only known that the record was born there.
+    pub(crate) by_birth: bool,
+}
+
+/// Reads that only the home of the record can answer, for what they show is not in the store.
+const AT_HOME: [Operation; 2] = [
+    Operation::Compute(ComputeOp::ShowServerDiagnostics),
+    Operation::Image(ImageOp::DownloadData),
+];
+
+/// Whether a row reads, and can be answered from a copy.
+fn reads_copies(row: &Endpoint) -> bool {
+    matches!(row.verb, Verb::Get | Verb::Head) && !AT_HOME.contains(&row.operation)
+}
+
+/// Where to send a request for one of `rows` at once; nowhere if its handler decides here.
+pub(crate) fn destination(
+    services: &Services,
+    service: Service,
+    rows: &[&'static Endpoint],
+    params: &[(&'static str, String)],
+    arrival: &Arrival,
+) -> Option<Destination> {
+    if arrival.alone || params.is_empty() {
+        return None;
+    }
+    let snapshot = services.store.snapshot();
+    let mut homes = Vec::new();
+    for (name, id) in params {
+        let finders = names::finders(service, name);
+        match finders.iter().find_map(|find| find(&snapshot, id)) {
+            Some(home) => homes.push(home),
+            None if finders.is_empty() => {}
+            None => {
+                if let Some(site) = foreign_birth(services, id) {
+                    let by_birth = true;
+                    return Some(Destination { site, by_birth });
+                }
+            }
+        }
+    }
+    let site = *homes.first()?;
+    let elsewhere = site != services.site && homes.iter().all(|home| *home == site);
+    let by_birth = false;
+    (elsewhere && !rows.iter().any(|row| reads_copies(row)))
+        .then_some(Destination { site, by_birth })
+}
+
+/// The other site of this cloud at which `id` was born.
+fn foreign_birth(services: &Services, id: &str) -> Option<SitePrefix> {
+    let birth = Uuid::parse(id).ok()?.birth_site()?;
+    let other = birth != services.site;
+    (other && services.sites.all().iter().any(|view| view.site == birth)).then_some(birth)
+}
+
+/// The homes of the records that a path names, as far as they are held here.
+pub(crate) fn homes(
+    services: &Services,
+    service: Service,
+    params: &[(&'static str, String)],
+) -> Vec<SitePrefix> {
+    let snapshot = services.store.snapshot();
+    let found = params.iter().filter_map(|(name, id)| {
+        let finders = names::finders(service, name);
+        finders.iter().find_map(|find| find(&snapshot, id))
+    });
+    found.collect()
+}
