@@ -231,7 +231,10 @@ impl DriverError {
 pub struct Stats {
     /// Processor time since it was started.
     pub cpu_time: Duration,
-    /// The same for each virtual processor, where the driver can tell.
+    /// Time in which it would have run, had the host had a processor for it. With
+    /// [`Self::cpu_time`] it makes up what the guest asked for.
+    pub cpu_waited: Duration,
+    /// The same as [`Self::cpu_time`] for each virtual processor, where the driver can tell.
     pub vcpu_times: Vec<Duration>,
     /// Memory of the host that it occupies.
     pub memory_resident: Bytes,

@@ -49,6 +49,26 @@ struct Meter {
     demand: Demand,
     received_secs: f64,
     share_secs_before: f64,
+    wanted_secs: f64,
+    since: Instant,
+}
+
+impl Meter {
+    /// What it has asked for until `now`, in processor seconds.
+    fn wanted(&self, now: Instant) -> f64 {
+        self.wanted_secs + (now - self.since).as_secs_f64() * self.demand.cpu
+    }
+}
+
+/// What a guest has used so far.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Used {
+    /// Processor time it got.
+    pub(crate) cpu_time: Duration,
+    /// Processor time it asked for and did not get.
+    pub(crate) cpu_waited: Duration,
+    /// What it writes to memory each second.
+    pub(crate) dirty: Bytes,
 }
 
 impl Load {
@@ -67,14 +87,19 @@ impl Load {
         self.advance();
         let share_secs_before = self.share_secs;
         let idle = Demand::default();
+        let now = self.at;
         let fresh = Meter {
             demand: idle,
             received_secs: 0.0,
             share_secs_before,
+            wanted_secs: 0.0,
+            since: now,
         };
         let meter = self.running.entry(id.clone()).or_insert(fresh);
         meter.received_secs += (share_secs_before - meter.share_secs_before) * meter.demand.cpu;
         meter.share_secs_before = share_secs_before;
+        meter.wanted_secs = meter.wanted(now);
+        meter.since = now;
         self.demanded_micro -= micro(meter.demand);
         meter.demand = demand;
         self.demanded_micro += micro(demand);
@@ -88,17 +113,18 @@ impl Load {
         }
     }
 
-    /// The guest's processor time and what it writes to memory each second; none if it does not
-    /// run.
-    pub(crate) fn of(&mut self, id: &ServerId) -> Option<(Duration, Bytes)> {
+    /// What the guest has used; none if it does not run.
+    pub(crate) fn of(&mut self, id: &ServerId) -> Option<Used> {
         self.advance();
         let meter = self.running.get(id)?;
         let more = (self.share_secs - meter.share_secs_before) * meter.demand.cpu;
-        let time = Duration::try_from_secs_f64(meter.received_secs + more).unwrap_or_default();
-        Some((
-            time,
-            Bytes((meter.demand.dirty.get() as f64 * self.share()) as u64),
-        ))
+        let received = meter.received_secs + more;
+        let time = |secs: f64| Duration::try_from_secs_f64(secs).unwrap_or_default();
+        Some(Used {
+            cpu_time: time(received),
+            cpu_waited: time(meter.wanted(self.at) - received),
+            dirty: Bytes((meter.demand.dirty.get() as f64 * self.share()) as u64),
+        })
     }
 
     pub(crate) fn usage(&self) -> HostUsage {
@@ -155,10 +181,12 @@ mod tests {
         let mut load = Load::new(Vcpus(2));
         load.set(&id("a"), cpu(0.5));
         tokio::time::advance(Duration::from_secs(10)).await;
-        assert_eq!(
-            load.of(&id("a")),
-            Some((Duration::from_secs(5), Bytes(1000)))
-        );
+        let used = Used {
+            cpu_time: Duration::from_secs(5),
+            cpu_waited: Duration::ZERO,
+            dirty: Bytes(1000),
+        };
+        assert_eq!(load.of(&id("a")), Some(used));
         assert_eq!(load.of(&id("b")), None);
     }
 
@@ -176,14 +204,16 @@ mod tests {
             }
         );
         tokio::time::advance(Duration::from_secs(10)).await;
-        assert_eq!(
-            load.of(&id("a")),
-            Some((Duration::from_secs(15), Bytes(500)))
-        );
-        assert_eq!(load.of(&id("b")).unwrap().0, Duration::from_secs(5));
+        let used = Used {
+            cpu_time: Duration::from_secs(15),
+            cpu_waited: Duration::from_secs(15),
+            dirty: Bytes(500),
+        };
+        assert_eq!(load.of(&id("a")), Some(used));
+        assert_eq!(load.of(&id("b")).unwrap().cpu_time, Duration::from_secs(5));
         load.remove(&id("a"));
         tokio::time::advance(Duration::from_secs(10)).await;
-        assert_eq!(load.of(&id("b")).unwrap().0, Duration::from_secs(15));
+        assert_eq!(load.of(&id("b")).unwrap().cpu_time, Duration::from_secs(15));
     }
 
     #[tokio::test(start_paused = true)]
@@ -193,6 +223,6 @@ mod tests {
         tokio::time::advance(Duration::from_secs(10)).await;
         load.set(&id("a"), cpu(2.0));
         tokio::time::advance(Duration::from_secs(10)).await;
-        assert_eq!(load.of(&id("a")).unwrap().0, Duration::from_secs(30));
+        assert_eq!(load.of(&id("a")).unwrap().cpu_time, Duration::from_secs(30));
     }
 }

@@ -265,15 +265,16 @@ impl Driver for FakeDriver {
     async fn stats(&self, id: &ServerId) -> Result<Stats, DriverError> {
         let mut state = self.lock();
         let memory = state.built(id)?.shape.memory;
-        let (cpu_time, dirty) = state
+        let used = state
             .load
             .of(id)
             .ok_or_else(|| DriverError::transient(format!("server {id} does not run")))?;
         Ok(Stats {
-            cpu_time,
+            cpu_time: used.cpu_time,
+            cpu_waited: used.cpu_waited,
             vcpu_times: Vec::new(),
             memory_resident: Bytes(memory.get() << 20),
-            dirty_rate: Some(dirty),
+            dirty_rate: Some(used.dirty),
         })
     }
 }

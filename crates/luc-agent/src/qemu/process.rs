@@ -102,6 +102,15 @@ impl ProcessId {
         let path = format!("/proc/{}/task/{thread}/stat", self.pid);
         Stat::parse(&fs::read_to_string(path).ok()?).map(|stat| ticks(stat.cpu_ticks))
     }
+
+    /// How long the thread was ready to run and had to wait for a processor: the second number of
+    /// `schedstat` (Linux, Documentation/scheduler/sched-stats), in nanoseconds.
+    pub(crate) fn thread_waited(&self, thread: i64) -> Option<Duration> {
+        let path = format!("/proc/{}/task/{thread}/schedstat", self.pid);
+        let text = fs::read_to_string(path).ok()?;
+        let waited = text.split_whitespace().nth(1)?.parse().ok()?;
+        Some(Duration::from_nanos(waited))
+    }
 }
 
 /// What a process uses.

@@ -352,6 +352,10 @@ impl Held<'_> {
         let cpus = monitor.execute(QueryCpus {}).await.map_err(unanswered)?;
         Ok(Stats {
             cpu_time: usage.cpu_time,
+            cpu_waited: cpus
+                .iter()
+                .filter_map(|cpu| process.thread_waited(cpu.thread_id))
+                .sum(),
             vcpu_times: cpus
                 .iter()
                 .filter_map(|cpu| process.thread_time(cpu.thread_id))
