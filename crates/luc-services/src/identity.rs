@@ -25,31 +25,39 @@ mod groups;
 mod inferences;
 mod listing;
 pub mod model;
+mod ownership;
 mod password;
 mod places;
+mod presence;
 mod projects;
 mod refusal;
 mod regions;
 mod removal;
 mod roles;
+mod rotation;
 mod services;
 mod signing;
 mod standing;
 mod tags;
 mod token;
+mod trust;
 mod users;
 mod views;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use luc_api::identity::IdentityOp;
 use luc_api::{ApiError, Service, discovery};
 use luc_core::Entropy as _;
+use luc_core::id::DomainId;
 
 pub use bootstrap::{Founding, bootstrap, enlist_key};
 pub use model::schema;
+pub use ownership::{AsDomain, as_domain, identity_owned};
 pub use password::HashCost;
+pub use presence::{admit_follower, admits_project, allow_site, disallow_site, sites_of};
+pub use rotation::{OldKey, forget_ended, rotate_key};
 pub use signing::{SigningKey, SigningKeyError};
 
 use crate::Services;
@@ -60,10 +68,11 @@ use crate::request::Request;
 
 /// The identity service's own parts.
 pub struct Identity {
-    key: SigningKey,
+    key: RwLock<Arc<SigningKey>>,
     token_lifetime: Duration,
     passwords: password::Passwords,
     verified: cache::TokenCache,
+    interests: presence::Interests,
 }
 
 impl Identity {
@@ -76,11 +85,18 @@ impl Identity {
         random: &dyn Randomness,
     ) -> Result<Self, ApiError> {
         Ok(Self {
-            key,
+            key: RwLock::new(Arc::new(key)),
             token_lifetime,
             passwords: password::Passwords::new(cost, bits(random))?,
             verified: cache::TokenCache::default(),
+            interests: presence::Interests::default(),
         })
+    }
+
+    /// The key that signs at this moment.
+    fn key(&self) -> Arc<SigningKey> {
+        let key = self.key.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&key)
     }
 }
 
@@ -91,10 +107,45 @@ fn bits<const N: usize>(random: &dyn Randomness) -> [u8; N] {
     bytes
 }
 
-/// Whom `token` means at this moment: called for each request to each service.
+/// Whom `token` means at this moment: called for each request to each service. Everything is read
+/// from this site's own store; see [`welcome`] for a site that lacks what it needs.
 ///
 /// Every refusal is the same 401 to the caller; the reason is for the log.
 pub fn authenticate(services: &Services, token: &str) -> Result<Arc<Caller>, ApiError> {
+    let caller = recognise(services, token)?;
+    if let Some(project) = caller.project_id() {
+        let interests = &services.identity.interests;
+        interests.touch(services, project, services.clock.now());
+    }
+    Ok(caller)
+}
+
+/// As [`authenticate`], but where this site holds nothing of the domains that a valid token of
+/// another site is about it follows them first. That happens once per domain; if their home is
+/// silent the refusal names it.
+pub async fn welcome(services: &Services, token: &str) -> Result<Arc<Caller>, ApiError> {
+    let refusal = match authenticate(services, token) {
+        Ok(caller) => return Ok(caller),
+        Err(refusal) => refusal,
+    };
+    let snapshot = services.store.snapshot();
+    let Ok((claims, _)) = auth::read(&snapshot, token) else {
+        return Err(refusal);
+    };
+    let lacking = claims.domains.iter().map(DomainId::as_str);
+    let lacking: Vec<_> = lacking
+        .filter(|domain| !presence::holds(services, &snapshot, domain))
+        .collect();
+    if lacking.is_empty() {
+        return Err(refusal);
+    }
+    for domain in lacking {
+        presence::reach(services, domain).await?;
+    }
+    authenticate(services, token)
+}
+
+fn recognise(services: &Services, token: &str) -> Result<Arc<Caller>, ApiError> {
     let identity = &services.identity;
     let now = services.clock.now();
     let snapshot = services.store.snapshot();
@@ -106,14 +157,20 @@ pub fn authenticate(services: &Services, token: &str) -> Result<Arc<Caller>, Api
     {
         return Ok(Arc::clone(&known.caller));
     }
-    let claims = match known {
-        Some(known) => known.claims,
-        None => Arc::new(
-            token::Claims::verify(token, |kid| auth::key_of(&snapshot, kid))
-                .map_err(|error| refusal::unauthorized(error.reason()))?,
-        ),
+    let (claims, kid) = match known {
+        Some(known) => (known.claims, known.kid),
+        None => {
+            let read = auth::read(&snapshot, token);
+            let (claims, kid) = read.map_err(|error| refusal::unauthorized(error.reason()))?;
+            (Arc::new(claims), Arc::from(kid))
+        }
     };
-    let caller = standing::caller_of(&snapshot, &claims, now).map_err(|void| {
+    let bench = standing::Bench {
+        snapshot: &snapshot,
+        trust: &trust::Trust::of(services),
+        now,
+    };
+    let caller = standing::caller_of(&bench, &claims, &kid).map_err(|void| {
         identity.verified.forget(&digest);
         refusal::unauthorized(void.reason())
     })?;
@@ -123,6 +180,7 @@ pub fn authenticate(services: &Services, token: &str) -> Result<Arc<Caller>, Api
         digest,
         cache::Known {
             claims,
+            kid,
             caller: Arc::clone(&caller),
             revision,
         },

@@ -10,19 +10,23 @@ mod own;
 mod scoping;
 mod tokens;
 
-use ed25519_dalek::VerifyingKey;
 use luc_state::Snapshot;
 
 pub(super) use login::issue;
 pub(super) use own::{list_domains, list_projects, projects_of, show_catalog, show_system};
-pub(super) use tokens::{revoke, validate};
+pub(super) use tokens::{EXPIRED_WINDOW, forget_expired, revoke, validate};
 
 use super::model::PublicKey;
 use super::signing::verifying_key;
+use super::token::{Claims, TokenError};
 
-/// The key that tokens name by `kid`.
-pub(super) fn key_of(snapshot: &Snapshot, kid: &str) -> Option<VerifyingKey> {
-    snapshot
-        .get::<PublicKey>(kid)
-        .and_then(|record| verifying_key(record.value()))
+/// What a token says that a known key of any site has signed, and the `kid` of that key.
+pub(super) fn read(snapshot: &Snapshot, token: &str) -> Result<(Claims, String), TokenError> {
+    let mut signer = String::new();
+    let claims = Claims::verify(token, |kid| {
+        kid.clone_into(&mut signer);
+        let record = snapshot.get::<PublicKey>(kid)?;
+        verifying_key(record.value())
+    })?;
+    Ok((claims, signer))
 }

@@ -44,7 +44,7 @@ pub async fn bootstrap(services: &Services, founding: &Founding) -> Result<(), A
         .await?;
     let region = RegionId::parse(&founding.region)
         .map_err(|error| ApiError::invalid("region", error.to_string()))?;
-    let public = services.identity.key.public();
+    let public = services.identity.key().public();
     let now = services.clock.now();
     transact(services, |tx| {
         enlist(tx, &public)?;
@@ -70,7 +70,7 @@ const SERVICE_PROJECT: &str = "Project of the services.";
 /// Makes sure that the public half of this node's signing key is in the store. To be called at
 /// each start, so that a key that was exchanged is known.
 pub async fn enlist_key(services: &Services) -> Result<(), ApiError> {
-    let public = services.identity.key.public();
+    let public = services.identity.key().public();
     if services
         .store
         .snapshot()

@@ -30,6 +30,8 @@ pub(super) type Digest = [u8; 32];
 #[derive(Clone)]
 pub(super) struct Known {
     pub(super) claims: Arc<Claims>,
+    /// The id of the key that signed them; it may be gone by now.
+    pub(super) kid: Arc<str>,
     pub(super) caller: Arc<Caller>,
     /// Of the snapshot in which the claims meant that caller.
     pub(super) revision: Revision,

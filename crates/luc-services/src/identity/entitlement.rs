@@ -7,27 +7,69 @@ use std::sync::Arc;
 use luc_core::id::RoleId;
 use luc_state::{Snapshot, Stored, key};
 
-use super::model::{Actor, Assignment, ImpliedRole, Membership, Place, Role};
+use super::model::{Actor, Assignment, Group, ImpliedRole, Membership, Place, Role};
+use super::trust::Trust;
 
 /// The roles that `user` effectively holds at `place`, in order of their ids: assigned to the user
 /// or to one of the user's groups, or implied by such a role. Roles of a domain serve only to imply
-/// others and are left out.
+/// others and are left out, and so is what was said by a site whose word does not go that far.
 pub(super) fn effective_roles(
     snapshot: &Snapshot,
+    trust: &Trust,
     user: &str,
     place: &Place,
 ) -> Vec<Arc<Stored<Role>>> {
-    let mut held = Vec::new();
-    assigned_to(snapshot, ("user", user), place, &mut held);
+    let mut held = Held::default();
+    held.assigned_to(snapshot, trust, ("user", user), place);
     for membership in snapshot.find(&Membership::BY_USER, &key(&[user])) {
-        assigned_to(
-            snapshot,
-            ("group", membership.group_id.as_str()),
-            place,
-            &mut held,
-        );
+        let group = snapshot.get::<Group>(&membership.group_id);
+        if group.is_some_and(|group| group.home() == membership.home()) {
+            let group = ("group", membership.group_id.as_str());
+            held.assigned_to(snapshot, trust, group, place);
+        }
     }
-    with_implied(snapshot, held)
+    held.roles(snapshot, trust)
+}
+
+/// The roles that somebody was given, with those apart that a site gave which is not trusted.
+#[derive(Default)]
+struct Held {
+    whole: Vec<RoleId>,
+    narrowed: Vec<(luc_core::SitePrefix, RoleId)>,
+}
+
+impl Held {
+    fn assigned_to(
+        &mut self,
+        snapshot: &Snapshot,
+        trust: &Trust,
+        actor: (&str, &str),
+        place: &Place,
+    ) {
+        let both = Assignment::actor_and_place(actor, place.parts());
+        for assignment in snapshot.find(&Assignment::BY_ACTOR_AND_PLACE, &both) {
+            if !trust.counts(snapshot, &assignment) {
+                continue;
+            }
+            let (home, role) = (assignment.home(), assignment.role_id.clone());
+            if !trust.is_trusted(home) {
+                self.narrowed.push((home, role));
+            } else if !self.whole.contains(&role) {
+                self.whole.push(role);
+            }
+        }
+    }
+
+    fn roles(self, snapshot: &Snapshot, trust: &Trust) -> Vec<Arc<Stored<Role>>> {
+        let mut roles = with_implied(snapshot, self.whole);
+        for (home, role) in self.narrowed {
+            let given = with_implied(snapshot, vec![role]).into_iter();
+            roles.extend(given.filter(|role| trust.grants(home, role)));
+        }
+        roles.sort_unstable_by(|one, other| one.id.cmp(&other.id));
+        roles.dedup_by(|one, other| one.id == other.id);
+        roles
+    }
 }
 
 /// The roles of these ids and those that they imply, in order of their ids, without roles of
@@ -71,13 +113,4 @@ pub(super) fn places_of(snapshot: &Snapshot, user: &str) -> Vec<Place> {
     places.sort_unstable();
     places.dedup();
     places
-}
-
-fn assigned_to(snapshot: &Snapshot, actor: (&str, &str), place: &Place, held: &mut Vec<RoleId>) {
-    let both = Assignment::actor_and_place(actor, place.parts());
-    for assignment in snapshot.find(&Assignment::BY_ACTOR_AND_PLACE, &both) {
-        if !held.contains(&assignment.role_id) {
-            held.push(assignment.role_id.clone());
-        }
-    }
 }

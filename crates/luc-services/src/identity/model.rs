@@ -24,7 +24,7 @@ pub use assignments::{Actor, Assignment, Place};
 pub use catalog::{CatalogEndpoint, CatalogService, Region};
 pub use keys::{PublicKey, Revocation};
 pub use people::{Group, Membership, User};
-pub use places::{Domain, Project};
+pub use places::{Domain, DomainPresence, Project};
 pub use roles::{ImpliedRole, Role};
 
 /// Attributes that the service keeps without knowing them.
@@ -42,6 +42,7 @@ pub fn schema() -> Schema {
         .table::<CatalogEndpoint>()
         .table::<CatalogService>()
         .table::<Domain>()
+        .table::<DomainPresence>()
         .table::<Group>()
         .table::<ImpliedRole>()
         .table::<Membership>()

@@ -19,6 +19,7 @@ use super::listing::{Field, Listing, root};
 use super::model::{DEFAULT_DOMAIN, Domain, Extra, Project, is_immutable};
 use super::places::{PlaceChange, flag, new_extra};
 use super::refusal::{Refusal, check_id_kept, immutable, not_found, taken, transact};
+use super::trust::Trust;
 use super::{removal, views};
 use crate::Services;
 use crate::ports::Drawn;
@@ -308,7 +309,8 @@ pub(super) fn show(services: &Services, request: &Request) -> Result<Reply, ApiE
         return Reply::json(&json!({"project": shown}));
     };
     let mut shown = views::project(&root, project.value());
-    add_relatives(&mut shown, &snapshot, request, project.value())?;
+    let trust = Trust::of(services);
+    add_relatives(&mut shown, (&snapshot, &trust), request, project.value())?;
     Reply::json(&json!({"project": shown}))
 }
 
@@ -325,7 +327,7 @@ pub(super) fn target<'a>(project: Option<&'a Project>, id: &'a str) -> Attribute
 
 fn add_relatives(
     shown: &mut Value,
-    snapshot: &Snapshot,
+    (snapshot, trust): (&Snapshot, &Trust),
     request: &Request,
     project: &Project,
 ) -> Result<(), ApiError> {
@@ -345,7 +347,7 @@ fn add_relatives(
     };
     // As a list only those on which the caller has a role.
     let own = |related: Vec<Arc<Stored<Project>>>| -> Result<Value, ApiError> {
-        let mine = projects_of(snapshot, request.caller()?.user_id.as_str());
+        let mine = projects_of(snapshot, trust, request.caller()?.user_id.as_str());
         let related = related
             .iter()
             .filter(|one| mine.iter().any(|mine| mine.id == one.id));

@@ -88,6 +88,7 @@ impl SigningKey {
             site: self.site.to_string(),
             algorithm: ALGORITHM.to_owned(),
             public_key: BASE64.encode(self.key.verifying_key().as_bytes()),
+            retired_until: None,
         }
     }
 

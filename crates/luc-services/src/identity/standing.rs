@@ -1,16 +1,21 @@
 //! Whether a token still counts, and whom it means at this moment.
 //!
 //! A verified token is held against one snapshot: it must not have ended or been revoked, its user,
-//! project and domains must be there, enabled, and in the epochs it was issued in, and its user
-//! must
-//! still have a role where it is good for. Nothing is remembered from the time it was issued.
+//! project and domains must be there, enabled, and in the epochs it was issued in, the site that
+//! signed it must be one whose word counts for them ([`super::trust`]), and its user must still
+//! have a role where it is good for. Nothing is remembered from the time it was issued, and no
+//! other site is asked.
 
+use std::sync::Arc;
+
+use luc_core::SitePrefix;
 use luc_core::time::Timestamp;
-use luc_state::{Snapshot, key};
+use luc_state::{Snapshot, Stored, key};
 
 use super::entitlement::effective_roles;
-use super::model::{AccessRule, AppCred, Domain, Place, Project, Revocation, User};
+use super::model::{AccessRule, AppCred, Domain, Place, Project, PublicKey, Revocation, User};
 use super::token::{Claim, Claims};
+use super::trust::Trust;
 use crate::caller::{AccessRuleRef, AppCredRef, Caller, DomainRef, RoleRef, Scope};
 
 /// Why a token counts no longer. The reasons are for the log; callers hear nothing of them.
@@ -28,6 +33,8 @@ pub(super) enum Void {
     NoRole,
     /// Its application credential is not there.
     AppCred,
+    /// The key that signed it is not there, or not of a site whose word counts for it.
+    Signer,
 }
 
 impl Void {
@@ -40,23 +47,33 @@ impl Void {
             Self::Scope => "the scope of the token is gone or disabled",
             Self::NoRole => "the user of the token has no role in its scope",
             Self::AppCred => "the application credential of the token is gone",
+            Self::Signer => "the word of the site that signed the token does not go that far",
         }
     }
 }
 
-/// Whom `claims` mean at `now`.
-pub(super) fn caller_of(
-    snapshot: &Snapshot,
-    claims: &Claims,
-    now: Timestamp,
-) -> Result<Caller, Void> {
-    if claims.expires_at() <= now {
+/// Against what a token is held.
+pub(super) struct Bench<'b> {
+    /// The records.
+    pub(super) snapshot: &'b Snapshot,
+    /// The sites.
+    pub(super) trust: &'b Trust,
+    /// The moment.
+    pub(super) now: Timestamp,
+}
+
+/// Whom `claims`, signed by the key `kid`, mean.
+pub(super) fn caller_of(bench: &Bench<'_>, claims: &Claims, kid: &str) -> Result<Caller, Void> {
+    let (snapshot, trust) = (bench.snapshot, bench.trust);
+    if claims.expires_at() <= bench.now {
         return Err(Void::Expired);
     }
     if is_revoked(snapshot, &claims.audit_ids) {
         return Err(Void::Revoked);
     }
-    let (user_name, user_domain) = user_of(snapshot, claims)?;
+    let key = snapshot.get::<PublicKey>(kid).ok_or(Void::Signer)?;
+    let signer = key.home();
+    let (user_name, user_domain) = user_of(bench, claims, signer)?;
     let app_cred = claims.app_cred.as_ref().map(|id| {
         snapshot
             .get::<AppCred>(id)
@@ -64,10 +81,11 @@ pub(super) fn caller_of(
             .ok_or(Void::AppCred)
     });
     let app_cred = app_cred.transpose()?;
-    let (scope, place) = scope_of(snapshot, claims)?;
+    let (scope, place) = scope_of(bench, claims, signer)?;
     let mut roles = Vec::new();
     if let Some(place) = place {
-        roles = effective_roles(snapshot, claims.user.as_str(), &place);
+        roles = effective_roles(snapshot, trust, claims.user.as_str(), &place);
+        roles.retain(|role| trust.grants(signer, role));
         if let Some(cred) = &app_cred {
             roles.retain(|role| cred.roles.contains(&role.id));
         }
@@ -103,44 +121,76 @@ fn is_revoked(snapshot: &Snapshot, audit_ids: &[String]) -> bool {
     })
 }
 
-fn user_of(snapshot: &Snapshot, claims: &Claims) -> Result<(String, DomainRef), Void> {
+fn user_of(
+    bench: &Bench<'_>,
+    claims: &Claims,
+    signer: SitePrefix,
+) -> Result<(String, DomainRef), Void> {
+    let snapshot = bench.snapshot;
     let user = snapshot.get::<User>(&claims.user).ok_or(Void::User)?;
     let domain = snapshot.get::<Domain>(&user.domain_id).ok_or(Void::User)?;
-    let enabled = user.enabled && domain.enabled;
-    let in_epoch =
-        user.token_epoch == claims.epochs.user && domain.token_epoch == claims.epochs.user_domain;
+    if !bench.trust.lives_at(snapshot, &domain, signer) {
+        return Err(Void::Signer);
+    }
+    let enabled = user.enabled && domain.enabled && user.home() == domain.home();
+    let in_epoch = is_in(user.token_epoch, claims.epochs.user, &user, signer)
+        && is_in(
+            domain.token_epoch,
+            claims.epochs.user_domain,
+            &domain,
+            signer,
+        );
     if !enabled || !in_epoch {
         return Err(Void::User);
     }
     Ok((user.name.clone(), domain_ref(domain.value())))
 }
 
-fn scope_of(snapshot: &Snapshot, claims: &Claims) -> Result<(Scope, Option<Place>), Void> {
-    let domain_of = |id: &luc_core::id::DomainId| {
+/// Whether a token of epoch `claimed` counts in epoch `epoch` of `record`. A site that is nearer to
+/// the home of the record may know a later epoch than the copy here.
+fn is_in<R>(epoch: u32, claimed: u32, record: &Stored<R>, signer: SitePrefix) -> bool {
+    claimed == epoch || (claimed > epoch && signer == record.home())
+}
+
+fn scope_of(
+    bench: &Bench<'_>,
+    claims: &Claims,
+    signer: SitePrefix,
+) -> Result<(Scope, Option<Place>), Void> {
+    let snapshot = bench.snapshot;
+    let domain_of = |id: &luc_core::id::DomainId| -> Result<Arc<Stored<Domain>>, Void> {
         let domain = snapshot.get::<Domain>(id).filter(|domain| domain.enabled);
-        domain
-            .filter(|domain| domain.token_epoch == claims.epochs.domain)
-            .map(|domain| domain_ref(domain.value()))
-            .ok_or(Void::Scope)
+        let domain = domain.ok_or(Void::Scope)?;
+        if !bench.trust.lives_at(snapshot, &domain, signer) {
+            return Err(Void::Signer);
+        }
+        if !is_in(domain.token_epoch, claims.epochs.domain, &domain, signer) {
+            return Err(Void::Scope);
+        }
+        Ok(domain)
     };
     match &claims.scope {
         Claim::Unscoped => Ok((Scope::Unscoped, None)),
+        Claim::System if !bench.trust.is_trusted(signer) => Err(Void::Signer),
         Claim::System => Ok((Scope::System, Some(Place::System))),
-        Claim::Domain(id) => Ok((
-            Scope::Domain(domain_of(id)?),
-            Some(Place::Domain(id.clone())),
-        )),
+        Claim::Domain(id) => {
+            let domain = domain_ref(domain_of(id)?.value());
+            Ok((Scope::Domain(domain), Some(Place::Domain(id.clone()))))
+        }
         Claim::Project(id) => {
             let project = snapshot
                 .get::<Project>(id)
                 .filter(|project| project.enabled);
-            let project = project
-                .filter(|project| project.token_epoch == claims.epochs.project)
-                .ok_or(Void::Scope)?;
+            let project = project.ok_or(Void::Scope)?;
+            let domain = domain_of(&project.domain_id)?;
+            let in_epoch = is_in(project.token_epoch, claims.epochs.project, &project, signer);
+            if !in_epoch || project.home() != domain.home() {
+                return Err(Void::Scope);
+            }
             let scope = Scope::Project {
                 id: id.clone(),
                 name: project.name.clone(),
-                domain: domain_of(&project.domain_id)?,
+                domain: domain_ref(domain.value()),
             };
             Ok((scope, Some(Place::Project(id.clone()))))
         }

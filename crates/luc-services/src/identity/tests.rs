@@ -2,6 +2,9 @@
 
 mod cloud;
 mod founding;
+mod ownership;
 mod revocation;
 mod roles;
+mod rotation;
+mod sites;
 mod speed;

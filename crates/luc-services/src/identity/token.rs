@@ -81,6 +81,9 @@ pub(super) struct Claims {
     /// The application credential that it was obtained with.
     #[serde(rename = "apc", default, skip_serializing_if = "Option::is_none")]
     pub(super) app_cred: Option<AppCredId>,
+    /// The domains of user and scope, so that a site that does not hold them knows what it lacks.
+    #[serde(rename = "dms", default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) domains: Vec<DomainId>,
     /// When it was issued, as those count who may end it.
     #[serde(rename = "epo", default)]
     pub(super) epochs: Epochs,
@@ -127,6 +130,7 @@ impl Claims {
             methods: Vec::new(),
             scope: Claim::Unscoped,
             app_cred: None,
+            domains: Vec::new(),
             epochs: Epochs::default(),
         }
     }

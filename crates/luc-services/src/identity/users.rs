@@ -14,6 +14,7 @@ use super::listing::{self, Field, Listing, root};
 use super::model::{DEFAULT_DOMAIN, Domain, Extra, Group, Hashed, Membership, User, merge_options};
 use super::places::{flag, new_extra};
 use super::refusal::{Refusal, check_id_kept, not_found, taken, transact, unauthorized};
+use super::trust::Trust;
 use super::{bits, projects, removal, views};
 use crate::Services;
 use crate::ports::Drawn;
@@ -337,10 +338,14 @@ pub(super) async fn revoke_tokens(
 pub(super) fn list_projects(services: &Services, request: &Request) -> Result<Reply, ApiError> {
     let listing = Listing::of(&request.query, &["domain_id", "enabled", "name"])?;
     let user = allowed(services, request)?;
-    let items = projects_of(&services.store.snapshot(), user.id.as_str())
-        .into_iter()
-        .filter(|project| listing.keeps(|name| projects::field(project.value(), name)))
-        .collect();
+    let items = projects_of(
+        &services.store.snapshot(),
+        &Trust::of(services),
+        user.id.as_str(),
+    )
+    .into_iter()
+    .filter(|project| listing.keeps(|name| projects::field(project.value(), name)))
+    .collect();
     let root = root(request);
     listing.reply(request, "projects", items, |project| {
         views::project(&root, project)

@@ -4,18 +4,20 @@ use http::StatusCode;
 use http::header::{HeaderName, WWW_AUTHENTICATE};
 use luc_api::identity::requests::{IdentityRequest, IssueToken};
 use luc_api::{ApiError, Service};
+use luc_core::id::DomainId;
 use luc_state::Snapshot;
 use serde_json::{Value, json};
 
 use super::super::model::User;
 use super::super::refusal::{expected, forbidden_action, unauthorized};
-use super::super::standing::caller_of;
+use super::super::standing::{Bench, caller_of};
 use super::super::token::{Claim, Claims};
+use super::super::trust::Trust;
 use super::super::{bits, cache, catalog, views};
 use super::methods::{self, METHODS, Proof};
-use super::scoping::{Wish, resolve};
+use super::scoping::{self, Wish};
 use crate::Services;
-use crate::caller::Caller;
+use crate::caller::{Caller, Scope};
 use crate::reply::Reply;
 use crate::request::Request;
 
@@ -46,10 +48,16 @@ pub(in super::super) async fn issue(
     let wish = Wish::of(auth.scope.as_ref())?;
     let proof = methods::prove(services, request, &auth.identity, &named).await?;
     check_exchange(&proof, &wish)?;
-    let (claims, caller) = claims_of(services, request, proof, wish)?;
-    let signed = claims.sign(&services.identity.key);
+    let wish = match &proof.app_cred {
+        Some(cred) => Wish::of_app_cred(cred),
+        None => wish,
+    };
+    scoping::fetch(services, &wish, &proof.user).await?;
+    let (claims, caller) = claims_of(services, request, proof, &wish)?;
+    let key = services.identity.key();
+    let signed = claims.sign(&key);
     let signed = signed.map_err(|error| ApiError::internal(format!("writing a token: {error}")))?;
-    remember(services, &signed, claims, &caller);
+    remember(services, &signed, (claims, key.id()), &caller);
     let shown = shown(&services.store.snapshot(), request, &caller);
     Reply::json(&shown)?.header(SUBJECT_TOKEN.clone(), &signed)
 }
@@ -91,14 +99,12 @@ fn claims_of(
     services: &Services,
     request: &Request,
     proof: Proof,
-    wish: Wish,
+    wish: &Wish,
 ) -> Result<(Claims, Caller), ApiError> {
     let snapshot = services.store.snapshot();
-    let wish = match &proof.app_cred {
-        Some(cred) => Wish::of_app_cred(cred),
-        None => wish,
-    };
-    let (scope, project_epoch, domain_epoch) = resolve(&snapshot, &wish, &proof.user)?;
+    let trust = Trust::of(services);
+    let (scope, project_epoch, domain_epoch) =
+        scoping::resolve(&snapshot, &trust, wish, &proof.user)?;
     let lifetime_end = request.now.plus(services.identity.token_lifetime);
     let ends = [Some(lifetime_end), proof.expires_at]
         .into_iter()
@@ -113,10 +119,29 @@ fn claims_of(
     claims.epochs = proof.epochs;
     claims.epochs.project = project_epoch;
     claims.epochs.domain = domain_epoch;
+    let bench = Bench {
+        snapshot: &snapshot,
+        trust: &trust,
+        now: request.now,
+    };
+    let key = services.identity.key();
     let caller =
-        caller_of(&snapshot, &claims, request.now).map_err(|void| unauthorized(void.reason()))?;
+        caller_of(&bench, &claims, key.id()).map_err(|void| unauthorized(void.reason()))?;
+    claims.domains = domains_of(&caller);
     check_rules(&snapshot, &claims)?;
     Ok((claims, caller))
+}
+
+/// The domains that a site must hold to know whom a token means.
+fn domains_of(caller: &Caller) -> Vec<DomainId> {
+    let mut domains = vec![caller.user_domain.id.clone()];
+    match &caller.scope {
+        Scope::Project { domain, .. } | Scope::Domain(domain) if !domains.contains(&domain.id) => {
+            domains.push(domain.id.clone());
+        }
+        _ => {}
+    }
+    domains
 }
 
 /// Whether enough methods were used, by the rules that the user's options name: one of the rules
@@ -162,9 +187,10 @@ fn audit_id(services: &Services) -> String {
 }
 
 /// A token made here needs no verification when it comes back.
-fn remember(services: &Services, signed: &str, claims: Claims, caller: &Caller) {
+fn remember(services: &Services, signed: &str, read: (Claims, &str), caller: &Caller) {
     let known = cache::Known {
-        claims: claims.into(),
+        claims: read.0.into(),
+        kid: read.1.into(),
         caller: caller.clone().into(),
         // Of no snapshot: whom it means is read again when it is first used.
         revision: luc_state::Revision::ZERO,

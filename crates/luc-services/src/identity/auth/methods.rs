@@ -15,10 +15,12 @@ use luc_core::time::Timestamp;
 use luc_state::{Snapshot, Stored, key};
 
 use super::super::model::{AppCred, Domain, User};
+use super::super::presence::{reach, reach_id};
 use super::super::refusal::{expected, forbidden_action, not_found, unauthorized};
-use super::super::standing::caller_of;
+use super::super::standing::{Bench, caller_of};
 use super::super::token::{Claim, Claims, Epochs};
-use super::{key_of, scoping};
+use super::super::trust::Trust;
+use super::{read, scoping};
 use crate::Services;
 use crate::request::Request;
 
@@ -127,6 +129,7 @@ async fn by_password(services: &Services, payload: &PasswordPayload) -> Result<P
         .user
         .as_ref()
         .ok_or_else(|| expected("user", PASSWORD))?;
+    fetch_user(services, payload.id.as_deref(), payload.domain.as_ref()).await?;
     let snapshot = services.store.snapshot();
     let by_name = payload.name.as_deref().filter(|name| !name.is_empty());
     let user = find_user(
@@ -143,6 +146,38 @@ async fn by_password(services: &Services, payload: &PasswordPayload) -> Result<P
     let user = user.ok_or_else(|| unauthorized("no such user"))?;
     let domain = usable_domain(&snapshot, &user)?;
     Ok(Proof::of(&user, &domain, PASSWORD))
+}
+
+/// Sees to it that this site holds the domain of a user, if it may.
+async fn fetch_user(
+    services: &Services,
+    id: Option<&str>,
+    domain: Option<&DomainChoice>,
+) -> Result<(), ApiError> {
+    let snapshot = services.store.snapshot();
+    if let Some(domain) = domain.and_then(|choice| scoping::domain(&snapshot, choice).ok()) {
+        return reach(services, domain.id.as_str()).await;
+    }
+    match id.filter(|id| snapshot.get::<User>(id).is_none()) {
+        Some(id) => reach_id(services, id).await,
+        None => Ok(()),
+    }
+}
+
+/// Sees to it that this site holds the domain of an application credential, if it may.
+async fn fetch_app_cred(services: &Services, payload: &AppCredPayload) -> Result<(), ApiError> {
+    if let Some(id) = payload.id.as_deref().filter(|id| !id.is_empty()) {
+        let here = services.store.snapshot().get::<AppCred>(id).is_some();
+        return if here {
+            Ok(())
+        } else {
+            reach_id(services, id).await
+        };
+    }
+    match &payload.user {
+        Some(user) => fetch_user(services, user.id.as_deref(), user.domain.as_ref()).await,
+        None => Ok(()),
+    }
 }
 
 /// The user of an id, or of a name in a domain. A name without a domain is a 400, what does not
@@ -222,9 +257,14 @@ pub(super) fn verified(
         return Err(ApiError::not_found("No token in the request"));
     }
     let snapshot = services.store.snapshot();
-    let claims = Claims::verify(token, |kid| key_of(&snapshot, kid))
-        .map_err(|_| ApiError::not_found("Could not recognize the token"))?;
-    caller_of(&snapshot, &claims, now)
+    let (claims, kid) =
+        read(&snapshot, token).map_err(|_| ApiError::not_found("Could not recognize the token"))?;
+    let bench = Bench {
+        snapshot: &snapshot,
+        trust: &Trust::of(services),
+        now,
+    };
+    caller_of(&bench, &claims, &kid)
         .map_err(|_| ApiError::not_found("Failed to validate token"))?;
     Ok(claims)
 }
@@ -234,6 +274,7 @@ async fn by_app_cred(
     request: &Request,
     payload: &AppCredPayload,
 ) -> Result<Proof, ApiError> {
+    fetch_app_cred(services, payload).await?;
     let snapshot = services.store.snapshot();
     let cred = find_app_cred(&snapshot, payload)?;
     let secret = payload.secret.clone().unwrap_or_else(|| Secret::new(""));

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::super::entitlement::{effective_roles, places_of};
 use super::super::model::{Domain, Place, Project};
+use super::super::trust::Trust;
 use super::super::{catalog, listing, views};
 use crate::Services;
 use crate::reply::Reply;
@@ -39,7 +40,7 @@ pub(in super::super) fn list_projects(
     request.authorize(&Attributes::new())?;
     let user = request.caller()?.user_id.as_str();
     let root = listing::root(request);
-    let projects = projects_of(&services.store.snapshot(), user);
+    let projects = projects_of(&services.store.snapshot(), &Trust::of(services), user);
     let shown = projects
         .iter()
         .map(|project| views::project(&root, project.value()))
@@ -48,10 +49,14 @@ pub(in super::super) fn list_projects(
 }
 
 /// The projects on which a user has a role, in the order of their ids.
-pub(in super::super) fn projects_of(snapshot: &Snapshot, user: &str) -> Vec<Arc<Stored<Project>>> {
+pub(in super::super) fn projects_of(
+    snapshot: &Snapshot,
+    trust: &Trust,
+    user: &str,
+) -> Vec<Arc<Stored<Project>>> {
     let places = places_of(snapshot, user).into_iter();
     places
-        .filter(|place| !effective_roles(snapshot, user, place).is_empty())
+        .filter(|place| !effective_roles(snapshot, trust, user, place).is_empty())
         .filter_map(|place| match place {
             Place::Project(id) => snapshot.get::<Project>(&id),
             Place::Domain(_) | Place::System => None,
@@ -68,9 +73,10 @@ pub(in super::super) fn list_domains(
     let user = request.caller()?.user_id.as_str();
     let root = listing::root(request);
     let snapshot = services.store.snapshot();
+    let trust = Trust::of(services);
     let places = places_of(&snapshot, user).into_iter();
     let shown = places
-        .filter(|place| !effective_roles(&snapshot, user, place).is_empty())
+        .filter(|place| !effective_roles(&snapshot, &trust, user, place).is_empty())
         .filter_map(|place| match place {
             Place::Domain(id) => snapshot.get::<Domain>(&id),
             Place::Project(_) | Place::System => None,
@@ -87,7 +93,12 @@ pub(in super::super) fn show_system(
 ) -> Result<Reply, ApiError> {
     request.authorize(&Attributes::new())?;
     let user = request.caller()?.user_id.as_str();
-    let roles = effective_roles(&services.store.snapshot(), user, &Place::System);
+    let roles = effective_roles(
+        &services.store.snapshot(),
+        &Trust::of(services),
+        user,
+        &Place::System,
+    );
     let system = if roles.is_empty() {
         json!([])
     } else {

@@ -9,8 +9,11 @@ use luc_state::{Snapshot, Stored, key};
 
 use super::super::entitlement::effective_roles;
 use super::super::model::{Domain, Place, Project, User};
+use super::super::presence::{reach, reach_id};
 use super::super::refusal::{expected, unauthorized};
 use super::super::token::Claim;
+use super::super::trust::Trust;
+use crate::Services;
 
 /// What a token is wished to be good for.
 pub(super) enum Wish {
@@ -67,9 +70,47 @@ impl Wish {
     }
 }
 
+/// Sees to it that this site holds the domain that the wish of `user` leads to, if it may. What
+/// belongs to a project is not waited for, only who may do what there.
+pub(super) async fn fetch(services: &Services, wish: &Wish, user: &UserId) -> Result<(), ApiError> {
+    let snapshot = services.store.snapshot();
+    let here = |id: &ProjectId| snapshot.get::<Project>(id).is_some();
+    match wish {
+        Wish::Domain(choice) => fetch_domain(services, &snapshot, choice).await,
+        Wish::Project(choice) => match (&choice.domain, &choice.id) {
+            (Some(of), _) if choice.name.is_some() => fetch_domain(services, &snapshot, of).await,
+            (_, Some(id)) if snapshot.get::<Project>(id).is_none() => reach_id(services, id).await,
+            _ => Ok(()),
+        },
+        Wish::Known(Claim::Project(id)) if !here(id) => reach_id(services, id.as_str()).await,
+        Wish::Default => {
+            let user = snapshot.get::<User>(user);
+            let project = user.and_then(|user| user.default_project_id.clone());
+            if let Some(project) = project.filter(|id| !here(id)) {
+                // Without it the token is for nothing, which is what a wish for nothing may get.
+                let _ = reach_id(services, project.as_str()).await;
+            }
+            Ok(())
+        }
+        Wish::Unscoped | Wish::System | Wish::Trust | Wish::Known(_) => Ok(()),
+    }
+}
+
+async fn fetch_domain(
+    services: &Services,
+    snapshot: &Snapshot,
+    choice: &DomainChoice,
+) -> Result<(), ApiError> {
+    match domain(snapshot, choice) {
+        Ok(domain) => reach(services, domain.id.as_str()).await,
+        Err(_) => Ok(()),
+    }
+}
+
 /// What the wish of `user` leads to, with the epochs of the project and of the domain.
 pub(super) fn resolve(
     snapshot: &Snapshot,
+    trust: &Trust,
     wish: &Wish,
     user: &UserId,
 ) -> Result<(Claim, u32, u32), ApiError> {
@@ -77,7 +118,7 @@ pub(super) fn resolve(
         Wish::Unscoped => Ok((Claim::Unscoped, 0, 0)),
         Wish::System => Ok((Claim::System, 0, 0)),
         Wish::Trust => Err(unauthorized("there are no trusts")),
-        Wish::Default => Ok(of_default(snapshot, user)),
+        Wish::Default => Ok(of_default(snapshot, trust, user)),
         Wish::Domain(choice) => {
             let domain = domain(snapshot, choice)?;
             Ok((Claim::Domain(domain.id.clone()), 0, domain.token_epoch))
@@ -108,7 +149,7 @@ fn of_project(
 }
 
 /// The user's default project if the user can use it, else nothing.
-fn of_default(snapshot: &Snapshot, user: &UserId) -> (Claim, u32, u32) {
+fn of_default(snapshot: &Snapshot, trust: &Trust, user: &UserId) -> (Claim, u32, u32) {
     let usable = |id: &ProjectId| {
         let project = snapshot
             .get::<Project>(id)
@@ -116,7 +157,8 @@ fn of_default(snapshot: &Snapshot, user: &UserId) -> (Claim, u32, u32) {
         let domain = snapshot
             .get::<Domain>(&project.domain_id)
             .filter(|domain| domain.enabled)?;
-        let roles = effective_roles(snapshot, user.as_str(), &Place::Project(id.clone()));
+        let place = Place::Project(id.clone());
+        let roles = effective_roles(snapshot, trust, user.as_str(), &place);
         let claim = Claim::Project(id.clone());
         (!roles.is_empty()).then_some((claim, project.token_epoch, domain.token_epoch))
     };

@@ -5,16 +5,17 @@ use std::time::Duration;
 use luc_api::ApiError;
 use luc_api::policy::Attributes;
 use luc_api::value::parse_bool;
-use luc_core::Uuid;
 use luc_core::time::Timestamp;
+use luc_core::{SitePrefix, Uuid};
 use luc_state::Tx;
 
 use super::super::model::Revocation;
 use super::super::refusal::{Refusal, transact};
-use super::super::standing::caller_of;
+use super::super::standing::{Bench, caller_of};
 use super::super::token::Claims;
-use super::key_of;
+use super::super::trust::Trust;
 use super::login::{SUBJECT_TOKEN, shown};
+use super::read;
 use crate::Services;
 use crate::caller::Caller;
 use crate::ports::Drawn;
@@ -23,7 +24,7 @@ use crate::request::Request;
 
 /// How long after its end a token is still told of to those who ask for it with `allow_expired`:
 /// services finish long operations under it (Keystone's `allow_expired_window`).
-const EXPIRED_WINDOW: Duration = Duration::from_secs(48 * 3600);
+pub(in super::super) const EXPIRED_WINDOW: Duration = Duration::from_secs(48 * 3600);
 
 /// From how many revocations on the expired ones among them are removed with the next.
 const REVOCATIONS_KEPT: usize = 256;
@@ -67,7 +68,7 @@ pub(in super::super) async fn revoke(
     let crowded = services.store.snapshot().count::<Revocation>() >= REVOCATIONS_KEPT;
     transact(services, |tx| {
         if crowded {
-            forget_expired(tx, request.now)?;
+            forget_expired(tx, services.site, request.now)?;
         }
         tx.insert(ended.clone())?;
         Ok(())
@@ -76,13 +77,20 @@ pub(in super::super) async fn revoke(
     Ok(Reply::empty())
 }
 
-fn forget_expired(tx: &mut Tx<'_>, now: Timestamp) -> Result<(), Refusal> {
+/// Removes what this site revoked and what has ended since.
+pub(in super::super) fn forget_expired(
+    tx: &mut Tx<'_>,
+    site: SitePrefix,
+    now: Timestamp,
+) -> Result<usize, Refusal> {
+    let mut forgotten = 0;
     for revocation in tx.all::<Revocation>() {
-        if revocation.expires_at <= now {
+        if revocation.home() == site && revocation.expires_at <= now {
             tx.delete::<Revocation>(&revocation.id)?;
+            forgotten += 1;
         }
     }
-    Ok(())
+    Ok(forgotten)
 }
 
 fn subject_of(request: &Request) -> Result<&str, ApiError> {
@@ -103,7 +111,7 @@ fn look_up(
 ) -> Result<(Claims, Caller), ApiError> {
     let invalid = || ApiError::not_found("Failed to validate token");
     let snapshot = services.store.snapshot();
-    let claims = Claims::verify(subject, |kid| key_of(&snapshot, kid))
+    let (claims, kid) = read(&snapshot, subject)
         .map_err(|_| ApiError::not_found("Could not recognize the token"))?;
     let expired_too = request
         .query
@@ -116,7 +124,12 @@ fn look_up(
     } else {
         request.now
     };
-    let caller = caller_of(&snapshot, &claims, now).map_err(|_| invalid())?;
+    let bench = Bench {
+        snapshot: &snapshot,
+        trust: &Trust::of(services),
+        now,
+    };
+    let caller = caller_of(&bench, &claims, &kid).map_err(|_| invalid())?;
     let narrowed = caller
         .app_cred
         .as_ref()

@@ -15,6 +15,9 @@ pub struct PublicKey {
     pub algorithm: String,
     /// The key itself, base64url without padding.
     pub public_key: String,
+    /// Until when tokens that it signed are asked about, if it signs no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retired_until: Option<Timestamp>,
 }
 
 impl Record for PublicKey {

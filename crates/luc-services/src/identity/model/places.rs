@@ -1,5 +1,6 @@
 //! Domains and projects: where users, roles and resources belong.
 
+use luc_core::SitePrefix;
 use luc_core::id::{DomainId, ProjectId};
 use luc_state::{Index, Kind, Record, Scope, key};
 use serde::{Deserialize, Serialize};
@@ -114,6 +115,55 @@ impl Record for Project {
 
     fn id(&self) -> &str {
         self.id.as_str()
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Domain(self.domain_id.clone())
+    }
+}
+
+/// That the home of a domain lets a site hold what the domain owns, and sign tokens for its users.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DomainPresence {
+    id: String,
+    /// The domain.
+    pub domain_id: DomainId,
+    /// The site.
+    pub site: SitePrefix,
+    /// Whether somebody allowed it. Where nobody did the site was let in because it is trusted,
+    /// and stays in as long as it is.
+    #[serde(default)]
+    pub allowed: bool,
+}
+
+impl DomainPresence {
+    /// Finds where a domain lives beyond its home.
+    pub const BY_DOMAIN: Index<Self> = Index::plain("domain", |presence| {
+        vec![key(&[presence.domain_id.as_str()])]
+    });
+
+    /// That `domain` may live at `site`.
+    pub fn new(domain: &DomainId, site: SitePrefix, allowed: bool) -> Self {
+        Self {
+            id: Self::id_of(domain.as_str(), site),
+            domain_id: domain.clone(),
+            site,
+            allowed,
+        }
+    }
+
+    /// The id under which it is kept that a domain may live at a site.
+    pub fn id_of(domain: &str, site: SitePrefix) -> String {
+        key(&[domain, &site.to_string()]).as_str().to_owned()
+    }
+}
+
+impl Record for DomainPresence {
+    const KIND: Kind = Kind::DomainPresence;
+    const INDEXES: &'static [Index<Self>] = &[Self::BY_DOMAIN];
+
+    fn id(&self) -> &str {
+        &self.id
     }
 
     fn scope(&self) -> Scope {

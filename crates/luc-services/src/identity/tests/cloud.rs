@@ -24,7 +24,7 @@ use crate::compute::{self, Compute};
 use crate::identity::{self, Founding, HashCost, Identity, SigningKey};
 use crate::image::Images;
 use crate::image::blob::DiskBlobs;
-use crate::ports::sites::SingleSite;
+use crate::ports::sites::{SingleSite, Sites};
 use crate::ports::{Clock, Observer, Randomness};
 
 /// Everybody's password.
@@ -90,15 +90,26 @@ impl Cloud {
     /// One that is not founded yet.
     pub(super) async fn bare() -> Self {
         let site = SitePrefix::of_key(b"the site of the tests");
+        let sites = Arc::new(SingleSite::new(site, "site-1"));
+        Self::of_engine(site, MemoryEngine::sole(), sites).await
+    }
+
+    /// The site `site` over `engine`, which may hold the records of other sites, too.
+    pub(super) async fn of_engine(
+        site: SitePrefix,
+        engine: MemoryEngine,
+        sites: Arc<dyn Sites>,
+    ) -> Self {
         let clock = Arc::new(StoppedClock(AtomicI64::new(BEGINNING)));
-        let random = Arc::new(Counted(AtomicU64::new(1)));
+        let start = site.as_bytes().iter().map(|byte| u64::from(*byte)).sum();
+        let random = Arc::new(Counted(AtomicU64::new(start)));
         let blobs = tempfile::tempdir().unwrap();
         let schema = identity::schema()
             .and(Images::tables())
             .and(compute::schema())
             .and(crate::operations::schema());
         let options = StoreOptions::new(site, SplitMix64::new(3));
-        let (store, driver) = Store::open(Arc::new(MemoryEngine::sole()), schema, options)
+        let (store, driver) = Store::open(Arc::new(engine), schema, options)
             .await
             .unwrap();
         tokio::spawn(driver);
@@ -110,7 +121,7 @@ impl Cloud {
             policy: Arc::new(Policy::with_defaults()),
             routes: Arc::new(crate::http::Routes::from_table()),
             operations: Arc::default(),
-            sites: Arc::new(SingleSite::new(site, "site-1")),
+            sites,
             clock: clock.clone(),
             identity: Arc::new(Identity::new(key, lifetime, HashCost::LEAST, &*random).unwrap()),
             random,
@@ -219,6 +230,18 @@ impl Cloud {
     /// Whom a token means at this moment, if it counts.
     pub(super) fn caller(&self, token: &str) -> Option<Arc<Caller>> {
         identity::authenticate(&self.services, token).ok()
+    }
+
+    /// Ends the token that `header` names.
+    pub(super) async fn delete_token(&self, token: &str, header: (&str, &str)) -> StatusCode {
+        let path = "/identity/v3/auth/tokens";
+        let request = http::Request::builder().method("DELETE").uri(path);
+        let request = request
+            .header("x-auth-token", token)
+            .header(header.0, header.1);
+        let request = request.body(Body::empty()).unwrap();
+        let answer = crate::http::respond(&self.services, request).await;
+        answer.unwrap().status()
     }
 
     async fn answer(

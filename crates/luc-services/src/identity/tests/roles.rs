@@ -12,6 +12,7 @@ use crate::identity::model::{
     Actor, Assignment, Extra, Group, ImpliedRole, Membership, Place, Role,
 };
 use crate::identity::refusal::{Refusal, transact};
+use crate::identity::trust::Trust;
 
 fn names(cloud: &Cloud, token: &str) -> Vec<String> {
     let caller = cloud.caller(token);
@@ -209,8 +210,9 @@ async fn computed(wiring: &Wiring) -> BTreeSet<String> {
     .unwrap();
     let snapshot = cloud.services.store.snapshot();
     let elsewhere = Place::Project(ProjectId::parse("elsewhere").unwrap());
-    assert!(effective_roles(&snapshot, user.as_str(), &elsewhere).is_empty());
-    let held = effective_roles(&snapshot, user.as_str(), &place);
+    let trust = Trust::alone(cloud.services.site);
+    assert!(effective_roles(&snapshot, &trust, user.as_str(), &elsewhere).is_empty());
+    let held = effective_roles(&snapshot, &trust, user.as_str(), &place);
     let names: BTreeSet<_> = held.iter().map(|role| role.name.clone()).collect();
     assert_eq!(names.len(), held.len(), "a role is there twice");
     names
