@@ -21,8 +21,8 @@ use serde_json::{Value, json};
 use super::record::Operation;
 use crate::Services;
 use crate::ports::sites::ForwardedBody;
-use crate::routing::forward::{Head, Outgoing, ask_each, forward, name_of};
 use crate::routing::Arrival;
+use crate::routing::forward::{Head, Outgoing, ask_each, forward, name_of};
 use crate::write::settled;
 
 /// What stands before the id in the path.
@@ -87,7 +87,8 @@ fn held(services: &Services, id: &OpId) -> Option<Value> {
         return Some(view(id, "under way"));
     }
     let snapshot = services.store.snapshot();
-    let operation = snapshot.get::<Operation>(id)?;
+    let operation = snapshot.get::<Operation>(id);
+    let operation = operation.filter(|operation| operation.home() == services.site)?;
     if operation.given_up {
         return Some(view(id, "not done"));
     }

@@ -1,0 +1,6 @@
+//! Several sites in one process, each with its own services, linked by a network that loses what a
+//! test tells it to lose: which site carries out what, once, and what clients hear of it.
+
+mod once;
+mod routed;
+mod world;

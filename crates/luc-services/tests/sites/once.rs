@@ -1,0 +1,206 @@
+//! Exactly once: a write that is handed on happens at its home, once, whatever gets lost.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use luc_core::id::OpId;
+use luc_services::Services;
+use luc_services::identity::model::User;
+use luc_services::operations::{self, Operation};
+use luc_services::ports::sites::{Forwarded, ForwardedBody, OperationSeed};
+use luc_services::{http as api, routing};
+use luc_state::key;
+use serde_json::{Value, json};
+
+use crate::world::{Answer, Fault, World, read};
+
+const USERS: &str = "/identity/v3/users";
+
+fn ada() -> Value {
+    json!({"user": {"name": "ada"}})
+}
+
+/// The users called `ada` at a site.
+fn adas(services: &Services) -> Vec<Arc<luc_state::Stored<User>>> {
+    let snapshot = services.store.snapshot();
+    let by_name = key(&["default", "ada"]);
+    snapshot.find(&User::BY_NAME, &by_name).collect()
+}
+
+/// The operations that a site has carried out.
+fn operations_of(services: &Services) -> Vec<Arc<luc_state::Stored<Operation>>> {
+    services.store.snapshot().all::<Operation>().collect()
+}
+
+/// The operation id that an answer names.
+fn named_operation(answer: &Answer) -> String {
+    let message = answer.body["error"]["message"].as_str().unwrap_or_default();
+    let (_, rest) = message.split_once("`luc op show ").expect("an id is named");
+    rest.split('`').next().unwrap_or_default().to_owned()
+}
+
+/// Hands `body` to the founder under an operation, as the second site would.
+async fn hand_on(world: &World, services: &Arc<Services>, id: &str, body: Value) -> Answer {
+    let (parts, _) = world.request("POST", USERS, &body).into_parts();
+    let forwarded = Forwarded {
+        parts,
+        body: ForwardedBody::Whole(body.to_string().into()),
+        operation: Some(OperationSeed {
+            id: OpId::parse(id).unwrap(),
+            seed: [7; 32],
+        }),
+        patience: Duration::from_secs(5),
+    };
+    let from = world.services(1).site;
+    let request = routing::wire::received(from, routing::wire::request(forwarded)).unwrap();
+    read(api::respond(services, request).await.unwrap()).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_user_made_at_another_site_is_made_once_although_the_first_answer_was_lost() {
+    let world = World::new().await;
+    world.plan(&[Fault::LostAfter]);
+    let answer = world.ask(1, "POST", USERS, ada()).await;
+    assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.body);
+    assert_eq!(world.sent().len(), 2, "it was sent again");
+    let founder = world.services(0);
+    let [user] = &adas(&founder)[..] else {
+        panic!("ada is there once");
+    };
+    assert_eq!(user.home(), founder.site);
+    assert_eq!(answer.body["user"]["id"], user.id.as_str());
+    let [operation] = &operations_of(&founder)[..] else {
+        panic!("one operation was carried out");
+    };
+    assert_eq!(operation.from, world.services(1).site);
+    assert_eq!(operation.wrote[0].id, user.id.as_str());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_lost_on_its_way_is_sent_again_with_the_same_ids() {
+    let world = World::new().await;
+    world.plan(&[Fault::LostBefore, Fault::LostBefore]);
+    let answer = world.ask(1, "POST", USERS, ada()).await;
+    assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.body);
+    assert_eq!(world.sent().len(), 3);
+    assert_eq!(adas(&world.services(0)).len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_site_that_cannot_be_reached_is_named_and_nothing_is_changed() {
+    let world = World::new().await;
+    world.cut(0);
+    let answer = world.ask(1, "POST", USERS, ada()).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    let message = answer.body["error"]["message"].as_str().unwrap();
+    assert!(message.contains("grenoble"), "{message}");
+    assert!(answer.headers.contains_key("retry-after"));
+    world.heal();
+    assert!(adas(&world.services(0)).is_empty());
+    let again = world.ask(1, "POST", USERS, ada()).await;
+    assert_eq!(again.status, StatusCode::CREATED, "{}", again.body);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outcome_that_stays_unknown_names_site_and_operation_and_is_resolved_later() {
+    let world = World::new().await;
+    world.break_all(Some(Fault::LostAfter));
+    let answer = world.ask(1, "POST", USERS, ada()).await;
+    assert_eq!(answer.status, StatusCode::GATEWAY_TIMEOUT);
+    let message = answer.body["error"]["message"].as_str().unwrap();
+    assert!(message.contains("Site grenoble"), "{message}");
+    let id = named_operation(&answer);
+    let here = world.services(1);
+    let shown = operations::show(&here, &id).await.unwrap();
+    assert_eq!(shown["operation"]["outcome"], "unknown", "{shown}");
+    world.break_all(None);
+    let shown = operations::show(&world.services(2), &id).await.unwrap();
+    assert_eq!(shown["operation"]["outcome"], "done", "{shown}");
+    assert_eq!(shown["operation"]["status"], 201);
+    assert_eq!(shown["operation"]["site"], "grenoble");
+    assert_eq!(adas(&world.services(0)).len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_never_arrived_is_resolved_as_not_done_and_refused_when_it_comes_late() {
+    let world = World::new().await;
+    world.break_all(Some(Fault::LostBefore));
+    let answer = world.ask(1, "POST", USERS, ada()).await;
+    assert_eq!(answer.status, StatusCode::GATEWAY_TIMEOUT);
+    world.break_all(None);
+    let id = named_operation(&answer);
+    let shown = operations::show(&world.services(1), &id).await.unwrap();
+    assert_eq!(shown["operation"]["outcome"], "not done", "{shown}");
+    let founder = world.services(0);
+    let late = hand_on(&world, &founder, &id, ada()).await;
+    assert_eq!(late.status, StatusCode::CONFLICT);
+    assert!(adas(&founder).is_empty(), "it stays not done");
+}
+
+#[tokio::test]
+async fn two_arrivals_at_once_get_one_answer() {
+    let world = World::new().await;
+    let founder = world.services(0);
+    let (one, two) = tokio::join!(
+        hand_on(&world, &founder, "op-1", ada()),
+        hand_on(&world, &founder, "op-1", ada()),
+    );
+    assert_eq!(one.status, StatusCode::CREATED, "{}", one.body);
+    assert_eq!(one.body, two.body);
+    assert_eq!(adas(&founder).len(), 1);
+}
+
+#[tokio::test]
+async fn a_second_arrival_after_a_restart_gets_the_stored_answer() {
+    let world = World::new().await;
+    let first = hand_on(&world, &world.services(0), "op-1", ada()).await;
+    let mut restarted = Services::clone(&world.services(0));
+    restarted.operations = Arc::default();
+    let second = hand_on(&world, &Arc::new(restarted), "op-1", ada()).await;
+    assert_eq!(first.status, StatusCode::CREATED, "{}", first.body);
+    assert_eq!((first.status, first.body), (second.status, second.body));
+    assert_eq!(adas(&world.services(0)).len(), 1);
+}
+
+#[tokio::test]
+async fn an_operation_that_comes_back_with_another_request_is_refused() {
+    let world = World::new().await;
+    let founder = world.services(0);
+    let first = hand_on(&world, &founder, "op-1", ada()).await;
+    assert_eq!(first.status, StatusCode::CREATED, "{}", first.body);
+    let other = hand_on(&world, &founder, "op-1", json!({"user": {"name": "eve"}})).await;
+    assert_eq!(other.status, StatusCode::CONFLICT);
+    let snapshot = founder.store.snapshot();
+    assert!(
+        snapshot
+            .one(&User::BY_NAME, &key(&["default", "eve"]))
+            .is_none()
+    );
+}
+
+#[tokio::test]
+async fn a_refused_write_leaves_no_operation() {
+    let world = World::new().await;
+    let founder = world.services(0);
+    let refused = hand_on(&world, &founder, "op-1", json!({"user": {}})).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+    assert!(operations_of(&founder).is_empty());
+}
+
+#[tokio::test]
+async fn operations_are_forgotten_after_a_day() {
+    let world = World::new().await;
+    let founder = world.services(0);
+    hand_on(&world, &founder, "op-1", ada()).await;
+    world.tick(23 * 3600);
+    let before = |world: &World| {
+        let now = world.services(0).clock.now().unix_micros();
+        let kept = i64::try_from(operations::KEPT.as_micros()).unwrap();
+        luc_core::time::Timestamp::from_unix_micros(now - kept)
+    };
+    assert_eq!(operations::purge(&founder, before(&world)).await, Ok(0));
+    world.tick(2 * 3600);
+    assert_eq!(operations::purge(&founder, before(&world)).await, Ok(1));
+    assert!(operations_of(&founder).is_empty());
+}

@@ -1,0 +1,351 @@
+//! A cloud of a few sites. The network between them hands requests on, or loses them.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::body::Body;
+use http::{HeaderMap, Request, Response, StatusCode};
+use luc_api::Operation;
+use luc_api::policy::Policy;
+use luc_api::value::Secret;
+use luc_core::SitePrefix;
+use luc_core::entropy::SplitMix64;
+use luc_core::id::ServerId;
+use luc_core::time::Timestamp;
+use luc_services::Services;
+use luc_services::compute::ports::{AskError, Hosts};
+use luc_services::compute::{self, Compute};
+use luc_services::identity::{self, Founding, HashCost, Identity, SigningKey};
+use luc_services::image::Images;
+use luc_services::image::blob::DiskBlobs;
+use luc_services::ports::sites::{ForwardError, Forwarded, Interest, SiteView, Sites};
+use luc_services::ports::{Clock, Observer, Randomness};
+use luc_services::{http as api, operations, routing};
+use luc_state::{MemoryEngine, Store, StoreOptions};
+use serde_json::{Value, json};
+
+/// The admin's password.
+const PASSWORD: &str = "open sesame";
+
+/// 2026-01-01T00:00:00Z.
+const BEGINNING: i64 = 1_767_225_600;
+
+/// What the network does to one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// It is lost on its way, and nobody knows.
+    LostBefore,
+    /// It is carried out, and the answer is lost.
+    LostAfter,
+}
+
+#[derive(Default)]
+struct Net {
+    sites: Mutex<BTreeMap<SitePrefix, (String, Arc<Services>)>>,
+    faults: Mutex<VecDeque<Fault>>,
+    /// Every request is lost in this way.
+    broken: Mutex<Option<Fault>>,
+    /// Sites that nobody reaches.
+    cut: Mutex<BTreeSet<SitePrefix>>,
+    /// What was handed on: to which site, method and path.
+    sent: Mutex<Vec<(String, String)>>,
+}
+
+struct Link {
+    me: SitePrefix,
+    net: Arc<Net>,
+}
+
+#[async_trait]
+impl Sites for Link {
+    fn all(&self) -> Vec<SiteView> {
+        let cut = self.net.cut.lock().unwrap();
+        let sites = self.net.sites.lock().unwrap();
+        let mut all: Vec<_> = sites
+            .iter()
+            .map(|(site, (name, _))| {
+                let silent = *site != self.me && (cut.contains(site) || cut.contains(&self.me));
+                SiteView {
+                    site: *site,
+                    name: name.clone(),
+                    age: Duration::from_secs(if silent { 42 } else { 0 }),
+                    reachable: !silent,
+                    trusted: true,
+                    room: None,
+                }
+            })
+            .collect();
+        all.sort_by(|left, right| left.name.cmp(&right.name));
+        all
+    }
+
+    fn nearest(&self, near: SitePrefix) -> Vec<(SitePrefix, Option<Duration>)> {
+        let mut all = vec![(near, Some(Duration::ZERO))];
+        let others = self.all().into_iter().filter(|view| view.site != near);
+        all.extend(others.map(|view| (view.site, Some(Duration::from_millis(10)))));
+        all
+    }
+
+    async fn forward(
+        &self,
+        site: SitePrefix,
+        request: Forwarded,
+    ) -> Result<Response<Body>, ForwardError> {
+        assert_ne!(site, self.me, "a site hands a request to itself");
+        let lost = || ForwardError::Unknown {
+            reason: "lost".to_owned(),
+        };
+        let cut = {
+            let cut = self.net.cut.lock().unwrap();
+            cut.contains(&site) || cut.contains(&self.me)
+        };
+        if cut {
+            let reason = "cut off".to_owned();
+            return Err(ForwardError::NotSent { reason });
+        }
+        let (name, services) = self.net.sites.lock().unwrap()[&site].clone();
+        let line = format!("{} {}", request.parts.method, request.parts.uri);
+        self.net.sent.lock().unwrap().push((name, line));
+        let planned = self.net.faults.lock().unwrap().pop_front();
+        let fault = planned.or(*self.net.broken.lock().unwrap());
+        if fault == Some(Fault::LostBefore) {
+            return Err(lost());
+        }
+        let request = routing::wire::request(request);
+        let request = routing::wire::received(self.me, request).expect("it is readable");
+        let answer = api::respond(&services, request).await;
+        if fault == Some(Fault::LostAfter) {
+            return Err(lost());
+        }
+        Ok(answer.expect("the path belongs to a service"))
+    }
+
+    async fn caught_up(&self, _: SitePrefix, _: u64, _: Duration) -> bool {
+        true
+    }
+
+    async fn follow(&self, _: Interest, _: Duration) -> bool {
+        true
+    }
+}
+
+struct FixedClock(AtomicI64);
+
+impl Clock for FixedClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix_secs(self.0.load(Ordering::Relaxed))
+    }
+}
+
+struct Counted(AtomicU64);
+
+impl Randomness for Counted {
+    fn next_u64(&self) -> u64 {
+        let count = self.0.fetch_add(1, Ordering::Relaxed);
+        luc_core::Entropy::next_u64(&mut SplitMix64::new(count))
+    }
+}
+
+struct Deaf;
+
+impl Observer for Deaf {
+    fn answered(&self, _: Option<Operation>, _: u16, _: Duration) {}
+}
+
+struct NoHosts;
+
+#[async_trait]
+impl Hosts for NoHosts {
+    async fn console_output(
+        &self,
+        host: &str,
+        _: &ServerId,
+        _: Option<u64>,
+    ) -> Result<String, AskError> {
+        let host = host.to_owned();
+        Err(AskError::Unreachable { host })
+    }
+
+    async fn diagnostics(&self, host: &str, _: &ServerId) -> Result<Value, AskError> {
+        let host = host.to_owned();
+        Err(AskError::Unreachable { host })
+    }
+}
+
+/// An answer.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
+}
+
+/// A cloud of three sites; the first is the founder.
+pub(crate) struct World {
+    net: Arc<Net>,
+    clock: Arc<FixedClock>,
+    names: Vec<SitePrefix>,
+    blobs: Vec<tempfile::TempDir>,
+    /// The admin's token, made at the founder.
+    pub(crate) token: String,
+}
+
+impl World {
+    /// Founds the cloud.
+    pub(crate) async fn new() -> Self {
+        let mut world = Self {
+            net: Arc::default(),
+            clock: Arc::new(FixedClock(AtomicI64::new(BEGINNING))),
+            names: Vec::new(),
+            blobs: Vec::new(),
+            token: String::new(),
+        };
+        let engine = MemoryEngine::new();
+        for name in ["grenoble", "nancy", "rennes"] {
+            world.add(name, &engine).await;
+        }
+        world.token = world.login().await;
+        world
+    }
+
+    async fn add(&mut self, name: &str, engine: &MemoryEngine) {
+        let site = SitePrefix::of_key(name.as_bytes());
+        let schema = identity::schema()
+            .and(Images::tables())
+            .and(compute::schema())
+            .and(operations::schema());
+        let seed = 1_000_000 * (self.names.len() as u64 + 1);
+        let options = StoreOptions::new(site, SplitMix64::new(seed));
+        let (store, driver) = Store::open(Arc::new(engine.clone()), schema, options)
+            .await
+            .expect("it opens");
+        tokio::spawn(driver);
+        let random: Arc<dyn Randomness> = Arc::new(Counted(AtomicU64::new(seed)));
+        let key = SigningKey::generate(site, &*random);
+        let lifetime = Duration::from_secs(3 * 86_400);
+        let identity = Identity::new(key, lifetime, HashCost::LEAST, &*random).expect("it is made");
+        let blobs = tempfile::tempdir().expect("room for blobs");
+        let disk = DiskBlobs::open(blobs.path()).expect("blobs open");
+        let services = Arc::new(Services {
+            store,
+            site,
+            policy: Arc::new(Policy::with_defaults()),
+            routes: Arc::new(api::Routes::from_table()),
+            sites: Arc::new(Link {
+                me: site,
+                net: Arc::clone(&self.net),
+            }),
+            operations: Arc::default(),
+            clock: Arc::clone(&self.clock) as _,
+            random,
+            observer: Arc::new(Deaf),
+            identity: Arc::new(identity),
+            image: Arc::new(Images::new(Arc::new(disk))),
+            compute: Arc::new(Compute::new(Arc::new(NoHosts), name.to_owned())),
+        });
+        if self.names.is_empty() {
+            let founding = Founding {
+                password: Secret::new(PASSWORD),
+                region: "RegionOne".to_owned(),
+            };
+            let founded = identity::bootstrap(&services, &founding).await;
+            founded.expect("the cloud is founded");
+            let made = compute::bootstrap(&services).await;
+            made.expect("the flavors are made");
+        }
+        let known = (name.to_owned(), services);
+        self.net.sites.lock().unwrap().insert(site, known);
+        self.names.push(site);
+        self.blobs.push(blobs);
+    }
+
+    /// The services of a site by its number; 0 is the founder.
+    pub(crate) fn services(&self, number: usize) -> Arc<Services> {
+        Arc::clone(&self.net.sites.lock().unwrap()[&self.names[number]].1)
+    }
+
+    /// The next requests between sites meet these faults, in this order.
+    pub(crate) fn plan(&self, faults: &[Fault]) {
+        self.net.faults.lock().unwrap().extend(faults);
+    }
+
+    /// All requests between sites meet this fault, or none.
+    pub(crate) fn break_all(&self, fault: Option<Fault>) {
+        *self.net.broken.lock().unwrap() = fault;
+    }
+
+    /// Nobody reaches the site any more.
+    pub(crate) fn cut(&self, number: usize) {
+        self.net.cut.lock().unwrap().insert(self.names[number]);
+    }
+
+    /// Everybody reaches everybody.
+    pub(crate) fn heal(&self) {
+        self.net.cut.lock().unwrap().clear();
+    }
+
+    /// What was handed on since this was asked last.
+    pub(crate) fn sent(&self) -> Vec<(String, String)> {
+        std::mem::take(&mut self.net.sent.lock().unwrap())
+    }
+
+    /// Lets time pass.
+    pub(crate) fn tick(&self, seconds: i64) {
+        self.clock.0.fetch_add(seconds, Ordering::Relaxed);
+    }
+
+    async fn login(&self) -> String {
+        let domain = json!({"id": "default"});
+        let body = json!({"auth": {
+            "identity": {"methods": ["password"], "password": {"user": {
+                "name": "admin", "domain": domain, "password": PASSWORD,
+            }}},
+            "scope": {"project": {"name": "admin", "domain": domain}},
+        }});
+        let answer = self.ask(0, "POST", "/identity/v3/auth/tokens", body).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.body);
+        let token = answer.headers["x-subject-token"].to_str();
+        token.expect("a token is text").to_owned()
+    }
+
+    /// A request of the admin.
+    pub(crate) fn request(&self, method: &str, path: &str, body: &Value) -> Request<Body> {
+        let mut request = Request::builder().method(method).uri(path);
+        if !self.token.is_empty() {
+            request = request.header("x-auth-token", &self.token);
+        }
+        let body = match body {
+            Value::Null => Body::empty(),
+            body => {
+                request = request.header("content-type", "application/json");
+                Body::from(body.to_string())
+            }
+        };
+        request.body(body).expect("the request is well-formed")
+    }
+
+    /// The answer of a site.
+    pub(crate) async fn ask(&self, at: usize, method: &str, path: &str, body: Value) -> Answer {
+        self.send(at, self.request(method, path, &body)).await
+    }
+
+    /// The answer of a site to a request of a client.
+    pub(crate) async fn send(&self, at: usize, request: Request<Body>) -> Answer {
+        let answer = api::respond(&self.services(at), request).await;
+        read(answer.expect("the path belongs to a service")).await
+    }
+}
+
+/// The answer, read.
+pub(crate) async fn read(answer: Response<Body>) -> Answer {
+    let (parts, body) = answer.into_parts();
+    let bytes = axum::body::to_bytes(body, 1 << 20).await;
+    let bytes = bytes.expect("the answer is read");
+    Answer {
+        status: parts.status,
+        headers: parts.headers,
+        body: serde_json::from_slice(&bytes).unwrap_or_default(),
+    }
+}
