@@ -15,6 +15,7 @@ pub mod ports;
 pub mod reply;
 pub mod request;
 pub mod routing;
+pub mod sites;
 mod write;
 
 use std::sync::Arc;

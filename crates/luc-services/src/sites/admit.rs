@@ -1,0 +1,353 @@
+//! The inviting site's side of a join.
+//!
+//! A node is registered in one transaction that also uses up the ticket. A site needs promises
+//! first; its admission is then written in the transaction that uses up the ticket, so a crash at
+//! any point leaves either a good ticket or a member. A join that is sent again by the same key is
+//! answered as it was the first time.
+
+use async_trait::async_trait;
+use ed25519_dalek::{Signature, VerifyingKey};
+use futures::stream::{FuturesUnordered, StreamExt as _};
+use luc_core::{SitePrefix, Uuid};
+use luc_state::{Tx, key};
+use serde::{Deserialize, Serialize};
+
+use super::members::{Members, transact};
+use super::model::{Admission, NodeInfo, Purpose, Ticket, node_id};
+use super::promise::{PromiseWish, free, promise, release};
+use super::refusal::Refusal;
+use super::ticket::hash;
+use crate::Services;
+use crate::ports::Drawn;
+
+/// A site did not answer in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Silent;
+
+/// The other registered sites, asked for promises. `luc` plugs its fabric.
+#[async_trait]
+pub trait Electorate: Send + Sync {
+    /// Asks `site` to promise; waits a few seconds at most.
+    async fn promise(
+        &self,
+        site: SitePrefix,
+        wish: &PromiseWish,
+    ) -> Result<Result<(), Refusal>, Silent>;
+
+    /// Gives a promise back, as far as that works.
+    async fn release(&self, site: SitePrefix, wish: &PromiseWish);
+}
+
+/// A node that wants to join.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeWish {
+    /// Its key on the fabric, 64 hexadecimal digits.
+    pub key: String,
+    /// Its name.
+    pub name: String,
+    /// What it does: `controller`, `compute`.
+    pub roles: Vec<String>,
+    /// Where it is reached.
+    #[serde(default)]
+    pub addresses: Vec<String>,
+}
+
+/// A site that wants to join.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SiteWish {
+    /// The name it wants.
+    pub name: String,
+    /// Its founding public key, 64 hexadecimal digits.
+    pub founding_key: String,
+    /// Its founding key's signature over [`join_message`], 128 hexadecimal digits.
+    pub proof: String,
+    /// Its first node.
+    pub node: NodeWish,
+}
+
+/// What a site is told that was admitted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Admitted {
+    /// Its prefix.
+    pub site: SitePrefix,
+    /// The cloud as the inviting site sees it, the new site in it.
+    pub members: Members,
+}
+
+/// What the founding key of a joining site signs: everything that must not be exchanged.
+pub fn join_message(cloud: SitePrefix, secret: &str, name: &str, node_key: &str) -> Vec<u8> {
+    let parts = [
+        "luc join site",
+        &cloud.to_string(),
+        &hash(secret),
+        name,
+        node_key,
+    ];
+    parts.join("\0").into_bytes()
+}
+
+/// Registers the node that showed `secret` over a connection authenticated as `peer`.
+pub async fn register_node(
+    services: &Services,
+    peer: &str,
+    secret: &str,
+    wish: &NodeWish,
+) -> Result<NodeInfo, Refusal> {
+    check_node(peer, wish)?;
+    let (site, now) = (services.site, services.clock.now());
+    let id = node_id(site, &wish.key);
+    let hash = hash(secret);
+    transact(services, |tx| {
+        if let Some(node) = tx.get::<NodeInfo>(id.as_str()) {
+            if node.revoked_at.is_some() {
+                return Err(Refusal::Revoked);
+            }
+            if node.ticket.as_ref() == Some(&hash) {
+                return Ok(node.value().clone());
+            }
+        }
+        use_up(tx, &hash, Purpose::Node, now)?;
+        let same_name = |node: &NodeInfo| node.name == wish.name && node.key != wish.key;
+        let nodes = tx.find(&NodeInfo::BY_SITE, &key(&[&site.to_string()]));
+        if nodes
+            .iter()
+            .any(|node| same_name(node) && node.revoked_at.is_none())
+        {
+            let name = wish.name.clone();
+            return Err(Refusal::NodeNameTaken { name });
+        }
+        let node = NodeInfo {
+            id: id.clone(),
+            site,
+            name: wish.name.clone(),
+            key: wish.key.clone(),
+            roles: wish.roles.clone(),
+            addresses: wish.addresses.clone(),
+            joined_at: now,
+            revoked_at: None,
+            ticket: Some(hash.clone()),
+        };
+        Ok(tx.put(node)?.value().clone())
+    })
+    .await
+}
+
+/// Admits the site that showed `secret` over a connection authenticated as `peer`.
+pub async fn admit_site(
+    services: &Services,
+    electorate: &dyn Electorate,
+    peer: &str,
+    secret: &str,
+    wish: &SiteWish,
+) -> Result<Admitted, Refusal> {
+    check_node(peer, &wish.node)?;
+    check_name("name", &wish.name)?;
+    let members = Members::of(&services.store.snapshot(), services.site);
+    let site = prove(members.cloud, secret, wish)?;
+    let hash = hash(secret);
+    if !already(services, site, &hash, wish) {
+        if !members.trusts(services.site) {
+            return Err(Refusal::NotTrusted);
+        }
+        let now = services.clock.now();
+        transact(services, |tx| good(tx, &hash, Purpose::Site, now).map(drop)).await?;
+        let wanted = PromiseWish {
+            site,
+            name: wish.name.clone(),
+            founding_key: wish.founding_key.clone(),
+        };
+        collect(services, electorate, &members, &wanted).await?;
+        let written = write(services, &hash, site, wish).await;
+        if written.is_err() {
+            give_back(services, electorate, &members, &wanted).await;
+        }
+        written?;
+    }
+    Ok(Admitted {
+        site,
+        members: Members::of(&services.store.snapshot(), services.site),
+    })
+}
+
+/// Whether this very join was done before.
+fn already(services: &Services, site: SitePrefix, hash: &str, wish: &SiteWish) -> bool {
+    let snapshot = services.store.snapshot();
+    snapshot
+        .find(&Admission::BY_SITE, &key(&[&site.to_string()]))
+        .any(|admission| {
+            admission.ticket.as_deref() == Some(hash)
+                && admission.name == wish.name
+                && admission.node_key == wish.node.key
+        })
+}
+
+/// Writes the admission and uses the ticket up.
+async fn write(
+    services: &Services,
+    hash: &str,
+    site: SitePrefix,
+    wish: &SiteWish,
+) -> Result<(), Refusal> {
+    let now = services.clock.now();
+    let id = Uuid::born_at(services.site, &mut Drawn(&*services.random)).simple();
+    let wanted = PromiseWish {
+        site,
+        name: wish.name.clone(),
+        founding_key: wish.founding_key.clone(),
+    };
+    transact(services, |tx| {
+        free(tx, &wanted)?;
+        let ticket = use_up(tx, hash, Purpose::Site, now)?;
+        tx.insert(Admission {
+            id: id.clone(),
+            site,
+            name: wish.name.clone(),
+            founding_key: wish.founding_key.clone(),
+            label: ticket.label,
+            domains: ticket.domains.clone(),
+            node_key: wish.node.key.clone(),
+            addresses: wish.node.addresses.clone(),
+            admitted_at: now,
+            ticket: Some(hash.to_owned()),
+        })?;
+        Ok(())
+    })
+    .await
+}
+
+/// Gathers promises of a majority of the registered sites, this one among them.
+async fn collect(
+    services: &Services,
+    electorate: &dyn Electorate,
+    members: &Members,
+    wish: &PromiseWish,
+) -> Result<(), Refusal> {
+    let registered = members.sites.len();
+    let needed = registered / 2 + 1;
+    promise(services, wish).await?;
+    let asked: FuturesUnordered<_> = others(services, members)
+        .map(async |member| (&member.name, electorate.promise(member.site, wish).await))
+        .collect();
+    let answers: Vec<_> = asked.collect().await;
+    let (mut promised, mut silent, mut refused) = (1, Vec::new(), None);
+    for (name, answer) in answers {
+        match answer {
+            Ok(Ok(())) => promised += 1,
+            Ok(Err(refusal)) => refused = Some(refusal),
+            Err(Silent) => silent.push(name.clone()),
+        }
+    }
+    if refused.is_none() && promised >= needed {
+        return Ok(());
+    }
+    give_back(services, electorate, members, wish).await;
+    silent.sort();
+    Err(refused.unwrap_or(Refusal::NoMajority {
+        needed,
+        registered,
+        silent,
+    }))
+}
+
+async fn give_back(
+    services: &Services,
+    electorate: &dyn Electorate,
+    members: &Members,
+    wish: &PromiseWish,
+) {
+    if let Err(error) = release(services, wish).await {
+        tracing::warn!(%error, "a promise stays until it is forgotten");
+    }
+    let given: FuturesUnordered<_> = others(services, members)
+        .map(|member| electorate.release(member.site, wish))
+        .collect();
+    given.collect::<()>().await;
+}
+
+fn others<'m>(
+    services: &Services,
+    members: &'m Members,
+) -> impl Iterator<Item = &'m super::members::Member> {
+    let own = services.site;
+    members
+        .sites
+        .iter()
+        .filter(move |member| member.site != own)
+}
+
+/// The prefix of the joining site, if it proves that the founding key is its own.
+fn prove(cloud: SitePrefix, secret: &str, wish: &SiteWish) -> Result<SitePrefix, Refusal> {
+    let mut founding = [0u8; 32];
+    let mut proof = [0u8; 64];
+    hex::decode_to_slice(&wish.founding_key, &mut founding).map_err(|_| Refusal::Proof)?;
+    hex::decode_to_slice(&wish.proof, &mut proof).map_err(|_| Refusal::Proof)?;
+    let message = join_message(cloud, secret, &wish.name, &wish.node.key);
+    let signature = Signature::from_bytes(&proof);
+    VerifyingKey::from_bytes(&founding)
+        .and_then(|key| key.verify_strict(&message, &signature))
+        .map_err(|_| Refusal::Proof)?;
+    Ok(SitePrefix::of_key(&founding))
+}
+
+/// The ticket, if it is there, not too old and for `purpose`.
+fn good(
+    tx: &Tx<'_>,
+    hash: &str,
+    purpose: Purpose,
+    now: luc_core::time::Timestamp,
+) -> Result<Ticket, Refusal> {
+    let ticket = tx
+        .one(&Ticket::BY_HASH, &key(&[hash]))
+        .ok_or(Refusal::TicketUnknown)?;
+    if ticket.expires_at <= now {
+        let since = ticket.expires_at;
+        return Err(Refusal::TicketExpired { since });
+    }
+    if ticket.purpose != purpose {
+        let purpose = ticket.purpose;
+        return Err(Refusal::TicketPurpose { purpose });
+    }
+    Ok(ticket.value().clone())
+}
+
+fn use_up(
+    tx: &mut Tx<'_>,
+    hash: &str,
+    purpose: Purpose,
+    now: luc_core::time::Timestamp,
+) -> Result<Ticket, Refusal> {
+    let ticket = good(tx, hash, purpose, now)?;
+    tx.delete::<Ticket>(&ticket.id)?;
+    Ok(ticket)
+}
+
+fn check_node(peer: &str, wish: &NodeWish) -> Result<(), Refusal> {
+    if wish.key != peer {
+        return Err(Refusal::Proof);
+    }
+    let known = |role: &String| ["controller", "compute"].contains(&role.as_str());
+    if wish.roles.is_empty() || !wish.roles.iter().all(known) {
+        return Err(Refusal::Invalid {
+            field: "roles",
+            reason: "use \"controller\", \"compute\" or both".to_owned(),
+        });
+    }
+    if wish.addresses.len() > 16 || wish.addresses.iter().any(|text| text.len() > 255) {
+        return Err(Refusal::Invalid {
+            field: "addresses",
+            reason: "at most 16 of at most 255 characters".to_owned(),
+        });
+    }
+    check_name("node.name", &wish.name)
+}
+
+pub(super) fn check_name(field: &'static str, name: &str) -> Result<(), Refusal> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
+    if name.is_empty() || name.len() > 63 || !name.bytes().all(allowed) {
+        return Err(Refusal::Invalid {
+            field,
+            reason: format!("{name:?}: use 1 to 63 letters, digits, '-' or '.'"),
+        });
+    }
+    Ok(())
+}

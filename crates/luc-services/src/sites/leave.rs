@@ -1,0 +1,220 @@
+//! What is written of sites and nodes besides joining: the founder itself, what a node says of
+//! itself at its start, and how nodes and sites go.
+
+use std::collections::BTreeMap;
+
+use luc_core::id::{DomainId, NodeId};
+use luc_core::{SitePrefix, Uuid};
+use luc_state::{Record, Snapshot, key};
+
+use super::admit::{NodeWish, check_name};
+use super::members::{Members, transact};
+use super::model::{Admission, Label, NodeInfo, Removal, SiteInfo, node_id, said_of, site_id};
+use super::refusal::Refusal;
+use crate::Services;
+use crate::compute::model::server::Server;
+use crate::identity::model::{Domain, User};
+use crate::image::model::Image;
+use crate::ports::Drawn;
+
+/// Writes that this site is the founder of its cloud, under its founding public key. Doing it
+/// twice changes nothing.
+pub async fn found(
+    services: &Services,
+    name: &str,
+    founding_key: &str,
+    node: &NodeWish,
+) -> Result<(), Refusal> {
+    let (site, now) = (services.site, services.clock.now());
+    let id = Uuid::born_at(site, &mut Drawn(&*services.random)).simple();
+    transact(services, |tx| {
+        let own = key(&[&site.to_string()]);
+        if !tx.find(&Admission::BY_SITE, &own).is_empty() {
+            return Ok(());
+        }
+        tx.insert(Admission {
+            id: id.clone(),
+            site,
+            name: name.to_owned(),
+            founding_key: founding_key.to_owned(),
+            label: Label::Trusted,
+            domains: None,
+            node_key: node.key.clone(),
+            addresses: node.addresses.clone(),
+            admitted_at: now,
+            ticket: None,
+        })?;
+        Ok(())
+    })
+    .await
+}
+
+/// Writes what this site says of itself and of the node that starts; nothing if that is known.
+pub async fn introduce(
+    services: &Services,
+    info: (&str, SitePrefix, Option<&str>),
+    node: &NodeWish,
+) -> Result<(), Refusal> {
+    let (name, cloud, api_url) = info;
+    check_name("site.name", name)?;
+    let (site, now) = (services.site, services.clock.now());
+    let said = SiteInfo {
+        id: site_id(site),
+        site,
+        name: name.to_owned(),
+        cloud,
+        api_url: api_url.map(str::to_owned),
+    };
+    let id = node_id(site, &node.key);
+    transact(services, |tx| {
+        let known = tx.get::<SiteInfo>(said.id.as_str());
+        if known.is_none_or(|known| *known.value() != said) {
+            tx.put(said.clone())?;
+        }
+        let known = tx.get::<NodeInfo>(id.as_str());
+        let told = NodeInfo {
+            id: id.clone(),
+            site,
+            name: node.name.clone(),
+            key: node.key.clone(),
+            roles: node.roles.clone(),
+            addresses: node.addresses.clone(),
+            joined_at: known.as_ref().map_or(now, |known| known.joined_at),
+            revoked_at: known.as_ref().and_then(|known| known.revoked_at),
+            ticket: known.as_ref().and_then(|known| known.ticket.clone()),
+        };
+        if told.revoked_at.is_some() {
+            return Err(Refusal::Revoked);
+        }
+        if known.is_none_or(|known| *known.value() != told) {
+            tx.put(told)?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Ends the membership of `site` for good. Refused while it has what would be lost, as far as is
+/// known here, unless the operator insists.
+pub async fn remove(
+    services: &Services,
+    site: SitePrefix,
+    reason: &str,
+    insist: bool,
+) -> Result<(), Refusal> {
+    let snapshot = services.store.snapshot();
+    let members = Members::of(&snapshot, services.site);
+    if members.removed.contains(&site) {
+        return Ok(());
+    }
+    if !members.trusts(services.site) {
+        return Err(Refusal::NotTrusted);
+    }
+    if members.site(site).is_none() {
+        let id = site.to_string();
+        return Err(Refusal::Unknown { what: "site", id });
+    }
+    if site == services.site {
+        let reason = "a site is removed by another one: use `luc site leave`".to_owned();
+        return Err(Refusal::Impossible { reason });
+    }
+    let has = holdings(&snapshot, site);
+    if !insist && !has.is_empty() {
+        return Err(Refusal::Holds { has });
+    }
+    let removal = Removal {
+        id: said_of(services.site, "luc removal", site),
+        site,
+        reason: reason.to_owned(),
+        removed_at: services.clock.now(),
+    };
+    transact(services, |tx| {
+        tx.put(removal.clone())?;
+        Ok(())
+    })
+    .await
+}
+
+/// Checks that this site may leave: it is not the only one, and nothing would be lost.
+pub fn leave(services: &Services) -> Result<(), Refusal> {
+    let snapshot = services.store.snapshot();
+    let members = Members::of(&snapshot, services.site);
+    if members.sites.len() < 2 {
+        let reason = "this is the only site of the cloud".to_owned();
+        return Err(Refusal::Impossible { reason });
+    }
+    let has = holdings(&snapshot, services.site);
+    if has.is_empty() {
+        Ok(())
+    } else {
+        Err(Refusal::Holds { has })
+    }
+}
+
+/// What would be lost with a site, as `3 servers`.
+fn holdings(snapshot: &Snapshot, site: SitePrefix) -> Vec<String> {
+    fn count<R: Record>(snapshot: &Snapshot, site: SitePrefix) -> usize {
+        let all = snapshot.all::<R>();
+        all.filter(|record| record.home() == site).count()
+    }
+    let counts = BTreeMap::from([
+        ("domains", count::<Domain>(snapshot, site)),
+        ("images", count::<Image>(snapshot, site)),
+        ("servers", count::<Server>(snapshot, site)),
+        ("users", count::<User>(snapshot, site)),
+    ]);
+    counts
+        .into_iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(what, count)| format!("{count} {what}"))
+        .collect()
+}
+
+/// Sets the domains whose records an edge site may hold; `None` means any. Done at the site that
+/// admitted it.
+pub async fn allow(
+    services: &Services,
+    site: SitePrefix,
+    domains: Option<Vec<DomainId>>,
+) -> Result<(), Refusal> {
+    transact(services, |tx| {
+        let admissions = tx.find(&Admission::BY_SITE, &key(&[&site.to_string()]));
+        let Some(admission) = admissions.first() else {
+            let id = site.to_string();
+            return Err(Refusal::Unknown { what: "site", id });
+        };
+        if admission.label == Label::Trusted && domains.is_some() {
+            return Err(Refusal::Invalid {
+                field: "domains",
+                reason: "a trusted site may hold every domain".to_owned(),
+            });
+        }
+        tx.update(Admission {
+            domains: domains.clone(),
+            ..admission.value().clone()
+        })?;
+        Ok(())
+    })
+    .await
+}
+
+/// Revokes the key of a node of this site, for good.
+pub async fn revoke(services: &Services, node: &NodeId) -> Result<NodeInfo, Refusal> {
+    let now = services.clock.now();
+    transact(services, |tx| {
+        let found = tx.get::<NodeInfo>(node.as_str());
+        let found = found.ok_or_else(|| Refusal::Unknown {
+            what: "node",
+            id: node.to_string(),
+        })?;
+        if found.revoked_at.is_some() {
+            return Ok(found.value().clone());
+        }
+        let revoked = NodeInfo {
+            revoked_at: Some(now),
+            ..found.value().clone()
+        };
+        Ok(tx.update(revoked)?.value().clone())
+    })
+    .await
+}

@@ -1,0 +1,188 @@
+//! Who is of the cloud, derived from the records held here.
+//!
+//! An admission counts if a trusted site made it; the founder is trusted, and whom a trusted site
+//! admits as trusted is. So a site that is not trusted cannot let anybody in, whatever it feeds. A
+//! removal by a trusted site (or by the site itself, of itself) ends a membership for good.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use luc_core::SitePrefix;
+use luc_core::id::DomainId;
+use luc_state::{Snapshot, Stored, TransactError, Tx, key};
+use serde::{Deserialize, Serialize};
+
+use super::model::{Admission, Label, NodeInfo, Removal, SiteInfo, site_id};
+use super::refusal::Refusal;
+use crate::Services;
+use crate::write::settled;
+
+/// The sites of the cloud, as one snapshot shows them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Members {
+    /// The prefix of the founder.
+    pub cloud: SitePrefix,
+    /// The registered sites, ordered by name.
+    pub sites: Vec<Member>,
+    /// The keys that count no longer.
+    pub revoked: BTreeSet<String>,
+    /// The sites that are gone.
+    pub removed: BTreeSet<SitePrefix>,
+}
+
+/// A registered site.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// Its prefix.
+    pub site: SitePrefix,
+    /// Its name.
+    pub name: String,
+    /// How far its word counts.
+    pub label: Label,
+    /// The domains whose records it may hold; `None` means any.
+    #[serde(default)]
+    pub domains: Option<Vec<DomainId>>,
+    /// The site that admitted it.
+    pub admitted_by: SitePrefix,
+    /// Where its API is reached, if it said so.
+    #[serde(default)]
+    pub api_url: Option<String>,
+    /// Its nodes whose keys count, ordered by name.
+    pub nodes: Vec<MembershipNode>,
+}
+
+/// A node whose key counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MembershipNode {
+    /// Its key on the fabric, 64 hexadecimal digits.
+    pub key: String,
+    /// Its name.
+    pub name: String,
+    /// Where it is reached.
+    pub addresses: Vec<String>,
+    /// Whether it keeps its site's store.
+    pub controller: bool,
+}
+
+impl Members {
+    /// What `snapshot` shows at `site`.
+    pub fn of(snapshot: &Snapshot, site: SitePrefix) -> Self {
+        let own = snapshot.get::<SiteInfo>(site_id(site).as_str());
+        let cloud = own.map_or(site, |own| own.cloud);
+        let counted = counted(snapshot, cloud);
+        let trusted: BTreeSet<SitePrefix> = counted
+            .values()
+            .filter(|admission| admission.label == Label::Trusted)
+            .map(|admission| admission.site)
+            .collect();
+        let removed: BTreeSet<SitePrefix> = snapshot
+            .all::<Removal>()
+            .filter(|r| trusted.contains(&r.home()) || r.home() == r.site)
+            .map(|removal| removal.site)
+            .collect();
+        let revoked = snapshot
+            .all::<NodeInfo>()
+            .filter(|node| node.revoked_at.is_some() && node.home() == node.site)
+            .map(|node| node.key.clone())
+            .collect();
+        let mut sites: Vec<Member> = counted
+            .values()
+            .filter(|admission| !removed.contains(&admission.site))
+            .map(|admission| member(snapshot, admission))
+            .collect();
+        sites.sort_by(|left, right| (&left.name, left.site).cmp(&(&right.name, right.site)));
+        Self {
+            cloud,
+            sites,
+            revoked,
+            removed,
+        }
+    }
+
+    /// The registered site `site`.
+    pub fn site(&self, site: SitePrefix) -> Option<&Member> {
+        self.sites.iter().find(|member| member.site == site)
+    }
+
+    /// The registered site called `text`, or whose prefix it is.
+    pub fn named(&self, text: &str) -> Option<&Member> {
+        let prefix = text.parse().ok();
+        let mut sites = self.sites.iter();
+        sites.find(|member| member.name == text || Some(member.site) == prefix)
+    }
+
+    /// Whether the word of `site` counts for the whole cloud.
+    pub fn trusts(&self, site: SitePrefix) -> bool {
+        self.site(site)
+            .is_some_and(|member| member.label == Label::Trusted)
+    }
+}
+
+/// The admissions that count, one per site.
+fn counted(snapshot: &Snapshot, cloud: SitePrefix) -> BTreeMap<SitePrefix, Arc<Stored<Admission>>> {
+    let mut counted: BTreeMap<SitePrefix, Arc<Stored<Admission>>> = BTreeMap::new();
+    let mut trusted = vec![cloud];
+    while let Some(inviter) = trusted.pop() {
+        for admission in snapshot.all::<Admission>() {
+            let rooted = admission.site != inviter || inviter == cloud;
+            let first = !counted.contains_key(&admission.site);
+            if admission.home() != inviter || !rooted || !first {
+                continue;
+            }
+            if admission.label == Label::Trusted && admission.site != cloud {
+                trusted.push(admission.site);
+            }
+            counted.insert(admission.site, admission);
+        }
+    }
+    counted
+}
+
+fn member(snapshot: &Snapshot, admission: &Stored<Admission>) -> Member {
+    let own = snapshot.get::<SiteInfo>(site_id(admission.site).as_str());
+    let of_site = key(&[&admission.site.to_string()]);
+    let known: Vec<_> = snapshot
+        .find(&NodeInfo::BY_SITE, &of_site)
+        .filter(|node| node.home() == node.site)
+        .collect();
+    let mut nodes: Vec<MembershipNode> = known
+        .iter()
+        .filter(|node| node.revoked_at.is_none())
+        .map(|node| MembershipNode {
+            key: node.key.clone(),
+            name: node.name.clone(),
+            addresses: node.addresses.clone(),
+            controller: node.is_controller(),
+        })
+        .collect();
+    // Before the site has said anything itself, its first node is known from the admission.
+    if !known.iter().any(|node| node.key == admission.node_key) {
+        nodes.push(MembershipNode {
+            key: admission.node_key.clone(),
+            name: admission.name.clone(),
+            addresses: admission.addresses.clone(),
+            controller: true,
+        });
+    }
+    nodes.sort_by(|left, right| (&left.name, &left.key).cmp(&(&right.name, &right.key)));
+    Member {
+        site: admission.site,
+        name: admission.name.clone(),
+        label: admission.label,
+        domains: admission.domains.clone(),
+        admitted_by: admission.home(),
+        api_url: own.and_then(|own| own.api_url.clone()),
+        nodes,
+    }
+}
+
+/// Runs a transaction and waits until it is durable.
+pub(super) async fn transact<T>(
+    services: &Services,
+    body: impl FnMut(&mut Tx<'_>) -> Result<T, Refusal>,
+) -> Result<T, Refusal> {
+    match services.store.transact(body).await {
+        Err(TransactError::Refused(refusal)) => Err(refusal),
+        other => settled(other, Into::into).map_err(Refusal::Api),
+    }
+}

@@ -1,0 +1,90 @@
+//! One site's word that a joining site shall have its name and prefix.
+//!
+//! A promise is durable before it is given. It lasts until the admission has arrived, the inviting
+//! site gives it back, or a day has passed; the same site asking again gets the same promise.
+
+use std::time::Duration;
+
+use luc_core::SitePrefix;
+use luc_state::{Tx, key};
+use serde::{Deserialize, Serialize};
+
+use super::members::transact;
+use super::model::{Admission, Promise, Removal};
+use super::refusal::Refusal;
+use crate::Services;
+
+/// How long a promise is kept if nobody gives it back.
+const KEPT: Duration = Duration::from_secs(86_400);
+
+/// For whom a promise is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PromiseWish {
+    /// The prefix of the joining site.
+    pub site: SitePrefix,
+    /// The name it wants.
+    pub name: String,
+    /// Its founding public key, 64 hexadecimal digits.
+    pub founding_key: String,
+}
+
+/// Promises, or says why not.
+pub async fn promise(services: &Services, wish: &PromiseWish) -> Result<(), Refusal> {
+    let now = services.clock.now();
+    transact(services, |tx| {
+        free(tx, wish)?;
+        for held in tx.all::<Promise>() {
+            let same = held.founding_key == wish.founding_key;
+            // Once the admission has arrived it says all that the promise did.
+            let kept = !tx.find(&Admission::BY_SITE, &key(&[&held.site])).is_empty();
+            if held.until <= now || same || kept {
+                tx.delete::<Promise>(&held.site)?;
+            } else if held.name == wish.name {
+                let name = wish.name.clone();
+                return Err(Refusal::NameTaken { name });
+            } else if held.site == wish.site.to_string() {
+                return Err(Refusal::PrefixKnown { site: wish.site });
+            }
+        }
+        tx.insert(Promise {
+            site: wish.site.to_string(),
+            name: wish.name.clone(),
+            founding_key: wish.founding_key.clone(),
+            until: now.plus(KEPT),
+        })?;
+        Ok(())
+    })
+    .await
+}
+
+/// Takes a promise back, if it is still the one that was given for `wish`.
+pub async fn release(services: &Services, wish: &PromiseWish) -> Result<(), Refusal> {
+    transact(services, |tx| {
+        let held = tx.get::<Promise>(wish.site.to_string());
+        if held.is_some_and(|held| held.founding_key == wish.founding_key) {
+            tx.delete::<Promise>(wish.site.to_string())?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Whether no site has the name or the prefix, as far as is known here.
+pub(super) fn free(tx: &Tx<'_>, wish: &PromiseWish) -> Result<(), Refusal> {
+    if !tx
+        .find(&Admission::BY_SITE, &key(&[&wish.site.to_string()]))
+        .is_empty()
+    {
+        return Err(Refusal::PrefixKnown { site: wish.site });
+    }
+    let removed = |site: SitePrefix| {
+        let removals = tx.find(&Removal::BY_SITE, &key(&[&site.to_string()]));
+        !removals.is_empty()
+    };
+    let named = tx.find(&Admission::BY_NAME, &key(&[&wish.name]));
+    if named.iter().any(|admission| !removed(admission.site)) {
+        let name = wish.name.clone();
+        return Err(Refusal::NameTaken { name });
+    }
+    Ok(())
+}

@@ -1,0 +1,5 @@
+//! Joining and leaving, by the functions themselves: three sites, each with a store of its own.
+
+mod joining;
+mod leaving;
+mod world;

@@ -1,0 +1,188 @@
+//! Tickets, names, prefixes and majorities.
+
+use luc_state::key;
+
+use super::world::{Others, Site, node};
+use crate::sites::{
+    Admission, Label, Members, NodeInfo, PromiseWish, Purpose, Refusal, Ticket, admit_site,
+    promise, register_node,
+};
+
+async fn join(at: &Site, others: &Others, who: &Site) -> Result<(), Refusal> {
+    let ticket = at.ticket(Purpose::Site, Label::Trusted).await;
+    let wish = who.wish(&ticket);
+    let key = who.node_key();
+    admit_site(&at.services, others, &key, &ticket.secret, &wish)
+        .await
+        .map(drop)
+}
+
+fn members(site: &Site) -> Vec<String> {
+    let members = Members::of(&site.services.store.snapshot(), site.services.site);
+    members
+        .sites
+        .iter()
+        .map(|member| member.name.clone())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_node_joins_once_and_asks_again_for_the_same() {
+    let alpha = Site::founder().await;
+    let ticket = alpha.ticket(Purpose::Node, Label::Trusted).await;
+    let mut wish = node(&"ab".repeat(32));
+    wish.name = "node-2".to_owned();
+    let first = register_node(&alpha.services, &wish.key, &ticket.secret, &wish).await;
+    let first = first.unwrap();
+    let again = register_node(&alpha.services, &wish.key, &ticket.secret, &wish).await;
+    assert_eq!(again.unwrap(), first);
+    assert_eq!(first.site, alpha.services.site);
+
+    let mut other = wish.clone();
+    other.key = "cd".repeat(32);
+    let replayed = register_node(&alpha.services, &other.key, &ticket.secret, &other).await;
+    assert!(
+        matches!(replayed, Err(Refusal::TicketUnknown)),
+        "{replayed:?}"
+    );
+    let snapshot = alpha.services.store.snapshot();
+    assert_eq!(snapshot.count::<Ticket>(), 0);
+    let of_site = key(&[&alpha.services.site.to_string()]);
+    assert_eq!(snapshot.count_of(&NodeInfo::BY_SITE, &of_site), 2);
+}
+
+#[tokio::test]
+async fn a_ticket_is_for_one_purpose_one_hour_one_site_and_one_peer() {
+    let alpha = Site::founder().await;
+    let beta = Site::new(2, "beta").await;
+    let others = Others::default();
+    let wish = node(&"ab".repeat(32));
+
+    let ticket = alpha.ticket(Purpose::Site, Label::Trusted).await;
+    let wrong = register_node(&alpha.services, &wish.key, &ticket.secret, &wish).await;
+    assert!(
+        matches!(wrong, Err(Refusal::TicketPurpose { .. })),
+        "{wrong:?}"
+    );
+    let foreign = register_node(&beta.services, &wish.key, &ticket.secret, &wish).await;
+    assert!(
+        matches!(foreign, Err(Refusal::TicketUnknown)),
+        "{foreign:?}"
+    );
+    let (peer, stolen) = ("ee".repeat(32), beta.wish(&ticket));
+    let stolen = admit_site(&alpha.services, &others, &peer, &ticket.secret, &stolen).await;
+    assert!(matches!(stolen, Err(Refusal::Proof)), "{stolen:?}");
+
+    let late = alpha.ticket(Purpose::Node, Label::Trusted).await;
+    alpha.tick(3600);
+    let expired = register_node(&alpha.services, &wish.key, &late.secret, &wish).await;
+    assert!(
+        matches!(expired, Err(Refusal::TicketExpired { .. })),
+        "{expired:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_site_must_prove_its_founding_key_for_this_very_ticket() {
+    let alpha = Site::founder().await;
+    let beta = Site::new(2, "beta").await;
+    let others = Others::default();
+    let (first, second) = (
+        alpha.ticket(Purpose::Site, Label::Trusted).await,
+        alpha.ticket(Purpose::Site, Label::Trusted).await,
+    );
+    let mut renamed = beta.wish(&first);
+    renamed.name = "gamma".to_owned();
+    let mut malformed = beta.wish(&first);
+    malformed.proof = "zz".to_owned();
+    for wish in [beta.wish(&second), renamed, malformed] {
+        let key = beta.node_key();
+        let refused = admit_site(&alpha.services, &others, &key, &first.secret, &wish).await;
+        assert!(matches!(refused, Err(Refusal::Proof)), "{refused:?}");
+    }
+    assert_eq!(members(&alpha), ["alpha"]);
+}
+
+#[tokio::test]
+async fn a_join_that_is_sent_again_is_answered_as_before() {
+    let alpha = Site::founder().await;
+    let beta = Site::new(2, "beta").await;
+    let others = Others::default();
+    let ticket = alpha.ticket(Purpose::Site, Label::Edge).await;
+    let (key, wish) = (beta.node_key(), beta.wish(&ticket));
+    let first = admit_site(&alpha.services, &others, &key, &ticket.secret, &wish).await;
+    let again = admit_site(&alpha.services, &others, &key, &ticket.secret, &wish).await;
+    let first = first.unwrap();
+    assert_eq!(again.unwrap(), first);
+    let admitted = first.members.site(beta.services.site).unwrap();
+    assert_eq!((admitted.label, admitted.nodes.len()), (Label::Edge, 1));
+    assert_eq!(alpha.services.store.snapshot().count::<Admission>(), 2);
+}
+
+#[tokio::test]
+async fn a_known_name_and_a_known_prefix_are_refused() {
+    let alpha = Site::founder().await;
+    let others = Others::default();
+    let same_name = Site::new(2, "alpha").await;
+    let refused = join(&alpha, &others, &same_name).await;
+    assert!(
+        matches!(refused, Err(Refusal::NameTaken { .. })),
+        "{refused:?}"
+    );
+    let same_key = Site::new(1, "beta").await;
+    let refused = join(&alpha, &others, &same_key).await;
+    assert!(
+        matches!(refused, Err(Refusal::PrefixKnown { .. })),
+        "{refused:?}"
+    );
+    let bad_name = Site::new(3, "a b").await;
+    let refused = join(&alpha, &others, &bad_name).await;
+    assert!(
+        matches!(refused, Err(Refusal::Invalid { .. })),
+        "{refused:?}"
+    );
+    assert_eq!(members(&alpha), ["alpha"]);
+}
+
+#[tokio::test]
+async fn without_a_majority_nobody_joins_and_no_promise_is_left() {
+    let alpha = Site::founder().await;
+    let mut others = Others::default();
+    for (number, name) in [(2, "beta"), (3, "gamma")] {
+        let site = Site::new(number, name).await;
+        join(&alpha, &others, &site).await.unwrap();
+        others
+            .sites
+            .insert(site.services.site, site.services.clone());
+    }
+    others.silent.lock().unwrap().extend(others.sites.keys());
+    let delta = Site::new(4, "delta").await;
+    let refused = join(&alpha, &others, &delta).await.unwrap_err();
+    assert!(
+        refused.to_string().contains("2 of 3") && refused.to_string().contains("beta, gamma"),
+        "{refused}"
+    );
+    assert_eq!(members(&alpha), ["alpha", "beta", "gamma"]);
+    // The name is free for somebody else at once.
+    let (first, _) = others.sites.first_key_value().unwrap();
+    others.silent.lock().unwrap().remove(first);
+    let another = Site::new(5, "delta").await;
+    join(&alpha, &others, &another).await.unwrap();
+    assert_eq!(members(&alpha), ["alpha", "beta", "delta", "gamma"]);
+}
+
+#[tokio::test]
+async fn a_name_is_promised_to_one_site_only_until_a_day_has_passed() {
+    let alpha = Site::founder().await;
+    let wish = |number: u8| PromiseWish {
+        site: luc_core::SitePrefix::of_key(&[number]),
+        name: "beta".to_owned(),
+        founding_key: hex::encode([number; 32]),
+    };
+    promise(&alpha.services, &wish(1)).await.unwrap();
+    promise(&alpha.services, &wish(1)).await.unwrap();
+    let taken = promise(&alpha.services, &wish(2)).await;
+    assert!(matches!(taken, Err(Refusal::NameTaken { .. })), "{taken:?}");
+    alpha.tick(86_400);
+    promise(&alpha.services, &wish(2)).await.unwrap();
+}

@@ -1,0 +1,153 @@
+//! How nodes and sites go, and whose word counts.
+
+use luc_core::id::NodeId;
+
+use super::world::{Others, Site, node};
+use crate::sites::{
+    Invitation, Inviter, Label, Members, Purpose, Refusal, admit_site, allow, introduce, invite,
+    node_id, register_node, remove, revoke,
+};
+
+async fn admitted(alpha: &Site, number: u8, name: &str, label: Label) -> Site {
+    let site = Site::new(number, name).await;
+    let ticket = alpha.ticket(Purpose::Site, label).await;
+    let (key, wish) = (site.node_key(), site.wish(&ticket));
+    let others = Others::default();
+    // Nobody else is registered when the first one joins, and a silent one leaves a majority of
+    // the next.
+    admit_site(&alpha.services, &others, &key, &ticket.secret, &wish)
+        .await
+        .unwrap();
+    site
+}
+
+fn members(site: &Site) -> Members {
+    Members::of(&site.services.store.snapshot(), site.services.site)
+}
+
+#[tokio::test]
+async fn a_removed_site_is_no_member_its_prefix_never_comes_back_its_name_may() {
+    let alpha = Site::founder().await;
+    let beta = admitted(&alpha, 2, "beta", Label::Trusted).await;
+    remove(&alpha.services, beta.services.site, "sold", false)
+        .await
+        .unwrap();
+    remove(&alpha.services, beta.services.site, "sold", false)
+        .await
+        .unwrap();
+    assert!(members(&alpha).site(beta.services.site).is_none());
+    assert!(members(&alpha).removed.contains(&beta.services.site));
+
+    let ticket = alpha.ticket(Purpose::Site, Label::Trusted).await;
+    let (key, wish) = (beta.node_key(), beta.wish(&ticket));
+    let others = Others::default();
+    let again = admit_site(&alpha.services, &others, &key, &ticket.secret, &wish).await;
+    assert!(
+        matches!(again, Err(Refusal::PrefixKnown { .. })),
+        "{again:?}"
+    );
+    let fresh = admitted(&alpha, 3, "beta", Label::Trusted).await;
+    assert_eq!(
+        members(&alpha).named("beta").unwrap().site,
+        fresh.services.site
+    );
+}
+
+#[tokio::test]
+async fn nobody_removes_itself_the_unknown_or_what_still_has_people() {
+    let alpha = Site::founder().await;
+    let own = remove(&alpha.services, alpha.services.site, "", true).await;
+    assert!(matches!(own, Err(Refusal::Impossible { .. })), "{own:?}");
+    let beta = Site::new(2, "beta").await;
+    let unknown = remove(&alpha.services, beta.services.site, "", true).await;
+    assert!(
+        matches!(unknown, Err(Refusal::Unknown { .. })),
+        "{unknown:?}"
+    );
+    let only = crate::sites::leave(&alpha.services);
+    assert!(matches!(only, Err(Refusal::Impossible { .. })), "{only:?}");
+
+    admitted(&alpha, 3, "gamma", Label::Trusted).await;
+    let founding = crate::identity::Founding {
+        password: luc_api::value::Secret::new("open sesame"),
+        region: "RegionOne".to_owned(),
+    };
+    crate::identity::bootstrap(&alpha.services, &founding)
+        .await
+        .unwrap();
+    let holds = crate::sites::leave(&alpha.services).unwrap_err();
+    assert!(holds.to_string().contains("1 domains"), "{holds}");
+}
+
+#[tokio::test]
+async fn a_revoked_key_is_no_member_and_comes_back_under_no_ticket() {
+    let alpha = Site::founder().await;
+    let mut wish = node(&"ab".repeat(32));
+    wish.name = "node-2".to_owned();
+    let ticket = alpha.ticket(Purpose::Node, Label::Trusted).await;
+    let known = register_node(&alpha.services, &wish.key, &ticket.secret, &wish).await;
+    let known = known.unwrap();
+    revoke(&alpha.services, &known.id).await.unwrap();
+    let view = members(&alpha);
+    assert!(view.revoked.contains(&wish.key));
+    assert_eq!(view.site(alpha.services.site).unwrap().nodes.len(), 1);
+
+    let ticket = alpha.ticket(Purpose::Node, Label::Trusted).await;
+    let again = register_node(&alpha.services, &wish.key, &ticket.secret, &wish).await;
+    assert!(matches!(again, Err(Refusal::Revoked)), "{again:?}");
+    let missing = revoke(&alpha.services, &NodeId::parse("none").unwrap()).await;
+    assert!(
+        matches!(missing, Err(Refusal::Unknown { .. })),
+        "{missing:?}"
+    );
+
+    // The node's own start is refused too.
+    let own = node_id(alpha.services.site, &alpha.node_key());
+    revoke(&alpha.services, &own).await.unwrap();
+    let (info, node) = (
+        (alpha.name.as_str(), alpha.services.site, None),
+        node(&alpha.node_key()),
+    );
+    let start = introduce(&alpha.services, info, &node).await;
+    assert!(matches!(start, Err(Refusal::Revoked)), "{start:?}");
+}
+
+#[tokio::test]
+async fn a_site_that_is_not_trusted_invites_nodes_and_no_sites() {
+    let alpha = Site::new(1, "alpha").await;
+    let inviter = Inviter {
+        cloud: alpha.services.site,
+        site_name: "alpha".to_owned(),
+        key: alpha.node_key(),
+        addresses: Vec::new(),
+    };
+    let invitation = |purpose| Invitation {
+        purpose,
+        label: Label::Edge,
+        domains: None,
+        lifetime: std::time::Duration::from_secs(60),
+    };
+    let refused = invite(&alpha.services, &inviter, &invitation(Purpose::Site)).await;
+    assert!(matches!(refused, Err(Refusal::NotTrusted)), "{refused:?}");
+    invite(&alpha.services, &inviter, &invitation(Purpose::Node))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn the_domains_of_an_edge_site_are_set_and_those_of_a_trusted_one_not() {
+    let alpha = Site::founder().await;
+    let edge = admitted(&alpha, 2, "edge", Label::Edge).await;
+    let domains = Some(vec![luc_core::id::DomainId::parse("d1").unwrap()]);
+    allow(&alpha.services, edge.services.site, domains.clone())
+        .await
+        .unwrap();
+    let view = members(&alpha);
+    assert_eq!(view.site(edge.services.site).unwrap().domains, domains);
+    assert!(!view.trusts(edge.services.site));
+    let refused = allow(&alpha.services, alpha.services.site, domains).await;
+    assert!(
+        matches!(refused, Err(Refusal::Invalid { .. })),
+        "{refused:?}"
+    );
+}
