@@ -120,7 +120,7 @@ async fn carry(
             .iter()
             .any(|row| matches!(row.access, Access::Public))
     });
-    let caller = authenticate(services, &parts.headers, public)?;
+    let caller = authenticate(services, &parts.headers, public).await?;
     let version = version_asked(facts.service, &parts.headers)?;
     facts.version = Some(version);
     let Some(found) = found else {
@@ -286,7 +286,7 @@ async fn handle(services: &Arc<Services>, request: &mut Request) -> Result<Reply
     Ok(reply)
 }
 
-fn authenticate(
+async fn authenticate(
     services: &Services,
     headers: &HeaderMap,
     public: bool,
@@ -295,11 +295,8 @@ fn authenticate(
         .get(&AUTH_TOKEN)
         .map(|value: &HeaderValue| value.to_str().unwrap_or_default());
     match token {
-        Some(token) => match identity::authenticate(services, token) {
-            Ok(caller) => Ok(Some(caller)),
-            Err(_) if public => Ok(None),
-            Err(error) => Err(error),
-        },
+        Some(token) if public => Ok(identity::authenticate(services, token).ok()),
+        Some(token) => identity::welcome(services, token).await.map(Some),
         None if public => Ok(None),
         None => Err(ApiError::Unauthorized { reason: "no token" }),
     }
