@@ -24,6 +24,7 @@ pub mod frame;
 mod inbound;
 pub mod memory;
 mod metrics;
+pub mod quic;
 mod stream;
 
 use std::net::SocketAddr;

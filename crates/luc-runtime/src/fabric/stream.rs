@@ -32,7 +32,9 @@ impl SendHalf {
         Self(Box::new(frames))
     }
 
-    /// Sends `frame` whole; waits while the other side does not take what was sent before.
+    /// Sends `frame` whole; waits while the other side does not take what was sent before. When
+    /// the future is dropped before its end, the stream may be broken: every later frame is refused
+    /// then.
     pub async fn send(&mut self, frame: impl Into<Bytes> + Send) -> Result<(), StreamError> {
         let frame = frame.into();
         check_length(frame.len())?;
@@ -61,7 +63,7 @@ impl RecvHalf {
 
     /// The next frame as it was sent, or `None` when the other side has finished.
     ///
-    /// Not safe to cancel: a frame that had arrived in part is lost with the future.
+    /// Safe to cancel: what had arrived is there at the next call.
     pub async fn recv(&mut self) -> Result<Option<Bytes>, StreamError> {
         self.0.recv().await
     }

@@ -66,9 +66,14 @@ impl State {
                 }
             }
             Content::Datagram(channel, body) => {
-                self.call(to, move |inbound| {
-                    inbound.datagram(from, channel, body);
-                });
+                let node = self.nodes.get(&to);
+                if node.is_some_and(|node| node.inbound.admit(from, channel).is_some()) {
+                    self.call(to, move |inbound| {
+                        inbound.datagram(from, channel, body);
+                    });
+                } else {
+                    self.count_refusal(to, from);
+                }
             }
             Content::Open(id, channel) => self.accept(shared, (from, to), id, channel),
             Content::Item(id, item) => self.item_arrived(id, item),
@@ -91,9 +96,7 @@ impl State {
             outcome,
             Outcome::Refused(crate::fabric::Refusal::NotAdmitted)
         ) {
-            if let Some(book) = self.book(from, to) {
-                book.traffic.refused += 1;
-            }
+            self.count_refusal(from, to);
         }
         let share = self
             .paths
@@ -143,11 +146,7 @@ impl State {
         tokio::spawn(async move {
             let halves = (SendHalf::new(send), RecvHalf::new(recv));
             let Some(peer) = inbound.admit(from, channel) else {
-                shared.with(|state| {
-                    if let Some(book) = state.book(to, from) {
-                        book.traffic.refused += 1;
-                    }
-                });
+                shared.with(|state| state.count_refusal(to, from));
                 return;
             };
             let served = inbound.serve_stream(peer, channel, halves);

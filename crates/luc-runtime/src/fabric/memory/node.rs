@@ -181,9 +181,7 @@ impl MemoryFabric {
                 node.inbound
                     .log_refusal(self.me, "not admitted", &"connection");
             }
-            if let Some(book) = state.book(to, self.me) {
-                book.traffic.refused += 1;
-            }
+            state.count_refusal(to, self.me);
             return Some(Err(NotSent::Refused("not admitted".to_owned())));
         }
         Some(state.connect(self.me, to).ok_or(NotSent::ShutDown))

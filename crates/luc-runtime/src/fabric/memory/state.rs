@@ -160,6 +160,13 @@ impl State {
         }))
     }
 
+    /// The node `of` has refused something of `peer`.
+    pub(super) fn count_refusal(&mut self, of: NodeKey, peer: NodeKey) {
+        if let Some(book) = self.book(of, peer) {
+            book.traffic.refused += 1;
+        }
+    }
+
     /// Whether packets get from the one to the other now: both run, nothing is cut.
     pub(super) fn passes(&self, from: NodeKey, to: NodeKey) -> bool {
         self.nodes.contains_key(&to) && self.paths.is_open(self.stop(from), self.stop(to))

@@ -1,0 +1,163 @@
+//! Opening connections, from the side that is dialled.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use quinn::{Connection, Incoming};
+use rustls::pki_types::CertificateDer;
+use tokio::time::timeout;
+
+use super::Core;
+use super::book::Live;
+use super::dial::{CLOSED, DUPLICATE, MALFORMED, NOT_ADMITTED};
+use super::tls::key_of;
+use super::wire::{Sending, read_body, read_header};
+use crate::fabric::frame::{FrameError, Hello, Kind};
+use crate::fabric::{Channel, Standing};
+use crate::identity::NodeKey;
+
+impl Core {
+    /// Takes connections until the endpoint is closed.
+    pub(super) async fn accept_all(self: Arc<Self>) {
+        while let Some(incoming) = self.endpoint.accept().await {
+            let core = Arc::clone(&self);
+            self.spawn(async move { core.accept(incoming).await });
+        }
+    }
+
+    /// One connection, from its first packet to its welcome.
+    async fn accept(self: &Arc<Self>, incoming: Incoming) {
+        let address = incoming.remote_address();
+        let connecting = match incoming.accept() {
+            Ok(connecting) => connecting,
+            Err(error) => return tracing::debug!(%address, %error, "handshake failed"),
+        };
+        let connection = match timeout(self.timing.connect, connecting).await {
+            Ok(Ok(connection)) => connection,
+            Ok(Err(error)) => return tracing::debug!(%address, %error, "handshake failed"),
+            Err(_) => return tracing::debug!(%address, "handshake took too long"),
+        };
+        let Some(key) = key_of_peer(&connection) else {
+            return connection.close(NOT_ADMITTED, b"no key");
+        };
+        if self.inbound.standing(key) == Standing::Refused {
+            self.inbound
+                .log_refusal(key, "connection not admitted", &address);
+            self.count_refusal(key);
+            return connection.close(NOT_ADMITTED, b"not admitted");
+        }
+        match timeout(self.timing.connect, self.welcome(key, &connection)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                self.inbound.log_refusal(key, "no hello", &error);
+                self.count_refusal(key);
+                connection.close(MALFORMED, b"no hello");
+            }
+            Err(_) => connection.close(MALFORMED, b"no hello in time"),
+        }
+    }
+
+    /// Hears the hello and answers it, or turns the connection away as a duplicate.
+    async fn welcome(
+        self: &Arc<Self>,
+        key: NodeKey,
+        connection: &Connection,
+    ) -> Result<(), WelcomeError> {
+        let (send, mut recv) = connection.accept_bi().await?;
+        let mut send = Sending::new(send);
+        let header = read_header(&mut recv).await?;
+        if header.kind != Kind::Hello {
+            let found = header.kind;
+            let expected = "a hello";
+            return Err(FrameError::Unexpected { found, expected }.into());
+        }
+        let counters = Arc::clone(&self.book().entry(key).or_default().counters);
+        let body = read_body(&mut recv, header, &counters).await?;
+        let hello = Hello::decode(header.kind, &body)?;
+        if self.is_duplicate(key, hello) {
+            connection.close(DUPLICATE, b"another connection counts");
+            return Ok(());
+        }
+        let live = Live {
+            connection: connection.clone(),
+            counters: Arc::clone(&counters),
+            incarnation: hello.incarnation,
+            dialled: false,
+        };
+        self.register(key, live);
+        let welcome = Hello {
+            incarnation: self.incarnation,
+            has_none: false,
+        };
+        let body = Bytes::copy_from_slice(&welcome.encode());
+        send.write(Kind::Welcome, Channel(0), body, &counters)
+            .await?;
+        send.finish();
+        Ok(())
+    }
+
+    /// Whether the peer's connection loses against one that this node dials or dialled.
+    fn is_duplicate(&self, key: NodeKey, hello: Hello) -> bool {
+        let book = self.book();
+        let Some(slot) = book.get(&key) else {
+            return false;
+        };
+        let ours = match slot.open() {
+            Some(live) => live.dialled && live.incarnation == hello.incarnation,
+            None => slot.dial.is_some(),
+        };
+        ours && self.me < key && !hello.has_none
+    }
+
+    /// Makes a connection the one that counts, and serves it.
+    ///
+    /// One that it replaces is closed at once if the peer has restarted; else it is only not used
+    /// any more, so that what is under way on it ends in peace.
+    pub(super) fn register(self: &Arc<Self>, key: NodeKey, live: Live) {
+        let replaced = {
+            let mut book = self.book();
+            let slot = book.entry(key).or_default();
+            let was_open = slot.open().is_some();
+            (slot.take(live.clone()), was_open)
+        };
+        if let (Some(old), was_open) = replaced {
+            if old.incarnation != live.incarnation {
+                old.connection.close(CLOSED, b"the peer has restarted");
+            } else if was_open {
+                let grace = self.timing.idle;
+                self.spawn(async move {
+                    tokio::time::sleep(grace).await;
+                    old.connection
+                        .close(DUPLICATE, b"another connection counts");
+                });
+            }
+        }
+        self.inbound.handler().connected(self.inbound.peer(key));
+        let core = Arc::clone(self);
+        self.spawn(async move { core.serve(key, live).await });
+        // The admission may have changed while the hands were shaken.
+        if self.inbound.standing(key) == Standing::Refused {
+            self.close_key(key, NOT_ADMITTED, b"not admitted any more");
+        }
+    }
+}
+
+/// Why a connection got no welcome.
+#[derive(Debug, thiserror::Error)]
+enum WelcomeError {
+    #[error(transparent)]
+    Connection(#[from] quinn::ConnectionError),
+    #[error(transparent)]
+    Read(#[from] super::wire::ReadFrameError),
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    #[error(transparent)]
+    Write(#[from] quinn::WriteError),
+}
+
+/// The key that the other side has proven.
+fn key_of_peer(connection: &Connection) -> Option<NodeKey> {
+    let identity = connection.peer_identity()?;
+    let shown = identity.downcast::<Vec<CertificateDer<'static>>>().ok()?;
+    shown.first().and_then(key_of)
+}
