@@ -84,7 +84,7 @@ impl Experiment {
             faults: self.schedule(),
             seed: self.seed,
             sink: Box::new(Sizes {
-                sizes: Rc::clone(&counted),
+                counts: Rc::clone(&counted),
                 open: BTreeMap::new(),
                 inner: sink,
             }),
@@ -161,7 +161,7 @@ fn places(simulation: &Simulation<Brains>) -> Vec<(u32, Vec<f64>)> {
 
 /// Counts the sizes of partitions on the way to the log: the greatest that each one had.
 struct Sizes {
-    sizes: Rc<RefCell<BTreeMap<usize, u64>>>,
+    counts: Rc<RefCell<BTreeMap<usize, u64>>>,
     open: BTreeMap<Partition, usize>,
     inner: Box<dyn Sink>,
 }
@@ -185,7 +185,7 @@ impl Sink for Sizes {
                 let grown = self.open.remove(partition).unwrap_or(0);
                 let size = members.len().max(grown);
                 if *end == PartitionEnd::Solved {
-                    *self.sizes.borrow_mut().entry(size).or_default() += 1;
+                    *self.counts.borrow_mut().entry(size).or_default() += 1;
                 }
             }
             _ => {}
