@@ -12,6 +12,7 @@ use std::task::{Context, Poll, Waker};
 
 use arc_swap::ArcSwap;
 use futures::stream::Stream;
+use luc_core::SitePrefix;
 
 use crate::envelope::{Erased, typed};
 use crate::kinds::Kind;
@@ -48,6 +49,13 @@ impl Change {
     /// The record as it is; `None` if it is gone or of another type.
     pub fn after<R: Record>(&self) -> Option<Arc<Stored<R>>> {
         self.after.as_ref().and_then(typed)
+    }
+
+    /// The home of the record as it is, or was if it is gone. A copy of what another site owns has
+    /// that site's.
+    pub fn home(&self) -> Option<SitePrefix> {
+        let record = self.after.as_ref().or(self.before.as_ref());
+        record.map(|record| record.envelope().home)
     }
 
     /// Whether the record is new.

@@ -248,6 +248,16 @@ kinds! {
     /// The outcome of a write that was forwarded to this site under an operation id.
     Operation = "operation": Itself, Site, Uuid(Hyphenated), Nowhere;
 
+    // How far sites follow each other.
+    /// That a record is gone, for the sites that may hold a copy of it.
+    Tombstone = "tombstone": Itself, Site, Parts(&["kind", "id"]), Nowhere;
+    /// How far this site has followed another.
+    FeedCursor = "feed_cursor": Itself, Site, Parts(&["site"]), Nowhere;
+    /// What this site holds copies of, of another.
+    FeedFilter = "feed_filter": Itself, Site, Parts(&["site"]), Nowhere;
+    /// From when on this site can tell others what has gone.
+    FeedHorizon = "feed_horizon": Itself, Site, Parts(&["site"]), Nowhere;
+
     // What every site must know about the others.
     /// That a site was let into the cloud: by whom, under which key and name, how far trusted.
     Admission = "admission": Birth, Cloud, Uuid(Simple), Nowhere;

@@ -74,6 +74,7 @@
 //! - `record`, `scope`, `key`, `schema`: what a service declares.
 //! - `store`, `tx`, `rider`, `snapshot`, `change`: what a service calls.
 //! - [`engine`]: the contract of engines; [`MemoryEngine`] keeps it but for durability.
+//! - [`feed`]: how sites keep copies of each other's records.
 //! - `ledger`, `group`, `driver`: how transactions become commits (`docs/decisions/0001`).
 //! - `envelope`, `unknown`, `load`: the stored form.
 //! - `suite` (feature `suite`): what every engine must pass.
@@ -86,6 +87,7 @@ mod change;
 mod driver;
 pub mod engine;
 mod envelope;
+pub mod feed;
 #[cfg(any(test, feature = "suite"))]
 pub mod fixture;
 mod group;

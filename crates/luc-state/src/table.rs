@@ -6,6 +6,7 @@
 //! calls code of a record type; the keys of a record are computed once, before ([`Row::new`]).
 
 use std::cmp::Ordering;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use equivalent::{Comparable, Equivalent};
@@ -127,6 +128,15 @@ impl Table {
 
     pub(crate) fn rows(&self) -> impl DoubleEndedIterator<Item = (&Arc<str>, &Row)> {
         self.records.iter()
+    }
+
+    /// The rows behind `id`, or all.
+    pub(crate) fn rows_after<'a>(
+        &'a self,
+        id: Option<&str>,
+    ) -> impl Iterator<Item = (&'a Arc<str>, &'a Row)> + use<'a> {
+        let first = id.map_or(Bound::Unbounded, Bound::Excluded);
+        self.records.range::<_, str>((first, Bound::Unbounded))
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -2,6 +2,9 @@
 
 mod closing;
 mod conflicts;
+mod feed_model;
+mod feed_refusals;
+mod feeding;
 mod homes;
 mod model;
 mod riding;

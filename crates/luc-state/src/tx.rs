@@ -4,6 +4,8 @@
 //! nothing but copies of the tables it touches; the ledger takes those over if the run succeeds.
 //! It notes what it saw, so that the engine can tell whether another controller changed it.
 
+mod raw;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -127,10 +129,14 @@ impl<'a> Tx<'a> {
         }
     }
 
-    /// Which records were written or removed so far, in that order.
+    /// Which records were written or removed so far, in that order; tombstones aside.
     pub(crate) fn written(&self) -> impl Iterator<Item = (Kind, Arc<str>)> + '_ {
         let named = |write: &Write| (write.kind, Arc::clone(&write.id));
-        self.writes.iter().map(named)
+        let tombstone = |write: &&Write| write.kind == Kind::Tombstone;
+        self.writes
+            .iter()
+            .filter(move |write| !tombstone(write))
+            .map(named)
     }
 
     /// The record with this id.
@@ -244,6 +250,7 @@ impl<'a> Tx<'a> {
             Some(before.record.stamp()),
         );
         self.check_home(kind, &id, gone.home())?;
+        self.bury(kind, &id, Some(gone.scope()), None);
         let stamp = self.stamp.clone();
         self.change(Write {
             kind,
@@ -287,6 +294,7 @@ impl<'a> Tx<'a> {
             None => self.home_of_new(kind, &scope),
         };
         self.check_home(kind, &id, home)?;
+        let old_scope = old.as_ref().map(|old| old.scope().clone());
 
         let envelope = Envelope {
             home,
@@ -314,6 +322,8 @@ impl<'a> Tx<'a> {
             stamp: self.stamp.clone(),
         };
         self.check_unique::<R>(&write)?;
+        let was = old_scope.as_ref();
+        self.bury(kind, &write.id, was, Some(stored.scope()));
         self.change(write);
         Ok(stored)
     }
