@@ -30,6 +30,7 @@ thead th{color:var(--dim);font-weight:500;border-bottom:2px solid var(--line)}
 tbody th{font-weight:400}tr.ours{background:var(--ours)}tr.ours th{font-weight:600}
 tr.published{background:var(--soft);font-style:italic}tr.ratio td,tr.ratio th{color:var(--dim)}
 .dev{color:var(--dim);font-size:.85em}
+td.met,td.missed,td.unknown{white-space:nowrap}
 .met{color:var(--met);font-weight:600}.missed{color:var(--missed);font-weight:600}
 .unknown{color:var(--unknown);font-weight:600}
 figure{margin:1rem 0;max-width:760px;break-inside:avoid}figcaption{font-weight:600}

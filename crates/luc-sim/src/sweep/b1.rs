@@ -37,22 +37,21 @@ pub(super) fn sizes(scale: Scale) -> Vec<u32> {
     }
 }
 
-/// `values` for the published sizes, if those are the columns.
+/// `values` for those of the columns that are published sizes.
 pub(super) fn published(
     label: &'static str,
     source: &'static str,
     values: [f64; 4],
-    columns: usize,
+    columns: &[String],
 ) -> Published {
-    let mut values: Vec<Option<f64>> = values.into_iter().map(Some).collect();
-    if columns < values.len() {
-        values.clear();
-    }
-    values.resize(columns, None);
+    let value = |column: &String| {
+        let place = PUBLISHED.iter().position(|n| n.to_string() == *column)?;
+        Some(values[place])
+    };
     Published {
         label,
         source,
-        values,
+        values: columns.iter().map(value).collect(),
     }
 }
 
@@ -150,7 +149,7 @@ fn protocol() -> Vec<String> {
     .to_vec()
 }
 
-fn violations(columns: usize) -> Vec<Published> {
+fn violations(columns: &[String]) -> Vec<Published> {
     vec![
         published("DVMS", "EP15", [9.55, 9.58, 9.57, 9.61], columns),
         published("centralised", "EP15", [21.3, 40.1, 55.6, 81.6], columns),
@@ -158,7 +157,7 @@ fn violations(columns: usize) -> Vec<Published> {
     ]
 }
 
-fn migrations(columns: usize) -> Vec<Published> {
+fn migrations(columns: &[String]) -> Vec<Published> {
     vec![
         published("DVMS", "T19", [93.0, 194.0, 344.0, 842.0], columns),
         published("centralised", "T19", [103.0, 135.0, 163.0, 266.0], columns),
@@ -180,16 +179,21 @@ fn tables(columns: &[String], rows: &[String]) -> Vec<Table> {
             (OURS.to_owned(), REACTIVE.to_owned()),
         ],
     };
-    let count = columns.len();
     vec![
         table(
             "mean violation, s",
             measure::VIOLATION_MEAN,
             1.0,
             2,
-            violations(count),
+            violations(columns),
         ),
-        table("migrations", measure::MIGRATIONS, 1.0, 0, migrations(count)),
+        table(
+            "migrations",
+            measure::MIGRATIONS,
+            1.0,
+            0,
+            migrations(columns),
+        ),
         table(
             "migrations per violation",
             measure::MIGRATIONS_PER_VIOLATION,
@@ -225,7 +229,6 @@ fn tables(columns: &[String], rows: &[String]) -> Vec<Table> {
 }
 
 fn plots(columns: &[String]) -> Vec<Plot> {
-    let count = columns.len();
     let plot = |title: &str, measure, rows: &[&str], published| Plot::Against {
         title: title.to_owned(),
         across: "nodes".to_owned(),
@@ -250,14 +253,14 @@ fn plots(columns: &[String]) -> Vec<Plot> {
         "star, ring",
         "relay, ring",
     ];
-    let mut only_dvms = violations(count);
+    let mut only_dvms = violations(columns);
     only_dvms.truncate(1);
     vec![
         plot(
             "mean violation, s",
             measure::VIOLATION_MEAN,
             &main,
-            violations(count),
+            violations(columns),
         ),
         plot(
             "mean violation of what reacts at once, s",
@@ -265,7 +268,12 @@ fn plots(columns: &[String]) -> Vec<Plot> {
             &overlays,
             only_dvms,
         ),
-        plot("migrations", measure::MIGRATIONS, &main, migrations(count)),
+        plot(
+            "migrations",
+            measure::MIGRATIONS,
+            &main,
+            migrations(columns),
+        ),
         plot(
             "migrations per violation",
             measure::MIGRATIONS_PER_VIOLATION,

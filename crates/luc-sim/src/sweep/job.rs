@@ -123,11 +123,12 @@ impl Job {
     pub fn weight(&self) -> f64 {
         match &self.work {
             Work::Run(experiment) => run_weight(experiment),
-            Work::Coordinates(Coordinates::FourSites) | Work::Caught { .. } => 1.0,
-            Work::Coordinates(Coordinates::Synthetic { nodes }) => f64::from(*nodes) * 0.004,
-            Work::Coordinates(Coordinates::Pools { nodes }) => f64::from(*nodes) * 0.043,
-            Work::Recall { nodes } => 0.1 + f64::from(*nodes) * 1e-3,
-            Work::Check { seeds } => *seeds as f64 * 0.03,
+            Work::Coordinates(Coordinates::FourSites) => 0.02,
+            Work::Caught { .. } => 1.0,
+            Work::Coordinates(Coordinates::Synthetic { nodes }) => f64::from(*nodes) * 1.2e-3,
+            Work::Coordinates(Coordinates::Pools { nodes }) => f64::from(*nodes) * 0.027,
+            Work::Recall { nodes } => f64::from(*nodes) * 1.5e-3,
+            Work::Check { seeds } => *seeds as f64 * 0.048,
         }
     }
 }
@@ -136,14 +137,24 @@ impl Job {
 fn run_weight(experiment: &Experiment) -> f64 {
     let nodes = f64::from(experiment.topology.nodes());
     let node_seconds = nodes * experiment.duration.as_secs_f64();
-    let each = match (&experiment.algorithm, experiment.membership) {
-        (Algorithm::Star(_) | Algorithm::Relay(_), Membership::Swim) => 1.5e-5,
-        (Algorithm::Star(_) | Algorithm::Relay(_), Membership::Directory) => 2.5e-7,
-        // Whoever sees the whole cloud thinks the longer the greater it is.
-        (Algorithm::Centralised(_) | Algorithm::Entropy(_) | Algorithm::Ffd(_), _) => nodes * 4e-10,
-        (Algorithm::Hierarchical(_) | Algorithm::None, _) => 1e-7,
+    let swim = experiment.membership == Membership::Swim;
+    let (each, start) = match &experiment.algorithm {
+        // The more nodes there are, the less of what they know is near the processor; delegates of
+        // all sites learn each other's names at the start.
+        Algorithm::Star(_) | Algorithm::Relay(_) if swim => {
+            let sites = f64::from(experiment.topology.sites);
+            (4.5e-7 * nodes.powf(0.35), 1.4e-9 * sites.powi(3))
+        }
+        Algorithm::Star(_) | Algorithm::Relay(_) => (1.2e-8 * nodes.powf(0.25), 0.0),
+        // Whoever sees the whole cloud thinks the longer the greater it is, and the longest about
+        // who may sleep.
+        Algorithm::Centralised(central) | Algorithm::Entropy(central) | Algorithm::Ffd(central) => {
+            let sleep = if central.energy { 1.6e-6 } else { 0.0 };
+            (nodes * 1.7e-10 + sleep, 0.0)
+        }
+        Algorithm::Hierarchical(_) | Algorithm::None => (2e-8, 0.0),
     };
-    0.02 + node_seconds * each
+    0.01 + start + node_seconds * each
 }
 
 /// Fowler, Noll and Vo's hash, variant 1a, 64 bits: stable over versions and machines.
