@@ -24,7 +24,8 @@ pub enum Command {
         request: RequestId,
         /// Nodes that must not be offered; the asker itself never is.
         outside: BTreeSet<PeerId>,
-        /// How many neighbours are wanted in the answer (fewer only when exhausted or slow).
+        /// How many neighbours are wanted in the answer (fewer only when exhausted or slow, and
+        /// where the own site ends: what is left of it is an answer of its own).
         count: u16,
     },
     /// The next `count` neighbours of an open request; none is ever offered twice.

@@ -48,7 +48,7 @@ use serve::root;
 const CONTACTS_MAX: usize = 8;
 
 /// How many nodes are asked for a way out, per request.
-const SOURCES_MAX: usize = 6;
+const SOURCES_MAX: usize = 16;
 
 /// How many nodes that did not answer are remembered, so that hearsay does not bring them back.
 const SILENT_MAX: usize = 8;

@@ -24,6 +24,25 @@ fn found(cloud: &mut Cloud, me: PeerId, request: u64, count: u16) -> Vec<Neighbo
         count,
     };
     cloud.command(me, command);
+    // What the own site does not have is asked for once more.
+    let here = cloud
+        .events
+        .iter()
+        .rev()
+        .find_map(|(at, of, event)| match event {
+            Event::Neighbours { found, .. } if *at >= since && *of == me => Some(found.len()),
+            _ => None,
+        });
+    let left = count - here.map_or(0, |here| here as u16);
+    if left > 0 {
+        cloud.command(
+            me,
+            Command::More {
+                request: RequestId(request),
+                count: left,
+            },
+        );
+    }
     cloud.run(seconds(1.0));
     let answers = cloud
         .events

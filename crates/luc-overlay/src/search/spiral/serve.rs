@@ -23,12 +23,15 @@ impl Spiral {
         };
         let wanted = usize::from(open.wanted);
         if wanted > 0 {
+            // What is left of the own site is an answer of its own: nobody waits for other sites
+            // who may find help at home.
             let mut found = own_site(ctx, open);
-            if found.len() < wanted {
+            let at_home = !found.is_empty();
+            if !at_home {
                 self.open_view(ctx, request);
                 self.offer_others(ctx, request, &mut found, true);
             }
-            if found.len() < wanted {
+            if !at_home && found.len() < wanted {
                 self.ask(ctx, request, wanted - found.len());
                 let stuck = self.open.get(&request).is_some_and(|open| {
                     let spent = open.asked >= self.config.asks_max;

@@ -80,6 +80,21 @@ fn nodes_of_the_own_site_come_at_once_and_cost_nothing() {
 }
 
 #[test]
+fn nobody_waits_for_other_sites_while_there_is_help_at_home() {
+    let mut net = chain();
+    let start = net.index[&PeerId::new(site(0), 0)];
+    let request = net.request();
+    net.with(start, |finder, ctx| {
+        finder.search(ctx, request, BTreeSet::new(), 30);
+    });
+    let Some((_, Event::Neighbours { found, .. })) = net.events.first() else {
+        panic!("answered at once, not {:?}", net.events);
+    };
+    assert_eq!(found.len(), 9, "all of the own site, and only they");
+    assert!(found.iter().all(|one| one.peer.site == site(0)));
+}
+
+#[test]
 fn two_neighbours_ask_the_own_site_in_different_orders() {
     let mut net = chain();
     let mut firsts = BTreeSet::new();
@@ -230,8 +245,12 @@ fn an_answer_is_not_waited_for_longer_than_patience_if_there_is_something() {
         net.nodes[node].mute = true;
     }
     let start = net.index[&PeerId::new(site(0), 0)];
+    for other in 0..10 {
+        let other = net.index[&PeerId::new(site(2), other)];
+        tell(&mut net, start, other);
+    }
     let request = net.request();
-    let outside = (1..8).map(|node| PeerId::new(site(0), node)).collect();
+    let outside = (1..10).map(|node| PeerId::new(site(0), node)).collect();
     net.with(start, |finder, ctx| {
         finder.search(ctx, request, outside, 10);
     });
@@ -262,7 +281,9 @@ fn the_end_of_a_request_drops_all_of_it() {
     let request = net.request();
     net.with(start, |finder, ctx| {
         finder.search(ctx, request, BTreeSet::new(), 30);
+        finder.more(ctx, request, 30);
     });
+    net.events.clear();
     assert!(net.messages > 0 && net.nodes[start].finder.open_requests() == 1);
     net.with(start, |finder, ctx| finder.end(ctx, request));
     assert_eq!(net.nodes[start].finder.open_requests(), 0);
