@@ -215,7 +215,11 @@ fn route_overlay_event(
                 search: SearchId(request.0),
             });
         }
-        Told::Joined(peer) => tell(luc_dvms::Command::PeerJoined(*peer)),
+        Told::Joined(peer)
+        | Told::Stood {
+            peer,
+            standing: Standing::Awake,
+        } => tell(luc_dvms::Command::PeerJoined(*peer)),
         Told::Left(peer) | Told::Failed(peer) => tell(luc_dvms::Command::PeerFailed(*peer)),
         Told::Stood { .. } | Told::Moved(_) | Told::Ignored { .. } => {}
     }

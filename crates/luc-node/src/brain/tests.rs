@@ -1,15 +1,17 @@
 //! The glue: what one part wants reaches the other, and only what is for the host leaves.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use luc_core::time::{Duration, Instant};
 use luc_core::units::MemoryMib;
 use luc_core::{Effect, Effects, Input, PeerId, Protocol, SitePrefix, Uuid};
 use luc_dvms::{Cpu, Host, Resources, Vm, VmId, event};
+use luc_overlay::Standing;
 use luc_overlay::config::Membership;
 use luc_overlay::directory::Directory;
 
-use super::{Brain, Config};
+use super::{Brain, Config, Inside, route_overlay_event};
 use crate::{Command, Durable, Event, Kept, Message, Timer};
 
 const fn peer(node: u64) -> PeerId {
@@ -185,4 +187,22 @@ fn timers_of_both_parts_find_their_way_back() {
         brain.handle(now, Input::Command(Command::Sample(rest)), &mut effects);
     }
     assert!(brain.dvms().is_free());
+}
+
+#[test]
+fn a_node_that_wakes_is_known_to_the_scheduler_at_once() {
+    let told = |standing| {
+        let (mut inside, mut effects) = (VecDeque::new(), Effects::new());
+        let stood = luc_overlay::Event::Stood {
+            peer: peer(2),
+            standing,
+        };
+        route_overlay_event(stood, &mut inside, &mut effects);
+        inside.pop_front()
+    };
+    assert!(matches!(
+        told(Standing::Awake),
+        Some(Inside::ToDvms(luc_dvms::Command::PeerJoined(joined))) if joined == peer(2)
+    ));
+    assert!(told(Standing::Asleep).is_none());
 }
