@@ -21,6 +21,8 @@ pub enum PartitionEnd {
     Stale,
     /// Nobody was left to ask, or the cap was reached: no solution.
     Unsolved,
+    /// Others that still grew were in the way: it comes back in a moment.
+    Contended,
     /// Another partition took it in.
     Absorbed,
     /// Its reservations ran out before the end.

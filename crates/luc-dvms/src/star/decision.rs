@@ -8,7 +8,7 @@ use super::protocol::{Role, Star};
 use super::turn::Turn;
 use crate::event::{Cause, Event, PartitionEnd};
 use crate::host::{Cpu, Host};
-use crate::plan::Plan;
+use crate::plan::{Plan, Reason, Step};
 use crate::solver::{Goal, Problem, Solution, Style, Weights, solve};
 
 impl Star {
@@ -40,7 +40,8 @@ impl Star {
             return self.grow(turn);
         }
         if solution.solved || self.relieves_owners(&solution.plan) {
-            return self.execute(turn, solution.plan, false);
+            let plan = self.at_once(solution.plan);
+            return self.execute(turn, plan, false);
         }
         if let Role::Leading(partition) = &mut self.role {
             partition.partial = Some(solution);
@@ -115,7 +116,9 @@ impl Star {
         let overload = partition.cause == Cause::Overload;
         let members = partition.members.iter().map(|member| member.host.as_ref());
         let tide = tide(demand_and_usual(members.chain([own.as_ref()])));
+        let sleeps = self.config.energy.is_some();
         let least = own.vms.iter().map(|vm| vm.usual).min().unwrap_or_default();
+        let least = if sleeps { least } else { Cpu(0) };
         let mut hosts: Vec<Host> = Vec::with_capacity(partition.members.len() + 1);
         let mut distance: Vec<Duration> = Vec::with_capacity(hosts.capacity());
         hosts.push(own.as_ref().clone());
@@ -124,7 +127,9 @@ impl Star {
             // A member with an overload of its own neither helps nor is helped here: it begins
             // its own partition when it is free again. Those taken in with their events stay.
             let host = &member.host;
-            let full = overload && is_full_for_long(host, least, tide);
+            // Whoever has to leave the site anyway goes no farther than to the first room there is.
+            let judged = overload && (sleeps || member.peer.site == self.me.site);
+            let full = judged && is_full_for_long(host, least, tide);
             let helps = !full && !host.is_overloaded();
             if helps || partition.taken.contains(&member.peer) {
                 hosts.push(member.host.as_ref().clone());
@@ -188,6 +193,21 @@ impl Star {
             },
             _ => self.config.style,
         }
+    }
+
+    /// Of several independent moves away from this host, those that its link carries at once. The
+    /// others are planned anew when it is free: until then nobody is kept for them, and then
+    /// fresh samples tell where they go.
+    fn at_once(&self, mut plan: Plan) -> Plan {
+        let overload = |step: &Step| {
+            let alone = step.source == self.me && step.after.is_empty();
+            alone && matches!(step.reason, Reason::Overload { .. })
+        };
+        if plan.steps.iter().all(overload) {
+            plan.steps
+                .truncate(usize::from(self.config.link_migrations));
+        }
+        plan
     }
 
     /// Whether a plan removes the overloads that this partition is there for, even if a member

@@ -37,8 +37,9 @@ pub(super) struct Flight {
     pub(super) side: Side,
     /// The other end.
     other: PeerId,
-    /// When the target was asked last, or when it agreed.
-    at: Instant,
+    /// When the target was asked first, or when it agreed. Asking again does not make an old answer
+    /// fresh.
+    since: Instant,
     tries: u8,
 }
 
@@ -104,7 +105,7 @@ impl Star {
             order,
             side: Side::Source(Progress::Preparing),
             other: order.target,
-            at: turn.now,
+            since: turn.now,
             tries: 1,
         });
         turn.post(order.target, Message::Prepare { order });
@@ -143,7 +144,7 @@ impl Star {
             order,
             side: Side::Target,
             other: from,
-            at: turn.now,
+            since: turn.now,
             tries: 0,
         });
         turn.emit(Event::Expect {
@@ -220,7 +221,7 @@ impl Star {
             }
         }
         let order = flight.order;
-        let late = turn.now.since(flight.at) > self.config.prepare_max;
+        let late = turn.now.since(flight.since) > self.config.prepare_max * u32::from(TRIES);
         let fenced = self.fence(turn, migration.ballot).is_err();
         let here = self
             .host
@@ -282,7 +283,6 @@ impl Star {
             return self.cancel_flight(turn, place, Cancel::Silent);
         }
         flight.tries += 1;
-        flight.at = turn.now;
         let order = flight.order;
         turn.post(order.target, Message::Prepare { order });
         turn.schedule(self.config.prepare_max, Timer::Prepare { migration });

@@ -74,6 +74,12 @@ impl Star {
             return self.give_up(turn, true);
         }
         if !partition.farther.is_empty() {
+            if self.comes_back(turn) {
+                return;
+            }
+            let Role::Leading(partition) = &mut self.role else {
+                return;
+            };
             // One more site at a time, the nearest first.
             let place = usize::from(partition.cap - size);
             let next_site = partition.farther[0].peer.site;
@@ -127,9 +133,25 @@ impl Star {
         again.sort_by_key(|candidate| std::cmp::Reverse(candidate.room));
         again.truncate(place);
         if again.is_empty() {
+            if self.comes_back(turn) {
+                return;
+            }
             return self.give_up(turn, false);
         }
         self.ask_all(turn, &again);
+    }
+
+    /// Before the group goes farther, or gives up: who is held by a group that still grows, or has
+    /// no sample yet, is soon free. Nobody waits while holding, so the group dissolves and comes
+    /// back; a few times at the most.
+    fn comes_back(&mut self, turn: &mut Turn<'_>) -> bool {
+        let hopeful = matches!(&self.role, Role::Leading(partition)
+            if partition.contended && partition.cause != Cause::Underload);
+        if !hopeful || !self.retry_soon(turn) {
+            return false;
+        }
+        self.end(turn, PartitionEnd::Contended);
+        true
     }
 
     fn ask_all(&mut self, turn: &mut Turn<'_>, candidates: &[Candidate]) {
@@ -156,7 +178,9 @@ impl Star {
         if partition.search != Some(search) {
             return turn.ignore("neighbours", "of another search");
         }
-        let mut ask = Vec::with_capacity(found.len());
+        // A hint of the own site is a second old, one from afar much older: it decides nothing.
+        let site = self.me.site;
+        let (mut near, mut unplaced) = (Vec::with_capacity(found.len()), Vec::new());
         for candidate in found {
             let peer = candidate.peer;
             if peer == self.me || partition.is_member(peer) || partition.is_asked(peer) {
@@ -164,20 +188,23 @@ impl Star {
             }
             if candidate.asleep {
                 self.slumber.note_sleeper(peer);
+            } else if peer.site != site && candidate.distance.is_zero() {
+                unplaced.push(*candidate);
+            } else if peer.site != site {
+                partition.farther.push(*candidate);
             } else if seems_full(candidate, capacity, least) {
                 partition.skipped.push(*candidate);
             } else {
-                ask.push(*candidate);
+                near.push(*candidate);
             }
         }
         // Where the group reaches beyond the site, the site comes first.
-        let site = self.me.site;
-        if ask.iter().any(|candidate| candidate.peer.site == site) {
-            let (near, far) = ask.into_iter().partition(|one| one.peer.site == site);
-            partition.farther.extend::<Vec<Candidate>>(far);
-            ask = near;
+        if near.is_empty() {
+            near = unplaced;
+        } else {
+            partition.farther.extend(unplaced);
         }
-        self.ask_all(turn, &ask);
+        self.ask_all(turn, &near);
     }
 
     pub(super) fn on_exhausted(&mut self, turn: &mut Turn<'_>, search: SearchId) {
@@ -325,6 +352,10 @@ impl Star {
         let Some(asked) = partition.answered(from) else {
             return turn.ignore("refused", "not asked");
         };
+        partition.contended |= matches!(
+            refusal,
+            Refusal::Busy { growing: true, .. } | Refusal::Unready
+        );
         match (refusal, asked.question) {
             (Refusal::Promised(promised), Question::Join { taken }) => {
                 if promised >= partition.ballot {

@@ -91,6 +91,8 @@ pub(super) struct Partition {
     pub(super) skipped: Vec<Candidate>,
     /// Candidates of other sites, kept for the next group while there were some of this site.
     pub(super) farther: Vec<Candidate>,
+    /// Somebody would not join who may soon: held by a partition that grows, or without a sample.
+    pub(super) contended: bool,
     pub(super) search: Option<SearchId>,
     /// The overlay has nobody left.
     pub(super) exhausted: bool,
@@ -119,6 +121,7 @@ impl Partition {
             taken: Vec::new(),
             skipped: Vec::new(),
             farther: Vec::new(),
+            contended: false,
             search: None,
             exhausted: false,
             cap: 0,

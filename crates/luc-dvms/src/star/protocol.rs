@@ -5,8 +5,9 @@
 
 use std::sync::Arc;
 
+use luc_core::entropy::SplitMix64;
 use luc_core::time::{Duration, Instant};
-use luc_core::{Effects, Input, PeerId, Protocol};
+use luc_core::{Effects, Entropy, Input, PeerId, Protocol};
 
 use super::flight::Flight;
 use super::mood::Mood;
@@ -86,7 +87,7 @@ impl Star {
         };
         Self {
             me,
-            seed,
+            seed: own_seed(me, seed),
             config: Arc::new(config),
             promised,
             seen: 0,
@@ -347,6 +348,16 @@ impl Star {
         turn.schedule(wait, Timer::Retry { epoch });
     }
 
+    /// Others are in the way: tries again soon, if it has not done so often. Whether it does.
+    pub(super) fn retry_soon(&mut self, turn: &mut Turn<'_>) -> bool {
+        let Some(wait) = self.retry.soon(turn.now, self.seed) else {
+            return false;
+        };
+        let epoch = self.retry.epoch;
+        turn.schedule(wait, Timer::Retry { epoch });
+        true
+    }
+
     /// The plan failed on the way: tries again soon, with fresh samples.
     pub(super) fn try_soon(&mut self, turn: &mut Turn<'_>) {
         let wait = self.config.prepare_max / 2;
@@ -378,6 +389,14 @@ impl Protocol for Star {
         #[cfg(debug_assertions)]
         self.assert_invariants(now);
     }
+}
+
+/// A seed of this node alone: nodes that were given the same one must not act in step.
+fn own_seed(me: PeerId, seed: u64) -> u64 {
+    let site = me.site.as_bytes().iter();
+    let site = site.fold(0, |bits: u64, byte| bits << 8 | u64::from(*byte));
+    let site = SplitMix64::new(seed ^ site).next_u64();
+    SplitMix64::new(site ^ me.node).next_u64()
 }
 
 /// Room in whole per cent of the processor capacity. A full host says less than nothing: zero

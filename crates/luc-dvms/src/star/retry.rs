@@ -7,11 +7,19 @@ use luc_core::time::{Duration, Instant};
 use super::Config;
 use crate::host::Cpu;
 
+/// How long an initiator waits that found others in its way; it doubles each time.
+const SOON: Duration = Duration::from_millis(100);
+
+/// How often in a row it does so.
+const SOON_MAX: u8 = 4;
+
 /// What an initiator remembers between tries.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Retry {
     /// How often in a row no solution was found.
     failures: u32,
+    /// How often in a row others were in the way.
+    contended: u8,
     /// The last try ended at the cap: the next one may grow further.
     capped: bool,
     /// What the host's machines asked for at the last try.
@@ -35,6 +43,7 @@ impl Retry {
     /// The event is over, or something happened that gives hope: forget the failures.
     pub(super) fn succeeded(&mut self) {
         self.failures = 0;
+        self.contended = 0;
         self.capped = false;
         self.not_before = Instant::ORIGIN;
     }
@@ -63,6 +72,16 @@ impl Retry {
         self.capped = capped;
         self.demand = demand;
         self.wait(wait, now, seed)
+    }
+
+    /// Others were in the way: how long to wait, which is no failure; nothing if it has been often.
+    pub(super) fn soon(&mut self, now: Instant, seed: u64) -> Option<Duration> {
+        if self.contended >= SOON_MAX {
+            return None;
+        }
+        let wait = SOON * (1 << self.contended);
+        self.contended += 1;
+        Some(self.wait(wait, now, seed))
     }
 
     /// Waits about as long as asked, without counting a failure.

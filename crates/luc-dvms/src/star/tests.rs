@@ -16,6 +16,7 @@ use crate::plan::{Reason, StepId};
 
 mod absorbing;
 mod ahead;
+mod contending;
 mod executing;
 mod growing;
 mod joining;

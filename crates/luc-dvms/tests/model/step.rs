@@ -103,6 +103,7 @@ impl<'a> Step<'a> {
                     PartitionEnd::Solved => "solved",
                     PartitionEnd::Stale => "stale",
                     PartitionEnd::Unsolved => "unsolved",
+                    PartitionEnd::Contended => "contended",
                     PartitionEnd::Absorbed => "yielded",
                     PartitionEnd::Expired => "expired",
                 });

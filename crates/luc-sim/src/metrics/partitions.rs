@@ -21,6 +21,8 @@ pub struct Partitions {
     pub stale: u64,
     /// How many ended without a solution.
     pub unsolved: u64,
+    /// How many made way for others that grew beside them, to come back in a moment.
+    pub contended: u64,
     /// How many were taken in by others.
     pub absorbed: u64,
     /// How many ran out of lease.
@@ -141,6 +143,7 @@ impl Watch {
             PartitionEnd::Solved => &mut self.counts.solved,
             PartitionEnd::Stale => &mut self.counts.stale,
             PartitionEnd::Unsolved => &mut self.counts.unsolved,
+            PartitionEnd::Contended => &mut self.counts.contended,
             PartitionEnd::Absorbed => &mut self.counts.absorbed,
             PartitionEnd::Expired => &mut self.counts.expired,
         };

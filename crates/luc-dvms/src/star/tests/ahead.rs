@@ -68,7 +68,11 @@ fn the_deviation_of_machines_is_learnt_from_samples() {
 
 #[test]
 fn a_relief_that_cannot_last_is_not_begun() {
-    let mut bench = Bench::sampled(&[60, 60]);
+    let mut bench = Bench::with(Config {
+        energy: Some(Energy::default()),
+        ..Config::default()
+    });
+    bench.sample(host(1, &[60, 60]));
     bench.neighbours(&[2]);
     // Room for now, but in the long run its machines ask for all it has.
     let mut target = host(2, &[35]);

@@ -81,6 +81,32 @@ fn a_silent_target_is_asked_three_times() {
 }
 
 #[test]
+fn an_answer_from_before_a_pause_is_late_although_the_target_was_asked_again() {
+    let mut bench = Bench::executing();
+    let migration = migration();
+    // The process stood still for longer than all tries take; its timer fires only now.
+    bench.pass(Duration::from_millis(2_500));
+    bench.timer(Timer::Prepare { migration });
+    let did = bench.message(2, Message::Prepared { migration });
+    let begins = |event: &Event| matches!(event, Event::Migrate { .. });
+    assert!(!events(&did).iter().any(begins), "{did:?}");
+}
+
+#[test]
+fn an_answer_to_the_last_question_is_in_time() {
+    let mut bench = Bench::executing();
+    let migration = migration();
+    for _ in 0..2 {
+        bench.pass(Duration::from_millis(700));
+        bench.timer(Timer::Prepare { migration });
+    }
+    bench.pass(Duration::from_millis(600));
+    let did = bench.message(2, Message::Prepared { migration });
+    let begins = |event: &Event| matches!(event, Event::Migrate { .. });
+    assert!(events(&did).iter().any(begins), "{did:?}");
+}
+
+#[test]
 fn a_target_expects_the_machine_once() {
     let mut bench = Bench::sampled(&[30]);
     let order = order(ballot(4, 9), 9, 1);

@@ -88,7 +88,7 @@ fn when_all_have_answered_the_plan_is_made_and_the_others_are_free() {
         told[1],
         Event::Computed {
             solved: true,
-            hosts: 2,
+            hosts: 3,
             ..
         }
     ));
