@@ -165,6 +165,13 @@ pub enum ApiError {
         /// The site that must do it.
         home: SitePrefix,
     },
+    /// There is no room here for what was asked for, but perhaps at another site; nothing was done.
+    /// The dispatcher asks those sites, so no client ever sees it.
+    #[error("There is no room at this site.")]
+    NoRoomHere {
+        /// The sites to ask, the nearest first.
+        next: Vec<SitePrefix>,
+    },
     /// A fault of ours. The cause is logged where it is handled, and never sent.
     #[error("An unexpected error prevented the server from fulfilling your request.")]
     Internal {
@@ -239,6 +246,7 @@ impl ApiError {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::OutcomeUnknown { .. } | Self::SiteSilent { .. } => StatusCode::GATEWAY_TIMEOUT,
+            Self::NoRoomHere { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Elsewhere { .. } | Self::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }

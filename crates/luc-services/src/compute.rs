@@ -6,7 +6,7 @@
 //! answer is asked through [`ports::Hosts`].
 
 mod aggregates;
-mod availability_zones;
+pub(crate) mod availability_zones;
 mod bootstrap;
 mod claim;
 mod extensions;

@@ -44,6 +44,18 @@ impl From<Body> for Payload {
     }
 }
 
+/// Where what a request makes may be placed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Place {
+    /// Here, or where there is room.
+    #[default]
+    Anywhere,
+    /// Here; another site asks, and tries the next if there is no room.
+    Here,
+    /// Here, room or not: nobody else has any.
+    Last,
+}
+
 /// A routed, authenticated request.
 pub struct Request {
     /// The row of the endpoint table.
@@ -66,6 +78,7 @@ pub struct Request {
     pub headers: HeaderMap,
     /// The body.
     pub payload: Payload,
+    pub(crate) place: Place,
     pub(crate) caller: Option<Arc<Caller>>,
     pub(crate) policy: Arc<Policy>,
     pub(crate) authorized: AtomicBool,

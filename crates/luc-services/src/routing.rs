@@ -18,6 +18,7 @@ pub(crate) mod forward;
 pub(crate) mod gather;
 mod names;
 pub(crate) mod prior;
+pub(crate) mod spill;
 pub(crate) mod stale;
 pub mod wire;
 
@@ -28,6 +29,7 @@ use luc_core::SitePrefix;
 use luc_core::id::OpId;
 
 use crate::ports::sites::OperationSeed;
+use crate::request::Place;
 
 /// Which site handed a request on. Nobody but the fabric's side may put it into the extensions of
 /// a request: it opens what clients must not reach.
@@ -43,14 +45,19 @@ pub struct FromSite {
 pub(crate) static ALONE: HeaderName = HeaderName::from_static("luc-alone");
 /// How often the request has been handed on.
 pub(crate) static HOPS: HeaderName = HeaderName::from_static("luc-hops");
+/// Place what is made here, or say that there is no room.
+pub(crate) static PLACE: HeaderName = HeaderName::from_static("luc-place");
+/// In answers: there was no room, and nothing was done.
+pub(crate) static NO_ROOM: HeaderName = HeaderName::from_static("luc-no-room");
 /// In answers: the site that carried it out.
 pub(crate) static HOME: HeaderName = HeaderName::from_static("luc-home");
 /// In answers: the revision of its store afterwards.
 pub(crate) static REVISION: HeaderName = HeaderName::from_static("luc-revision");
 
 /// Headers that only sites send each other.
-static INTERNAL: [&HeaderName; 6] = [
+static INTERNAL: [&HeaderName; 7] = [
     &ALONE,
+    &PLACE,
     &HOPS,
     &HOME,
     &REVISION,
@@ -65,6 +72,8 @@ pub(crate) struct Arrival {
     pub(crate) from: Option<FromSite>,
     /// Whether it is to be answered from what is here.
     pub(crate) alone: bool,
+    /// Where what it makes may be placed.
+    pub(crate) place: Place,
     /// How often it has been handed on.
     pub(crate) hops: u8,
 }
@@ -76,12 +85,21 @@ impl Arrival {
         let from = request.extensions_mut().remove::<FromSite>();
         let headers = request.headers_mut();
         let alone = headers.contains_key(&ALONE);
+        let place = match headers.contains_key(&PLACE) {
+            true => Place::Here,
+            false => Place::Anywhere,
+        };
         let hops = headers.get(&HOPS).and_then(|hops| hops.to_str().ok());
         let hops = hops.and_then(|hops| hops.parse().ok()).unwrap_or_default();
         strip(headers);
         match from {
             None => Self::default(),
-            from => Self { from, alone, hops },
+            from => Self {
+                from,
+                alone,
+                place,
+                hops,
+            },
         }
     }
 

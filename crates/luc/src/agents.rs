@@ -90,7 +90,7 @@ impl LocalController {
     }
 
     fn wanted_in(&self, snapshot: &Snapshot) -> Vec<Arc<DesiredServer>> {
-        let holders = wanted::of_host(snapshot, &self.host);
+        let holders = wanted::of_host(snapshot, self.services.site, &self.host);
         let zone = &self.services.compute.zone;
         let wish = |holder: &wanted::Holder| translate::wish(snapshot, &holder.wanted(), zone);
         holders
@@ -109,8 +109,9 @@ impl LocalController {
                 WatchEvent::Commit(commit) => {
                     let snapshot = this.services.store.snapshot();
                     let changes = commit.changes.iter();
+                    let site = this.services.site;
                     let wants = changes
-                        .filter_map(|change| wanted::of_change(change, &this.host))
+                        .filter_map(|change| wanted::of_change(change, site, &this.host))
                         .map(|change| this.want(&snapshot, change))
                         .collect();
                     Followed::Commit {

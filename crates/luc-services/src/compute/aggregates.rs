@@ -281,8 +281,12 @@ fn zone_elsewhere(tx: &Tx<'_>, host: &str, id: &str) -> Option<String> {
     others.find_map(|aggregate| aggregate.zone.clone())
 }
 
+/// How many servers are on `host` of this site; other sites may have a host of that name.
 fn servers_on(tx: &Tx<'_>, host: &str) -> usize {
-    tx.find(&Server::BY_HOST, &key(&[host])).len()
+    let home = tx.get::<Host>(host).map(|host| host.home());
+    let servers = tx.find(&Server::BY_HOST, &key(&[host]));
+    let here = servers.iter().filter(|server| Some(server.home()) == home);
+    here.count()
 }
 
 /// What Nova answers where a change of an aggregate is not possible: for hosts a conflict.

@@ -37,7 +37,27 @@ fn zones(snapshot: &Snapshot) -> BTreeMap<String, BTreeSet<String>> {
 pub(super) fn list(services: &Services, request: &Request) -> Result<Reply, ApiError> {
     request.authorize(&Attributes::new())?;
     let zones = zones(&services.store.snapshot());
-    Reply::json(&shown(&zones, |_| Value::Null))
+    let mut shown = shown(&zones, |_| Value::Null);
+    if let Some(list) = shown["availabilityZoneInfo"].as_array_mut() {
+        list.extend(of_other_sites(services, &zones));
+    }
+    Reply::json(&shown)
+}
+
+/// The zones of the other sites, by their names: open as long as the site can be reached.
+fn of_other_sites(services: &Services, own: &BTreeMap<String, BTreeSet<String>>) -> Vec<Value> {
+    let mut others = services.sites.all();
+    others.retain(|view| view.site != services.site && !own.contains_key(&view.name));
+    others.sort_by_key(|view| !view.reachable);
+    let entries = others
+        .iter()
+        .map(|view| entry(&view.name, view.reachable, &Value::Null));
+    entries.collect()
+}
+
+/// The entry of a site that did not say what it has.
+pub(crate) fn silent(name: &str) -> Value {
+    entry(name, false, &Value::Null)
 }
 
 /// Lists the zones with the services of their hosts.

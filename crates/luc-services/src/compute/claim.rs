@@ -64,10 +64,8 @@ impl Site {
 pub(super) fn ask_for<'a>(tx: &Tx<'_>, server: &'a Server, size: Resources) -> Ask<'a> {
     let wish = &server.wish;
     let hosts = |ids: &[ServerId]| -> BTreeSet<String> {
-        let servers = ids.iter().filter_map(|id| tx.get::<Server>(id));
-        servers
-            .filter_map(|server| server.host().map(str::to_owned))
-            .collect()
+        let servers = ids.iter().filter_map(|id| host_here(tx, id));
+        servers.collect()
     };
     Ask {
         size,
@@ -91,15 +89,19 @@ pub(super) fn ask_for<'a>(tx: &Tx<'_>, server: &'a Server, size: Resources) -> A
     }
 }
 
+/// The host of a server, if it is one of this site.
+fn host_here(tx: &Tx<'_>, id: &ServerId) -> Option<String> {
+    let server = tx.get::<Server>(id)?;
+    let name = server.host()?;
+    let host = tx.get::<Host>(name)?;
+    (host.home() == server.home()).then(|| name.to_owned())
+}
+
 fn group_ask(tx: &Tx<'_>, group: &ServerGroup, except: &ServerId) -> GroupAsk {
     let mut members = BTreeMap::new();
     for id in group.members.iter().filter(|id| *id != except) {
-        if let Some(host) = tx
-            .get::<Server>(id)
-            .as_ref()
-            .and_then(|server| server.host())
-        {
-            *members.entry(host.to_owned()).or_default() += 1;
+        if let Some(host) = host_here(tx, id) {
+            *members.entry(host).or_default() += 1;
         }
     }
     GroupAsk {

@@ -27,6 +27,7 @@ pub async fn purge(services: &Services, before: Timestamp) -> Result<usize, ApiE
     let snapshot = services.store.snapshot();
     let old: Vec<_> = snapshot
         .all::<DeletedServer>()
+        .filter(|gone| gone.home() == services.site)
         .filter(|gone| gone.deleted_at < before && !gone.leftover)
         .collect();
     for batch in old.chunks(BATCH) {

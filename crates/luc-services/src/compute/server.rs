@@ -20,6 +20,7 @@ pub(in crate::compute) mod metadata;
 mod order;
 pub mod outcome;
 pub(in crate::compute) mod password;
+mod placement;
 mod plan;
 pub(in crate::compute) mod power;
 pub(in crate::compute) mod removal;

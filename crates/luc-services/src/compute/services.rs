@@ -177,7 +177,8 @@ pub(super) async fn delete(services: &Services, request: &Request) -> Result<Rep
         if tx.get::<Host>(&host).is_none() {
             return Err(not_found(request.param("service_id")).into());
         }
-        if !tx.find(&Server::BY_HOST, &key(&[&host])).is_empty() {
+        let servers = tx.find(&Server::BY_HOST, &key(&[&host]));
+        if servers.iter().any(|server| server.home() == services.site) {
             let message = "Unable to delete compute service that is hosting instances. Migrate or \
                            delete the instances first.";
             return Err(ApiError::conflict(message).into());

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use luc_core::SitePrefix;
 use luc_core::id::ServerId;
 use luc_state::{Change, Snapshot, Stored, key};
 
@@ -82,12 +83,15 @@ impl Holder {
     }
 }
 
-/// Everything that `host` is to do.
-pub fn of_host(snapshot: &Snapshot, host: &str) -> Vec<Holder> {
+/// Everything that `host` of `site` is to do. Other sites may have a host of the same name.
+pub fn of_host(snapshot: &Snapshot, site: SitePrefix, host: &str) -> Vec<Holder> {
     let servers = snapshot
         .find(&Server::BY_HOST, &key(&[host]))
+        .filter(|server| server.home() == site)
         .map(Holder::Server);
-    let deleted = snapshot.find(&DeletedServer::BY_LEFTOVER_HOST, &key(&[host]));
+    let deleted = snapshot
+        .find(&DeletedServer::BY_LEFTOVER_HOST, &key(&[host]))
+        .filter(|gone| gone.home() == site);
     servers.chain(deleted.map(Holder::Deleted)).collect()
 }
 
@@ -100,10 +104,10 @@ pub enum WantedChange {
     Forget(ServerId),
 }
 
-/// What `change` means for `host`; nothing, if it is no concern of it.
-pub fn of_change(change: &Change, host: &str) -> Option<WantedChange> {
+/// What `change` means for `host` of `site`; nothing, if it is no concern of it.
+pub fn of_change(change: &Change, site: SitePrefix, host: &str) -> Option<WantedChange> {
     if let Some(gone) = change.after::<DeletedServer>() {
-        if gone.server.host() != Some(host) {
+        if gone.server.host() != Some(host) || gone.home() != site {
             return None;
         }
         if gone.leftover {
@@ -116,11 +120,12 @@ pub fn of_change(change: &Change, host: &str) -> Option<WantedChange> {
     }
     if let Some(server) = change.after::<Server>()
         && server.host() == Some(host)
+        && server.home() == site
     {
         return Some(WantedChange::Want(Holder::Server(server)));
     }
     let before = change.before::<Server>();
-    let left = before.filter(|server| server.host() == Some(host));
+    let left = before.filter(|server| server.host() == Some(host) && server.home() == site);
     left.map(|server| WantedChange::Forget(server.id.clone()))
 }
 

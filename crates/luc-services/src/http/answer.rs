@@ -8,6 +8,7 @@ use luc_api::{ApiError, Microversion, Operation, Service, fault};
 
 use super::choice::{API_VERSION, NOVA_VERSION};
 use crate::reply::Reply;
+use crate::routing::NO_ROOM;
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
 static COMPUTE_REQUEST_ID: HeaderName = HeaderName::from_static("x-compute-request-id");
@@ -51,6 +52,9 @@ pub(super) fn refusal(error: &ApiError, facts: &Facts) -> Response<Body> {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(fault.content_type));
     match error {
         ApiError::MethodNotAllowed { allowed, .. } => insert(headers, ALLOW, allowed),
+        ApiError::NoRoomHere { .. } => {
+            headers.insert(&NO_ROOM, HeaderValue::from_static("1"));
+        }
         ApiError::TooManyRequests { retry_after } => {
             insert(
                 headers,

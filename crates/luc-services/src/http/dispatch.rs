@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use luc_api::endpoint::{Access, Endpoint};
 use luc_api::query::Query;
 use luc_api::{ApiError, Operation, Service};
-use luc_core::Uuid;
+use luc_core::{SitePrefix, Uuid};
 
 use super::answer::{Facts, accepts_json, base_url, common_headers, refusal, success};
 use super::body::{is_streamed, payload};
@@ -22,10 +22,10 @@ use crate::caller::Caller;
 use crate::ports::Drawn;
 use crate::ports::sites::{ForwardedBody, Interest};
 use crate::reply::Reply;
-use crate::request::{Payload, Request};
+use crate::request::{Payload, Place, Request};
 use crate::routing::forward::{Head, Outgoing, forward};
 use crate::routing::prior::{self, Destination};
-use crate::routing::{Arrival, gather, stale};
+use crate::routing::{Arrival, gather, spill, stale};
 use crate::{Services, compute, identity, image, operations};
 
 static AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
@@ -162,6 +162,7 @@ async fn carry(
         payload,
         caller,
         policy: Arc::clone(&services.policy),
+        place: arrival.place,
         authorized: AtomicBool::new(false),
     };
     let asked = Asked {
@@ -209,6 +210,10 @@ async fn settle(
             };
             hand_on(services, to, Outgoing { head, body }, arrival).await
         }
+        (Err(ApiError::NoRoomHere { next }), _) if !next.is_empty() => {
+            let head = asked.head(request.headers.clone());
+            spill(services, request, &next, head, arrival).await
+        }
         (outcome, Some(gather)) => {
             let head = asked.head(request.headers.clone());
             gather
@@ -226,6 +231,26 @@ async fn settle(
         }
         (outcome, None) => outcome.map(Answer::Own),
     }
+}
+
+/// Lets one of the sites `next` make what has no room here; if none can, the handler makes it here
+/// as it can be.
+async fn spill(
+    services: &Arc<Services>,
+    request: &mut Request,
+    next: &[SitePrefix],
+    head: Head,
+    arrival: &Arrival,
+) -> Result<Answer, ApiError> {
+    if let Payload::Bytes(bytes) = &request.payload {
+        let bytes = bytes.clone();
+        let placed = spill::place(services, next, head, bytes, arrival).await?;
+        if let Some(answer) = placed {
+            return Ok(Answer::Other(answer));
+        }
+    }
+    request.place = Place::Last;
+    handle(services, request).await.map(Answer::Own)
 }
 
 /// Hands a request on. If the site at which a thing was born is silent, a reading request is tried
@@ -261,7 +286,7 @@ async fn follow(services: &Services, service: Service, caller: Option<&Caller>, 
     let project = caller.and_then(Caller::project_id);
     if let Some(project) = project
         && service != Service::Identity
-        && arrival.from.is_none()
+        && !arrival.alone
     {
         let interest = Interest::Project(project.clone());
         services.sites.follow(interest, FOLLOW).await;

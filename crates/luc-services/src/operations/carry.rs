@@ -180,13 +180,17 @@ async fn run(services: &Arc<Services>, arrived: Arrived) -> Response<Body> {
         answer: None,
     };
     let mut scoped = Services::clone(services);
-    scoped.store = services.store.riding(Arc::new(Note { operation }));
+    scoped.store = services.store.riding(Arc::new(Note {
+        operation: operation.clone(),
+    }));
     scoped.random = Arc::new(Seeded::new(arrived.seed.seed));
     let scoped = Arc::new(scoped);
     let (service, arrival) = (arrived.service, arrived.arrival);
     let response = api::carry_out(&scoped, service, arrived.request, &arrival).await;
     let id = arrived.seed.id;
-    if services.store.snapshot().get::<Operation>(&id).is_none() {
+    let wrote = services.store.snapshot().get::<Operation>(&id).is_some();
+    let handed_on = response.headers().contains_key(&HOME) && response.status().is_success();
+    if !wrote && !handed_on {
         return response;
     }
     let (parts, body) = response.into_parts();
@@ -197,11 +201,12 @@ async fn run(services: &Arc<Services>, arrived: Arrived) -> Response<Body> {
     let response = Response::from_parts(parts, Body::from(bytes.clone()));
     if let Some(answer) = Answered::of(&response, &bytes) {
         let kept = services.store.transact(|tx| -> Result<(), TxError> {
-            if let Some(stored) = tx.get::<Operation>(&id) {
-                let mut operation = stored.value().clone();
-                operation.answer = Some(answer.clone());
-                tx.update(operation)?;
-            }
+            let stored = tx.get::<Operation>(&id);
+            let before = stored.map_or_else(|| operation.clone(), |stored| stored.value().clone());
+            tx.put(Operation {
+                answer: Some(answer.clone()),
+                ..before
+            })?;
             Ok(())
         });
         if let Err(error) = kept.await {

@@ -63,7 +63,10 @@ pub(super) async fn for_site(
     let asker = arrival.from.as_ref().map(|from| from.site);
     let shown = match held(services, &id) {
         Some(shown) => shown,
-        None if !arrival.alone => resolved(services, &id).await?,
+        // Not for this site to do: it handed the operation on.
+        None if !arrival.alone || services.operations.home_of(&id).is_some() => {
+            resolved(services, &id).await?
+        }
         // Only the site that handed it on knows that it no longer does.
         None if asker.is_some() && asker == id.birth_site() => {
             give_up(services, &id).await?;

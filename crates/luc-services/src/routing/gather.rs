@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use super::forward::{Head, ask_each};
 use super::{Arrival, stale};
 use crate::Services;
+use crate::compute::availability_zones;
 use crate::ports::sites::SiteView;
 use crate::reply::Reply;
 use crate::request::Request;
@@ -127,6 +128,16 @@ impl Gather {
         parts.for_each(|part| merge(&mut whole, part));
         if let Some(page) = &self.page {
             page.cut(request, &mut whole)?;
+        }
+        if let Some(zones) = whole
+            .get_mut("availabilityZoneInfo")
+            .and_then(Value::as_array_mut)
+        {
+            zones.extend(
+                silent
+                    .iter()
+                    .map(|view| availability_zones::silent(&view.name)),
+            );
         }
         Ok(stale::mark_for(Reply::json(&whole)?, &silent))
     }

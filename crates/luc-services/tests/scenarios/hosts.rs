@@ -156,7 +156,7 @@ impl Hosts {
             let reports: Vec<Report> = NAMES
                 .iter()
                 .flat_map(|host| {
-                    let wanted = wanted::of_host(&snapshot, host);
+                    let wanted = wanted::of_host(&snapshot, services.site, host);
                     wanted
                         .iter()
                         .map(|holder| fulfilled(host, &holder.wanted()))

@@ -75,13 +75,20 @@ impl Shown<'_> {
     }
 
     fn servers(&self, host: &Host) -> Vec<Value> {
-        let servers = self
-            .snapshot
-            .find(&Server::BY_HOST, &key(&[host.name.as_str()]));
-        servers
+        servers_on(self.snapshot, host)
             .map(|server| json!({"name": server.instance_name(), "uuid": server.id}))
             .collect()
     }
+}
+
+/// The servers on `host` of this site; other sites may have a host of that name.
+fn servers_on<'s>(
+    snapshot: &'s Snapshot,
+    host: &Host,
+) -> impl Iterator<Item = Arc<Stored<Server>>> + use<'s> {
+    let home = snapshot.get::<Host>(&host.name).map(|host| host.home());
+    let servers = snapshot.find(&Server::BY_HOST, &key(&[host.name.as_str()]));
+    servers.filter(move |server| Some(server.home()) == home)
 }
 
 fn cpu_info(cpu: &CpuInfo) -> Value {
@@ -115,7 +122,7 @@ impl Figures {
             .as_ref()
             .map(|usage| usage.claimed)
             .unwrap_or_default();
-        let servers = snapshot.find(&Server::BY_HOST, &key(&[host.name.as_str()]));
+        let servers = servers_on(snapshot, host);
         Self {
             vcpus: signed(host.capacity.vcpus.get()),
             memory: signed(host.capacity.memory.get()),

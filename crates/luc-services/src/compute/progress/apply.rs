@@ -5,7 +5,7 @@ use luc_state::{Tx, TxError};
 
 use super::{Phase, Received, Report};
 use crate::compute::claim::{self, Site};
-use crate::compute::host::Liveness;
+use crate::compute::host::{Host, Liveness};
 use crate::compute::model::server::{
     Address, Attempt, Connection, DeletedServer, Fault, Server, Task, USER_NETWORK,
 };
@@ -38,6 +38,13 @@ pub(super) fn report(
     };
     let before = stored.value();
     if before.host() != Some(report.host.as_str()) || before.order.generation != report.generation {
+        return Ok(Received::Ignored);
+    }
+    // Another site may have a host of the same name.
+    if tx
+        .get::<Host>(&report.host)
+        .is_some_and(|host| host.home() != stored.home())
+    {
         return Ok(Received::Ignored);
     }
     let mut server = before.clone();

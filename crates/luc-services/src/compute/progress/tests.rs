@@ -331,11 +331,16 @@ async fn a_host_that_comes_back_frees_what_it_still_had() {
         "claimed, but not charged"
     );
     let snapshot = site.store.snapshot();
-    assert_eq!(crate::compute::wanted::of_host(&snapshot, "n1").len(), 1);
+    assert_eq!(
+        crate::compute::wanted::of_host(&snapshot, site.store.site(), "n1").len(),
+        1
+    );
     site.take(report("n1", 1, Phase::Gone, PowerState::NoState))
         .await;
     assert_eq!(site.claimed("n1"), (0, 0));
-    assert!(crate::compute::wanted::of_host(&site.store.snapshot(), "n1").is_empty());
+    assert!(
+        crate::compute::wanted::of_host(&site.store.snapshot(), site.store.site(), "n1").is_empty()
+    );
 }
 
 #[tokio::test]

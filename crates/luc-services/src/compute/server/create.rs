@@ -7,12 +7,14 @@
 use http::header::LOCATION;
 use luc_api::ApiError;
 use luc_api::compute::server_create::CreateServer;
+use luc_core::SitePrefix;
 use luc_core::id::ServerId;
 use luc_core::time::Timestamp;
 use luc_state::Tx;
 use serde_json::json;
 
 use super::history::{self, Origin, Step};
+use super::placement::{self, Near};
 use super::plan::{self, Plan};
 use super::state::VmState;
 use super::view::{CreatedView, Frame, Occasion};
@@ -27,7 +29,7 @@ use crate::compute::quota::{self, Delta, Held};
 use crate::compute::write::{WriteError, transact};
 use crate::ports::Drawn;
 use crate::reply::Reply;
-use crate::request::Request;
+use crate::request::{Place as Where, Request};
 
 /// What is drawn for each server before the transaction, which may run more than once.
 pub(super) struct Seed {
@@ -41,6 +43,8 @@ pub(super) struct Place<'p> {
     pub(super) site: &'p str,
     /// Which hosts live.
     pub(super) liveness: &'p Liveness,
+    /// Where else there may be room, if nothing is to be made without room here.
+    pub(super) next: Option<&'p [SitePrefix]>,
 }
 
 /// Creates servers.
@@ -49,7 +53,12 @@ pub(in crate::compute) async fn create(
     request: &Request,
 ) -> Result<Reply, ApiError> {
     let body: CreateServer = request.body()?;
-    let plan = plan::plan(services, &services.store.snapshot(), request, body)?;
+    let snapshot = services.store.snapshot();
+    let near = Near::of(services, &snapshot, request, &body)?;
+    if let Some(home) = placement::named(services, &snapshot, request, &body, &near) {
+        return Err(ApiError::Elsewhere { home });
+    }
+    let plan = plan::plan(services, &snapshot, request, body)?;
     let origin = access::origin(services, request)?;
     let seeds: Vec<Seed> = (0..plan.most)
         .map(|_| Seed {
@@ -57,9 +66,15 @@ pub(in crate::compute) async fn create(
             origin: access::another(services, &origin),
         })
         .collect();
+    let next = match request.place {
+        Where::Anywhere => Some(placement::next(services, &plan, &near)).filter(|n| !n.is_empty()),
+        Where::Here => Some(Vec::new()),
+        Where::Last => None,
+    };
     let place = Place {
         site: &services.compute.zone,
         liveness: &services.compute.liveness,
+        next: next.as_deref(),
     };
     let first = transact(&services.store, |tx| -> Result<Server, WriteError> {
         build(tx, &plan, &seeds, &place, request.now)
@@ -108,6 +123,10 @@ pub(super) fn build(
                 history::open(tx, &mut server, name, step, &seed.origin, now)?;
             }
             Err(none) => {
+                if let (Some(next), None) = (place.next, &first) {
+                    let next = next.to_vec();
+                    return Err(ApiError::NoRoomHere { next }.into());
+                }
                 let reason = none.to_string();
                 let message = format!("No valid host was found. {reason}");
                 server.vm_state = VmState::Error;

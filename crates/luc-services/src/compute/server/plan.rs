@@ -31,6 +31,7 @@ use crate::ports::Drawn;
 use crate::request::Request;
 
 pub(super) use image::{check_copy_fits, check_fit, copy_of, find as find_image, usable};
+pub(super) use wish::zones as open_zones;
 
 /// The most servers of one request.
 const COUNT_MAX: u32 = 2_000;

@@ -70,6 +70,7 @@ async fn five_hundred_creations_are_quick() {
     let place = Place {
         site: "site",
         liveness: &liveness,
+        next: None,
     };
     let started = Instant::now();
     for number in 0..500 {

@@ -5,6 +5,7 @@
 //! [`Frame`]. Source: Nova 30 `views/servers.py` and its recorded answers.
 
 mod address;
+mod cut_off;
 mod frame;
 mod link;
 
@@ -54,6 +55,9 @@ pub(super) struct BasicView<'a> {
 
 impl Serialize for BasicView<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.frame.is_cut_off(self.server) {
+            return cut_off::basic(serializer, self.server, self.frame);
+        }
         let id = self.server.id.as_str();
         let mut map = serializer.serialize_map(Some(3))?;
         map.serialize_entry("id", id)?;
@@ -124,6 +128,9 @@ pub(super) struct ServerView<'a> {
 
 impl Serialize for ServerView<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.frame.is_cut_off(self.shown.server) {
+            return cut_off::details(serializer, self.shown.server, self.frame);
+        }
         let mut map = serializer.serialize_map(None)?;
         self.base(&mut map)?;
         self.extensions(&mut map)?;
@@ -186,23 +193,7 @@ impl ServerView<'_> {
     }
 
     fn flavor<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
-        let (server, frame) = (self.shown.server, self.frame);
-        if frame.version.at_least(2, 47) {
-            let view = EmbeddedFlavor {
-                flavor: server.shown_flavor(),
-                specs: frame.extra_specs,
-            };
-            return map.serialize_entry("flavor", &view);
-        }
-        let id = server.shown_flavor().id.as_str();
-        map.serialize_entry(
-            "flavor",
-            &Bookmarked {
-                frame,
-                collection: "flavors",
-                id,
-            },
-        )
+        flavor_of(map, self.shown.server, self.frame)
     }
 
     fn fault<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
@@ -330,6 +321,25 @@ impl ServerView<'_> {
         }
         Ok(())
     }
+}
+
+fn flavor_of<M: SerializeMap>(map: &mut M, server: &Server, frame: &Frame) -> Result<(), M::Error> {
+    if frame.version.at_least(2, 47) {
+        let view = EmbeddedFlavor {
+            flavor: server.shown_flavor(),
+            specs: frame.extra_specs,
+        };
+        return map.serialize_entry("flavor", &view);
+    }
+    let id = server.shown_flavor().id.as_str();
+    map.serialize_entry(
+        "flavor",
+        &Bookmarked {
+            frame,
+            collection: "flavors",
+            id,
+        },
+    )
 }
 
 /// What failed last.

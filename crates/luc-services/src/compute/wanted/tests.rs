@@ -103,7 +103,7 @@ async fn told(
     };
     ["n1", "n2"].map(|host| {
         let changes = commit.changes.iter();
-        let meant = changes.filter_map(|change| of_change(change, host));
+        let meant = changes.filter_map(|change| of_change(change, store.site(), host));
         meant
             .map(|change| match change {
                 WantedChange::Want(holder) => format!("{:?}", holder.wanted().goal),

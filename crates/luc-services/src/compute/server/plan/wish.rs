@@ -107,7 +107,7 @@ fn check_destination(
 }
 
 /// The zones that have a host which takes servers.
-fn zones(snapshot: &Snapshot) -> BTreeSet<String> {
+pub(in super::super) fn zones(snapshot: &Snapshot) -> BTreeSet<String> {
     let aggregates: Vec<_> = snapshot.all::<Aggregate>().collect();
     let open = snapshot.all::<Host>().filter(|host| !host.disabled);
     open.map(|host| {

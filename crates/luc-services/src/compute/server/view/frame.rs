@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use luc_api::policy::Target;
 use luc_api::{Microversion, Service};
+use luc_core::SitePrefix;
 use luc_core::id::ServerGroupId;
 use luc_state::Snapshot;
 use sha2::{Digest, Sha224};
@@ -14,8 +15,9 @@ use super::super::access;
 use crate::Services;
 use crate::compute::host::Host;
 use crate::compute::model::aggregate::Aggregate;
-use crate::compute::model::server::Server;
+use crate::compute::model::server::{DeletedServer, Server};
 use crate::compute::model::server_group::ServerGroup;
+use crate::ports::sites::SiteView;
 use crate::request::Request;
 
 /// Which answer the servers are in; some differ in what they show.
@@ -87,6 +89,8 @@ pub(in super::super) struct Frame {
     /// Whether the flavor's extra specs are shown.
     pub(in super::super) extra_specs: bool,
     host_status: HostStatusRight,
+    /// The other sites; none in a cloud of one.
+    others: BTreeMap<SitePrefix, SiteView>,
     hosts: BTreeMap<String, HostFacts>,
     host_ids: RefCell<BTreeMap<(String, String), Arc<str>>>,
     /// Nothing in tests, where every group is there.
@@ -119,6 +123,7 @@ impl Frame {
             extended: rule("os_compute_api:os-extended-server-attributes"),
             extra_specs: rule("os_compute_api:servers:show:flavor-extra-specs"),
             host_status,
+            others: others(services),
             hosts: hosts(services, snapshot),
             host_ids: RefCell::default(),
             snapshot: Some(Arc::clone(snapshot)),
@@ -145,6 +150,7 @@ impl Frame {
             } else {
                 HostStatusRight::Nothing
             },
+            others: BTreeMap::new(),
             hosts: BTreeMap::new(),
             host_ids: RefCell::default(),
             snapshot: None,
@@ -153,18 +159,37 @@ impl Frame {
 
     /// The availability zone of a server: its host's, or the one that was asked for.
     pub(in super::super) fn zone<'f>(&'f self, server: &'f Server) -> &'f str {
-        let of_host = server.host().and_then(|host| self.hosts.get(host));
         let asked = server.wish.zone.as_deref();
+        if let Some(site) = self.away(server) {
+            return asked.unwrap_or(&site.name);
+        }
+        let of_host = server.host().and_then(|host| self.hosts.get(host));
         of_host
             .map(|host| host.zone.as_str())
             .or(asked)
             .unwrap_or_default()
     }
 
+    /// The other site that is the home of `server`.
+    fn away(&self, server: &Server) -> Option<&SiteView> {
+        let snapshot = self.snapshot.as_ref().filter(|_| !self.others.is_empty())?;
+        let live = snapshot.get::<Server>(&server.id).map(|live| live.home());
+        let home = live.or_else(|| Some(snapshot.get::<DeletedServer>(&server.id)?.home()))?;
+        self.others.get(&home)
+    }
+
+    /// Whether so little is known of `server` for the moment that only the minimum is shown: from
+    /// 2.69 on, as of a cell of Nova that is down, while its site cannot be reached.
+    pub(in super::super) fn is_cut_off(&self, server: &Server) -> bool {
+        self.version.at_least(2, 69) && self.away(server).is_some_and(|site| !site.reachable)
+    }
+
     /// What the caller may see of the state of a server's host.
     pub(in super::super) fn host_status(&self, server: &Server) -> Option<&'static str> {
         let status = match server.host() {
             None => HostStatus::None,
+            // The other site alone hears its hosts.
+            Some(_) if self.away(server).is_some() => HostStatus::Unknown,
             Some(host) => self
                 .hosts
                 .get(host)
@@ -208,6 +233,12 @@ pub(in super::super) fn host_id(project: &str, host: &str) -> String {
             .chain_update(host)
             .finalize(),
     )
+}
+
+fn others(services: &Services) -> BTreeMap<SitePrefix, SiteView> {
+    let all = services.sites.all().into_iter();
+    let others = all.filter(|view| view.site != services.site);
+    others.map(|view| (view.site, view)).collect()
 }
 
 fn hosts(services: &Services, snapshot: &Snapshot) -> BTreeMap<String, HostFacts> {
