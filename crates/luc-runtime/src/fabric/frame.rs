@@ -10,7 +10,11 @@
 //! refuses the frame before a byte of the body is taken. On a stream, the frame that opens it is
 //! followed by pieces: a length of four bytes and that many bytes. Not here: who may send what.
 
+mod pieces;
+
 use bytes::{BufMut as _, Bytes, BytesMut};
+
+pub use pieces::{PREFIX_BYTES, Pieces, prefix};
 
 use super::{BODY_BYTES_MAX, Channel, DATAGRAM_BYTES_MAX, Refusal};
 

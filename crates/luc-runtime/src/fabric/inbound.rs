@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures::FutureExt as _;
+use tokio_util::sync::CancellationToken;
 
 use super::frame::Outcome;
 use super::{BODY_BYTES_MAX, Channel, Ends, Peer, RecvHalf, Refusal, SendHalf, Standing};
@@ -113,6 +114,18 @@ impl Inbound {
         if logged.len() < LOGGED_MAX && logged.insert((key, kind)) {
             tracing::warn!(peer = %key, kind, %detail, "refused a peer (logged once)");
         }
+    }
+}
+
+/// Runs a task, unless the node is stopped: then not a step more.
+pub(super) async fn until_stopped<T>(
+    stopped: &CancellationToken,
+    task: impl Future<Output = T>,
+) -> Option<T> {
+    tokio::select! {
+        biased;
+        () = stopped.cancelled() => None,
+        done = task => Some(done),
     }
 }
 

@@ -36,9 +36,9 @@ pub use wan::{Wan, Way};
 use self::book::{Book, Live};
 use self::dial::{CLOSED, Found, NOT_ADMITTED};
 use self::wan::WanSocket;
-use self::wire::{Counters, QuicRecv, QuicSend, Sending, read_body, read_header};
+use self::wire::{QuicRecv, QuicSend, Sending, read_body, read_header};
 use super::frame::{self, HEADER_BYTES, Kind, Outcome};
-use super::inbound::Inbound;
+use super::inbound::{Inbound, until_stopped};
 use super::stream::{RecvHalf, SendHalf};
 use super::{
     BODY_BYTES_MAX, Channel, DATAGRAM_BYTES_MAX, Ends, Fabric, Limits, Lost, NotSent, PeerMetrics,
@@ -177,6 +177,12 @@ impl QuicFabric {
     pub fn local_address(&self) -> io::Result<SocketAddr> {
         self.0.endpoint.local_addr()
     }
+
+    /// How many connections are open: one for each peer, and for a moment those that another one
+    /// replaces.
+    pub fn connections(&self) -> usize {
+        self.0.endpoint.open_connections()
+    }
 }
 
 /// Random bits from the kernel.
@@ -212,7 +218,7 @@ impl Core {
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let stopped = self.stopped.clone();
         tokio::spawn(async move {
-            stopped.run_until_cancelled(task).await;
+            until_stopped(&stopped, task).await;
         });
     }
 
@@ -223,10 +229,6 @@ impl Core {
             .counters
             .refused
             .fetch_add(1, Relaxed);
-    }
-
-    fn drop_datagrams(&self, counters: &Counters, number: usize) {
-        counters.datagrams_dropped.fetch_add(number as u64, Relaxed);
     }
 
     /// What forbids to talk to `to` about `channel` before anything is tried.
@@ -252,7 +254,7 @@ impl Core {
             let bytes = frame.len();
             match connection.send_datagram(frame) {
                 Ok(()) => live.counters.sent(bytes),
-                Err(_) => self.drop_datagrams(&live.counters, 1),
+                Err(_) => live.counters.dropped(1),
             }
             return;
         }
@@ -262,13 +264,13 @@ impl Core {
             let sent = async {
                 let send = live.connection.open_uni().await.ok()?;
                 let mut send = Sending::new(send);
-                let sent = send.write(Kind::Datagram, channel, body, &live.counters);
-                sent.await.ok()?;
+                let written = send.write(Kind::Datagram, channel, body, &live.counters);
+                written.await.ok()?;
                 send.finish();
                 Some(())
             };
             if tokio::time::timeout(patience, sent).await != Ok(Some(())) {
-                live.counters.datagrams_dropped.fetch_add(1, Relaxed);
+                live.counters.dropped(1);
             }
         });
     }
@@ -284,12 +286,16 @@ impl Core {
         self.permit(to, request.channel)?;
         let live = self.connected(to, deadline).await?;
         let written = async {
-            let (send, recv) = live.connection.open_bi().await.map_err(lost)?;
+            let (send, recv) = live
+                .connection
+                .open_bi()
+                .await
+                .map_err(|error| lost(&error))?;
             let mut send = Sending::new(send);
             let written = send.write(Kind::Request, request.channel, request.body, &live.counters);
             match written.await {
                 Ok(()) => Ok((send, recv)),
-                Err(quinn::WriteError::ConnectionLost(error)) => Err(lost(error)),
+                Err(quinn::WriteError::ConnectionLost(error)) => Err(lost(&error)),
                 Err(_) => Err(NotSent::Refused("it stopped reading".to_owned())),
             }
         };
@@ -307,7 +313,7 @@ impl Core {
     }
 }
 
-fn lost(error: quinn::ConnectionError) -> NotSent {
+fn lost(error: &quinn::ConnectionError) -> NotSent {
     NotSent::Unreachable(error.to_string())
 }
 
@@ -368,11 +374,15 @@ impl Fabric for QuicFabric {
         self.0.permit(to, channel)?;
         let live = self.0.connected(to, deadline).await?;
         let opened = async {
-            let (send, recv) = live.connection.open_bi().await.map_err(lost)?;
+            let (send, recv) = live
+                .connection
+                .open_bi()
+                .await
+                .map_err(|error| lost(&error))?;
             let mut send = Sending::new(send);
-            let sent = send.write(Kind::Stream, channel, Bytes::new(), &live.counters);
-            let sent = sent.await;
-            sent.map_err(|error| NotSent::Unreachable(error.to_string()))?;
+            let written = send.write(Kind::Stream, channel, Bytes::new(), &live.counters);
+            let written = written.await;
+            written.map_err(|error| NotSent::Unreachable(error.to_string()))?;
             let counters = Arc::clone(&live.counters);
             let send = QuicSend::new(send, Arc::clone(&counters));
             Ok((
@@ -393,8 +403,7 @@ impl Fabric for QuicFabric {
             Ok(Found::Dial(_)) => {}
             Err(why) => {
                 let mut book = self.0.book();
-                self.0
-                    .drop_datagrams(&book.entry(to).or_default().counters, 1);
+                book.entry(to).or_default().counters.dropped(1);
                 return Err(why);
             }
         }

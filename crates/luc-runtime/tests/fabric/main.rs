@@ -2,6 +2,7 @@
 //!
 //! In memory time is paused; between processes it is real, with short time-outs.
 
+mod fuzz;
 mod memory;
 mod node;
 mod quic;

@@ -10,6 +10,7 @@ use super::packet::{Content, Item, Packet, StreamId};
 use super::path::happens;
 use super::state::{Pair, State};
 use crate::fabric::frame::Outcome;
+use crate::fabric::inbound::until_stopped;
 use crate::fabric::stream::{RecvHalf, SendHalf};
 use crate::fabric::{Channel, StreamError};
 use crate::identity::NodeKey;
@@ -55,7 +56,7 @@ impl State {
                 let life = packet.life;
                 tokio::spawn(async move {
                     let served = inbound.serve(from, channel, body);
-                    if let Some(outcome) = stopped.run_until_cancelled(served).await {
+                    if let Some(outcome) = until_stopped(&stopped, served).await {
                         shared.with(|state| state.answer((to, from), life, number, outcome));
                     }
                 });
@@ -150,7 +151,7 @@ impl State {
                 return;
             };
             let served = inbound.serve_stream(peer, channel, halves);
-            stopped.run_until_cancelled(served).await;
+            until_stopped(&stopped, served).await;
         });
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::Shared;
@@ -35,7 +35,7 @@ pub struct MemoryFabric {
 /// A connection, or one that is being opened.
 enum Found {
     Life(u64),
-    Dial(watch::Receiver<Option<Result<u64, NotSent>>>),
+    Dial(oneshot::Receiver<Result<u64, NotSent>>),
 }
 
 /// Forgets a request whose caller went away.
@@ -69,14 +69,13 @@ impl MemoryFabric {
 
     /// The life of the connection to `to`, which is opened if there is none.
     async fn connected(&self, to: NodeKey, deadline: Instant) -> Result<u64, NotSent> {
-        let mut done = match self.shared.with(|state| self.find(state, to))? {
+        let done = match self.shared.with(|state| self.find(state, to))? {
             Found::Life(life) => return Ok(life),
             Found::Dial(done) => done,
         };
-        let finished = timeout_at(deadline, done.wait_for(Option::is_some)).await;
-        match finished.map(|seen| seen.map(|done| done.clone())) {
-            Ok(Ok(Some(outcome))) => outcome,
-            Ok(_) => Err(NotSent::ShutDown),
+        match timeout_at(deadline, done).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => Err(NotSent::ShutDown),
             Err(_) => Err(NotSent::Deadline),
         }
     }
@@ -87,16 +86,18 @@ impl MemoryFabric {
             return Ok(Found::Life(life));
         }
         let book = state.book(self.me, to).ok_or(NotSent::ShutDown)?;
-        if let Some(dial) = &book.dial {
-            return Ok(Found::Dial(dial.done.clone()));
+        let (tell, done) = oneshot::channel();
+        if let Some(dial) = &mut book.dial {
+            dial.tell.push(tell);
+            return Ok(Found::Dial(done));
         }
         if let Some(why) = book.backoff.refusal(Instant::now()) {
             return Err(NotSent::Unreachable(why.to_owned()));
         }
-        let (tell, done) = watch::channel(None);
-        let waiting = VecDeque::new();
-        let result = done.clone();
-        book.dial = Some(Dial { done, waiting });
+        book.dial = Some(Dial {
+            tell: vec![tell],
+            waiting: VecDeque::new(),
+        });
         let shared = Arc::clone(&self.shared);
         let myself = Self { shared, ..*self };
         tokio::spawn(async move {
@@ -104,9 +105,8 @@ impl MemoryFabric {
             myself
                 .shared
                 .with(|state| myself.dialled(state, to, &outcome));
-            tell.send_replace(Some(outcome));
         });
-        Ok(Found::Dial(result))
+        Ok(Found::Dial(done))
     }
 
     /// Shakes hands until it succeeds, is refused, or takes too long.
@@ -142,8 +142,12 @@ impl MemoryFabric {
         let Some(book) = state.book(self.me, to) else {
             return;
         };
-        let waiting = book.dial.take().map(|dial| dial.waiting);
-        let waiting = waiting.unwrap_or_default();
+        let Some(Dial { tell, waiting }) = book.dial.take() else {
+            return;
+        };
+        for tell in tell {
+            let _ = tell.send(outcome.clone());
+        }
         match outcome {
             Ok(life) => {
                 for (channel, body) in waiting {

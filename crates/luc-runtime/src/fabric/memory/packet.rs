@@ -66,8 +66,9 @@ impl Content {
     /// What it would take on a wire, nearly: headers as `frame` has them, bodies as they are.
     pub(super) fn bytes(&self) -> usize {
         match self {
-            Self::Request(_, _, body) | Self::Datagram(_, body) => HEADER_BYTES + body.len(),
-            Self::Outcome(_, Outcome::Answer(body)) => HEADER_BYTES + body.len(),
+            Self::Request(_, _, body)
+            | Self::Datagram(_, body)
+            | Self::Outcome(_, Outcome::Answer(body)) => HEADER_BYTES + body.len(),
             Self::Outcome(_, Outcome::Failed(text)) => HEADER_BYTES + text.len(),
             Self::Outcome(_, Outcome::Refused(_)) | Self::Open(..) => HEADER_BYTES,
             Self::Item(_, Item::Frame(frame)) => 4 + frame.len(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use luc_core::SitePrefix;
 use luc_core::entropy::SplitMix64;
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{Semaphore, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -46,8 +46,9 @@ pub(super) struct PeerBook {
 
 /// A connection that is being opened.
 pub(super) struct Dial {
-    /// Its life once it came about, or why it did not.
-    pub(super) done: watch::Receiver<Option<Result<u64, NotSent>>>,
+    /// Who waits for its life, or for why there is none; told in this order. (Those who wait on a
+    /// `tokio::sync::watch` are woken in a random one.)
+    pub(super) tell: Vec<oneshot::Sender<Result<u64, NotSent>>>,
     /// Datagrams that wait for it.
     pub(super) waiting: VecDeque<(Channel, Bytes)>,
 }
@@ -288,12 +289,12 @@ impl State {
         link.since = Instant::now();
         let link = link.clone();
         let of_link = |from, to, life| pair(from, to) == ends && life == link.life;
-        let requests = |_: &u64, one: &mut Pending| of_link(one.from, one.to, one.life);
-        for (_, one) in self.pending.extract_if(.., requests) {
+        let requests = |one: &Pending| of_link(one.from, one.to, one.life);
+        for (_, one) in taken(&mut self.pending, requests) {
             let _ = one.answer.send(Err(Lost::Connection(why.to_owned())));
         }
-        let lanes = |_: &StreamId, one: &mut OpenLane| of_link(one.from, one.to, one.life);
-        for (id, one) in self.lanes.extract_if(.., lanes) {
+        let lanes = |one: &OpenLane| of_link(one.from, one.to, one.life);
+        for (id, one) in taken(&mut self.lanes, lanes) {
             if let Some(halves) = self.accepting.remove(&id.number) {
                 // They tell the network when they are dropped, so not under its lock.
                 self.calls.push_back(Box::new(move || drop(halves)));
@@ -322,8 +323,8 @@ impl State {
     pub(super) fn crash(&mut self, key: NodeKey) -> Option<Node> {
         let node = self.nodes.remove(&key)?;
         node.stopped.cancel();
-        let own = |_: &u64, one: &mut Pending| one.from == key;
-        for (_, one) in self.pending.extract_if(.., own) {
+        let own = |one: &Pending| one.from == key;
+        for (_, one) in taken(&mut self.pending, own) {
             let _ = one
                 .answer
                 .send(Err(Lost::Connection("this node stopped".to_owned())));
@@ -363,4 +364,13 @@ impl State {
             self.calls.push_back(Box::new(move || call(&inbound)));
         }
     }
+}
+
+/// Takes what `which` names out of a map, in the order of its keys.
+fn taken<K: Copy + Ord, V>(map: &mut BTreeMap<K, V>, which: impl Fn(&V) -> bool) -> Vec<(K, V)> {
+    let named = map.iter().filter(|(_, value)| which(value));
+    let keys: Vec<K> = named.map(|(key, _)| *key).collect();
+    keys.into_iter()
+        .filter_map(|key| map.remove_entry(&key))
+        .collect()
 }

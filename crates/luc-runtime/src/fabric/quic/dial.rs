@@ -6,6 +6,7 @@
 //! When two nodes dial each other at once, the connection that the smaller key dialled stays: its
 //! node turns the other one away as a duplicate.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Core;
-use super::book::{Dial, Dialled, Live};
+use super::book::{Dial, Dialled, Live, Slot};
 use super::wire::{Sending, read_body, read_header};
 use crate::fabric::frame::{Hello, Kind};
 use crate::fabric::{Channel, NotSent};
@@ -80,28 +81,10 @@ impl Core {
         if let Some(live) = slot.open() {
             return Ok(Found::Live(live.clone()));
         }
-        let result = match &slot.dial {
-            Some(dial) => dial.done.clone(),
-            None => {
-                if let Some(why) = slot.backoff.refusal(Instant::now()) {
-                    return Err(NotSent::Unreachable(why.to_owned()));
-                }
-                if slot.addresses.is_empty() {
-                    return Err(NotSent::NoAddress);
-                }
-                let addresses = slot.addresses.clone();
-                let (tell, done) = watch::channel(None);
-                let result = done.clone();
-                let waiting = std::collections::VecDeque::new();
-                slot.dial = Some(Dial { done, waiting });
-                let core = Arc::clone(self);
-                self.spawn(async move {
-                    let outcome = core.dial(to, &addresses).await;
-                    core.dialled(to, &outcome);
-                    tell.send_replace(Some(outcome));
-                });
-                result
-            }
+        let result = if let Some(dial) = &slot.dial {
+            dial.done.clone()
+        } else {
+            self.begin(to, slot)?
         };
         if let Some((datagram, dial)) = datagram.zip(slot.dial.as_mut()) {
             if dial.waiting.len() >= self.limits.waiting_datagrams {
@@ -110,6 +93,32 @@ impl Core {
             dial.waiting.push_back(datagram);
         }
         Ok(Found::Dial(result))
+    }
+
+    /// Begins to dial, unless it is too early or no address is known.
+    fn begin(
+        self: &Arc<Self>,
+        to: NodeKey,
+        slot: &mut Slot,
+    ) -> Result<watch::Receiver<Dialled>, NotSent> {
+        if let Some(why) = slot.backoff.refusal(Instant::now()) {
+            return Err(NotSent::Unreachable(why.to_owned()));
+        }
+        if slot.addresses.is_empty() {
+            return Err(NotSent::NoAddress);
+        }
+        let addresses = slot.addresses.clone();
+        let (tell, done) = watch::channel(None);
+        let result = done.clone();
+        let waiting = VecDeque::new();
+        slot.dial = Some(Dial { done, waiting });
+        let core = Arc::clone(self);
+        self.spawn(async move {
+            let outcome = core.dial(to, &addresses).await;
+            core.dialled(to, &outcome);
+            tell.send_replace(Some(outcome));
+        });
+        Ok(result)
     }
 
     /// The end of a dial: what waited is sent or dropped, a failure makes a pause.
@@ -127,7 +136,7 @@ impl Core {
                 }
             }
             Err(why) => {
-                self.drop_datagrams(&slot.counters, waiting.len());
+                slot.counters.dropped(waiting.len());
                 let why = why.to_string();
                 let now = Instant::now();
                 slot.backoff
@@ -207,8 +216,8 @@ impl Core {
             let (send, mut recv) = connection.open_bi().await.map_err(|error| closed(&error))?;
             let mut send = Sending::new(send);
             let body = Bytes::copy_from_slice(&hello.encode());
-            let sent = send.write(Kind::Hello, Channel(0), body, &counters).await;
-            sent.map_err(|error| failed(&error))?;
+            let written = send.write(Kind::Hello, Channel(0), body, &counters).await;
+            written.map_err(|error| failed(&error))?;
             send.finish();
             let unreadable = |error: super::wire::ReadFrameError| match connection.close_reason() {
                 Some(reason) => closed(&reason),

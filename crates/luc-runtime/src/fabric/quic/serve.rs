@@ -95,8 +95,8 @@ impl Core {
                     self.count_refusal(key);
                 }
                 let (kind, body) = outcome.encode();
-                let sent = send.write(kind, header.channel, body, &live.counters).await;
-                if sent.is_ok() {
+                let written = send.write(kind, header.channel, body, &live.counters);
+                if written.await.is_ok() {
                     send.finish();
                 }
                 Ok(())

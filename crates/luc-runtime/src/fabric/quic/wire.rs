@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use async_trait::async_trait;
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use quinn::{ReadError, ReadExactError, RecvStream, SendStream, VarInt, WriteError};
 
-use crate::fabric::frame::{FrameError, HEADER_BYTES, Header, Kind};
-use crate::fabric::stream::{RecvFrames, SendFrames, check_length};
+use crate::fabric::frame::{FrameError, HEADER_BYTES, Header, Kind, PREFIX_BYTES, Pieces, prefix};
+use crate::fabric::stream::{RecvFrames, SendFrames};
 use crate::fabric::{Channel, StreamError, Traffic};
 
 /// How much of an announced body is reserved before it arrives.
@@ -37,6 +37,10 @@ impl Counters {
 
     pub(super) fn received(&self, bytes: usize) {
         self.frame_bytes_in.fetch_add(bytes as u64, Relaxed);
+    }
+
+    pub(super) fn dropped(&self, datagrams: usize) {
+        self.datagrams_dropped.fetch_add(datagrams as u64, Relaxed);
     }
 
     pub(super) fn snapshot(&self) -> Traffic {
@@ -175,13 +179,12 @@ impl SendFrames for QuicSend {
             return Err(StreamError::Reset);
         }
         let bytes = frame.len();
-        let prefix = u32::try_from(bytes).unwrap_or(u32::MAX).to_be_bytes();
-        let mut pieces = [Bytes::copy_from_slice(&prefix), frame];
+        let mut pieces = [Bytes::copy_from_slice(&prefix(bytes)), frame];
         self.midway = true;
         let written = self.sending.stream.write_all_chunks(&mut pieces).await;
         written.map_err(|error| write_error(&error))?;
         self.midway = false;
-        self.counters.sent(prefix.len() + bytes);
+        self.counters.sent(PREFIX_BYTES + bytes);
         Ok(())
     }
 
@@ -210,7 +213,7 @@ fn write_error(error: &WriteError) -> StreamError {
 pub(super) struct QuicRecv {
     stream: RecvStream,
     counters: Arc<Counters>,
-    buffer: BytesMut,
+    pieces: Pieces,
     ended: Option<Result<(), StreamError>>,
 }
 
@@ -219,37 +222,21 @@ impl QuicRecv {
         Self {
             stream,
             counters,
-            buffer: BytesMut::new(),
+            pieces: Pieces::default(),
             ended: None,
         }
     }
 
-    /// The next piece, if it is all there.
-    fn piece(&mut self) -> Result<Option<Bytes>, StreamError> {
-        let Some(prefix) = self.buffer.first_chunk() else {
-            return Ok(None);
-        };
-        let bytes = usize::try_from(u32::from_be_bytes(*prefix)).unwrap_or(usize::MAX);
-        let whole = prefix.len() + bytes;
-        check_length(bytes)?;
-        if self.buffer.len() < whole {
-            return Ok(None);
-        }
-        let mut piece = self.buffer.split_to(whole).freeze();
-        piece.advance(whole - bytes);
-        self.counters.received(whole);
-        Ok(Some(piece))
-    }
-
     async fn next(&mut self) -> Result<Option<Bytes>, StreamError> {
         loop {
-            if let Some(piece) = self.piece()? {
+            if let Some(piece) = self.pieces.next()? {
+                self.counters.received(PREFIX_BYTES + piece.len());
                 return Ok(Some(piece));
             }
             match self.stream.read_chunk(RESERVED_BYTES_MAX, true).await {
-                Ok(Some(chunk)) => self.buffer.extend_from_slice(&chunk.bytes),
+                Ok(Some(chunk)) => self.pieces.push(&chunk.bytes),
                 // An end in the middle of a piece was never said by an honest peer.
-                Ok(None) if !self.buffer.is_empty() => return Err(StreamError::Reset),
+                Ok(None) if !self.pieces.is_empty() => return Err(StreamError::Reset),
                 Ok(None) => return Ok(None),
                 Err(ReadError::ConnectionLost(why)) => {
                     return Err(StreamError::Lost(why.to_string()));
