@@ -8,7 +8,7 @@ use crate::solver::{Style, Weights};
 /// The parameters. [`Config::default`] is what nodes run with.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Config {
-    /// How many nodes the first group has at the most, the leader among them; it ends with the site.
+    /// How many nodes the first group has at the most, with the leader; it ends with the site.
     pub first_group: u16,
     /// How many more are asked whenever those before did not suffice.
     pub next_group: u16,
