@@ -324,4 +324,4 @@ pub async fn handle(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -87,8 +87,10 @@ pub(super) fn show(services: &Services, request: &Request) -> Result<Reply, ApiE
     let project = other.or(own).unwrap_or_default();
     let snapshot = services.store.snapshot();
     let held = Held::of(&snapshot, project);
-    let usage = ProjectId::parse(project)
-        .map_or_else(|_| Usage::default(), |id| Usage::of(&snapshot, &id, None));
+    let usage = ProjectId::parse(project).map_or_else(
+        |_| Usage::default(),
+        |id| Usage::of(services, &snapshot, &id, None),
+    );
     Reply::json(&view(request.version, &held.allowance(None), &usage))
 }
 

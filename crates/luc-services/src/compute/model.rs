@@ -4,6 +4,7 @@ pub mod aggregate;
 pub mod flavor;
 pub mod instance_action;
 pub mod keypair;
+pub mod lease;
 pub mod quota;
 pub mod server;
 pub mod server_group;
@@ -23,6 +24,8 @@ pub fn schema() -> Schema {
         .table::<aggregate::Aggregate>()
         .table::<flavor::Flavor>()
         .table::<keypair::Keypair>()
+        .table::<lease::LeaseHeld>()
+        .table::<lease::QuotaLease>()
         .table::<quota::QuotaClass>()
         .table::<quota::QuotaSet>()
         .table::<quota::QuotaUsage>()

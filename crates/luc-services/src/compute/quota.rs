@@ -1,8 +1,15 @@
 //! The ledger of quotas: what may be used, what is used, and the bookkeeping between.
 //!
 //! [`reserve`] and [`release`] run inside the transaction that creates or deletes servers, so a
-//! limit holds at every revision and nothing has to be recounted. The HTTP face of quotas is
-//! [`super::quotas`]; records are in [`super::model::quota`].
+//! limit holds at every revision and nothing has to be recounted. A limit is one for the whole
+//! cloud: a site that is not its home uses only what it was lent ([`lease`] says whether that is
+//! enough, [`exchange`] gets more). The HTTP face of quotas is [`super::quotas`]; records are in
+//! [`super::model::quota`] and [`super::model::lease`].
+
+pub mod exchange;
+mod lease;
+pub(crate) mod protocol;
+mod upkeep;
 
 use std::sync::Arc;
 
@@ -11,7 +18,10 @@ use luc_core::id::{ProjectId, UserId};
 use luc_core::units::{MemoryMib, Vcpus};
 use luc_state::{Snapshot, Stored, Tx, TxError};
 
+use super::model::lease::Item;
 use super::model::quota::{Limits, QuotaClass, QuotaSet, QuotaUsage, Resource, UNLIMITED, Used};
+pub use lease::{Lent, Shortage};
+pub use upkeep::{IDLE, pending, set_reserve, settle, tidy};
 
 /// What is to be used more, or less.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,6 +64,15 @@ pub enum ReserveError {
     /// A limit stands against it.
     #[error(transparent)]
     Exceeded(#[from] QuotaExceeded),
+    /// The site must be lent more first.
+    #[error("the lease of this site is used up")]
+    Lease(Box<Shortage>),
+    /// The site was lent no more.
+    #[error("{message}")]
+    Refused {
+        /// Why.
+        message: String,
+    },
     /// The record of usage could not be written.
     #[error(transparent)]
     Store(#[from] TxError),
@@ -98,9 +117,11 @@ impl<'a> Allowance<'a> {
     }
 }
 
-/// Books `delta` for `user` in `project`, unless a limit of either stands against it.
+/// Books `delta` for `user` in `project`, unless a limit of either stands against it, or what this
+/// site was lent of it.
 pub fn reserve(
     tx: &mut Tx<'_>,
+    lent: &Lent,
     project: &ProjectId,
     user: &UserId,
     delta: Delta,
@@ -110,6 +131,14 @@ pub fn reserve(
     let of_user = usage.users.get(user).copied().unwrap_or_default();
     check(&held.allowance(None), usage.used, delta)?;
     check(&held.allowance(Some(user)), of_user, delta)?;
+    let wish = lease::Wish {
+        project,
+        user,
+        held: &held,
+        usage: &usage,
+        delta,
+    };
+    lease::check(tx, lent, &wish)?;
     usage.used = usage.used.plus(delta);
     usage.users.insert(user.clone(), of_user.plus(delta));
     tx.put(usage)?;
@@ -218,6 +247,17 @@ impl Held {
             class: tx.get::<QuotaClass>(QuotaClass::DEFAULT),
             set: tx.get::<QuotaSet>(project),
         }
+    }
+
+    /// Whether `user` has a limit of `resource` apart from the project's.
+    fn sets_apart(&self, user: &UserId, resource: Resource) -> bool {
+        let limits = self.set.as_ref().and_then(|set| set.users.get(user));
+        limits.is_some_and(|limits| limits.contains_key(&resource))
+    }
+
+    /// The limit of `item`; none if there is none.
+    fn limit(&self, item: &Item) -> Option<u64> {
+        u64::try_from(self.allowance(item.user.as_ref()).limit(item.resource)).ok()
     }
 
     /// The allowance of the project, or of `user` inside it.

@@ -11,14 +11,16 @@ use luc_api::ApiError;
 use luc_api::compute::quota::{UpdateQuotaClass, UpdateQuotaSet};
 use luc_api::policy::Attributes;
 use luc_api::value::LooseBool;
+use luc_core::SitePrefix;
 use luc_core::id::{ProjectId, UserId};
 use luc_state::{Snapshot, Stored, Tx, key};
 
 use super::model::quota::{Limits, QuotaClass, QuotaSet, QuotaUsage, Resource, UNLIMITED, Used};
+use super::model::server::Server;
 use super::model::server_group::ServerGroup;
 use super::page::check_parameters;
 use super::projects;
-use super::quota::{Allowance, Held};
+use super::quota::{Allowance, Held, settle};
 use super::write::{WriteError, transact};
 use crate::Services;
 use crate::reply::Reply;
@@ -71,7 +73,7 @@ pub(super) fn detail(services: &Services, request: &Request) -> Result<Reply, Ap
     let project = projects::find(&snapshot, request.param("project_id"))?;
     let user = user_of(request)?;
     let held = Held::of(&snapshot, project.id.as_str());
-    let usage = Usage::of(&snapshot, &project.id, user.as_ref());
+    let usage = Usage::of(services, &snapshot, &project.id, user.as_ref());
     let allowance = held.allowance(user.as_ref());
     Reply::json(&view::detail(
         request,
@@ -92,7 +94,7 @@ pub(super) async fn update(services: &Services, request: &Request) -> Result<Rep
     let limits = named(change.limits());
     transact(&services.store, |tx| {
         if !forced {
-            check_settable(tx, &project.id, user.as_ref(), &limits)?;
+            check_settable(tx, services.site, (&project.id, user.as_ref()), &limits)?;
         }
         let stored = tx.get::<QuotaSet>(&project.id);
         let mut set = stored.map_or_else(
@@ -113,6 +115,9 @@ pub(super) async fn update(services: &Services, request: &Request) -> Result<Rep
         Ok(())
     })
     .await?;
+    // What other sites hold beyond a limit that was lowered is asked for at once; it is not for
+    // the caller to wait for those that are silent.
+    settle(services, &project.id).await?;
     let held = Held::of(&services.store.snapshot(), project.id.as_str());
     Reply::json(&view::set(request, None, &held.allowance(user.as_ref())))
 }
@@ -127,13 +132,13 @@ fn named(limits: impl Iterator<Item = (&'static str, i64)>) -> Limits {
 /// Refuses limits below what is used or promised already, and a user's above the project's.
 fn check_settable(
     tx: &Tx<'_>,
-    project: &ProjectId,
-    user: Option<&UserId>,
+    site: SitePrefix,
+    (project, user): (&ProjectId, Option<&UserId>),
     limits: &Limits,
 ) -> Result<(), WriteError> {
     let held = Held::within(tx, project.as_str());
     let whole = held.allowance(None);
-    let usage = Usage::within(tx, project, user);
+    let usage = Usage::within(tx, site, project, user);
     let set = tx.get::<QuotaSet>(project);
     for (&resource, &limit) in limits {
         let promised = |limits: &Limits| limits.get(&resource).copied().unwrap_or_default();
@@ -268,30 +273,69 @@ impl Usage {
         }
     }
 
-    /// What `project`, or `user` inside it, uses.
-    pub(super) fn of(snapshot: &Snapshot, project: &ProjectId, user: Option<&UserId>) -> Self {
+    /// What `project`, or `user` inside it, uses: here by the books, at other sites by the copies
+    /// of their servers.
+    pub(super) fn of(
+        services: &Services,
+        snapshot: &Snapshot,
+        project: &ProjectId,
+        user: Option<&UserId>,
+    ) -> Self {
+        let mut foreign = Used::default();
+        if services.sites.all().len() > 1 {
+            let servers = snapshot.find(&Server::BY_PROJECT, &key(&[project.as_str()]));
+            let servers = servers.filter(|server| server.home() != services.site);
+            foreign = sum(servers, user);
+        }
         let groups = snapshot.find(&ServerGroup::BY_PROJECT, &key(&[project.as_str()]));
         let groups = groups
             .filter(|group| user.is_none_or(|user| group.user == *user))
             .count();
-        Self::new(snapshot.get::<QuotaUsage>(project).as_deref(), groups, user)
+        let counted = snapshot.get::<QuotaUsage>(project);
+        Self::new(counted.as_deref(), foreign, groups, user)
     }
 
-    fn within(tx: &Tx<'_>, project: &ProjectId, user: Option<&UserId>) -> Self {
+    fn within(tx: &Tx<'_>, site: SitePrefix, project: &ProjectId, user: Option<&UserId>) -> Self {
+        let servers = tx.find(&Server::BY_PROJECT, &key(&[project.as_str()]));
+        let servers = servers.into_iter().filter(|server| server.home() != site);
+        let foreign = sum(servers, user);
         let groups = tx.find(&ServerGroup::BY_PROJECT, &key(&[project.as_str()]));
         let of_user = |group: &&Arc<Stored<ServerGroup>>| user.is_none_or(|id| group.user == *id);
         let groups = groups.iter().filter(of_user).count();
-        Self::new(tx.get::<QuotaUsage>(project).as_deref(), groups, user)
+        let counted = tx.get::<QuotaUsage>(project);
+        Self::new(counted.as_deref(), foreign, groups, user)
     }
 
-    fn new(counted: Option<&Stored<QuotaUsage>>, groups: usize, user: Option<&UserId>) -> Self {
+    fn new(
+        counted: Option<&Stored<QuotaUsage>>,
+        foreign: Used,
+        groups: usize,
+        user: Option<&UserId>,
+    ) -> Self {
         let amounts = counted.map_or_else(Used::default, |counted| match user {
             Some(user) => counted.users.get(user).copied().unwrap_or_default(),
             None => counted.used,
         });
         Self {
-            used: amounts,
+            used: Used {
+                instances: amounts.instances + foreign.instances,
+                cores: amounts.cores + foreign.cores,
+                ram: amounts.ram + foreign.ram,
+            },
             server_groups: groups as u64,
         }
     }
+}
+
+/// What `servers` count for, or those of `user` among them.
+fn sum(servers: impl Iterator<Item = Arc<Stored<Server>>>, user: Option<&UserId>) -> Used {
+    let servers = servers.filter(|server| user.is_none_or(|user| server.user == *user));
+    servers.fold(Used::default(), |used, server| {
+        let size = server.charge();
+        Used {
+            instances: used.instances + 1,
+            cores: used.cores + size.vcpus.get(),
+            ram: used.ram + size.memory.get(),
+        }
+    })
 }

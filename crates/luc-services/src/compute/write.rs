@@ -5,7 +5,7 @@ use luc_state::{Store, Tx, TxError};
 
 use crate::write::settled;
 
-use super::quota::ReserveError;
+use super::quota::{ReserveError, Shortage};
 
 /// Why a write was not made.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +13,9 @@ pub(super) enum WriteError {
     /// The request is to blame.
     #[error(transparent)]
     Api(#[from] ApiError),
+    /// The site must be lent more of a quota first; see `quota::exchange::transact`.
+    #[error("the lease of this site is used up")]
+    Lease(Box<Shortage>),
     /// The store refused a record.
     #[error(transparent)]
     Store(#[from] TxError),
@@ -22,6 +25,8 @@ impl From<ReserveError> for WriteError {
     fn from(error: ReserveError) -> Self {
         match error {
             ReserveError::Exceeded(exceeded) => Self::Api(exceeded.into()),
+            ReserveError::Refused { message } => Self::Api(ApiError::QuotaExceeded { message }),
+            ReserveError::Lease(shortage) => Self::Lease(shortage),
             ReserveError::Store(refused) => Self::Store(refused),
         }
     }
@@ -32,10 +37,16 @@ pub(super) async fn transact<T>(
     store: &Store,
     body: impl FnMut(&mut Tx<'_>) -> Result<T, WriteError>,
 ) -> Result<T, ApiError> {
-    settled(store.transact(body).await, |refused| match refused {
+    settled(store.transact(body).await, of_write)
+}
+
+/// What a write that was not made means to the caller.
+pub(super) fn of_write(refused: WriteError) -> ApiError {
+    match refused {
         WriteError::Api(refused) => refused,
+        WriteError::Lease(shortage) => ApiError::internal(format!("nobody asked for {shortage:?}")),
         WriteError::Store(refused) => of_tx(&refused),
-    })
+    }
 }
 
 /// What a refusal of the store means where the handler did not expect it.

@@ -1,6 +1,6 @@
 //! The identity service over a store in memory, asked through HTTP as callers do.
 
-mod cloud;
+pub(crate) mod cloud;
 mod founding;
 mod ownership;
 mod revocation;

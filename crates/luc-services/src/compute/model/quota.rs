@@ -181,6 +181,18 @@ pub struct Used {
     pub ram: u64,
 }
 
+impl Used {
+    /// How much of `resource` it is, if that is counted here.
+    pub fn of(&self, resource: Resource) -> u64 {
+        match resource {
+            Resource::Instances => self.instances,
+            Resource::Cores => self.cores,
+            Resource::Ram => self.ram,
+            _ => 0,
+        }
+    }
+}
+
 /// What a project uses, and which user how much of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuotaUsage {

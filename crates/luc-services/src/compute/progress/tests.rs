@@ -14,7 +14,7 @@ use crate::compute::model;
 use crate::compute::model::instance_action::{InstanceAction, Outcome};
 use crate::compute::model::quota::QuotaUsage;
 use crate::compute::model::server::{DeletedServer, Placement, Server, Task};
-use crate::compute::quota::{self, Delta};
+use crate::compute::quota::{self, Delta, Lent};
 use crate::compute::server::action::begin;
 use crate::compute::server::fixture::{NOON, active, host, planned, resources, server_id};
 use crate::compute::server::history::{self, Origin, Step};
@@ -30,7 +30,8 @@ impl Site {
     async fn with_hosts(names: &[&str]) -> Self {
         let options = StoreOptions::new(SitePrefix::of_key(b"site"), SplitMix64::new(1));
         let engine = std::sync::Arc::new(MemoryEngine::sole());
-        let (store, driver) = Store::open(engine, model::schema(), options).await.unwrap();
+        let schema = model::schema().and(crate::identity::schema());
+        let (store, driver) = Store::open(engine, schema, options).await.unwrap();
         tokio::spawn(driver);
         let liveness = Liveness::new(Duration::from_secs(3600));
         for name in names {
@@ -52,6 +53,7 @@ impl Site {
             user: None,
             project: None,
         };
+        let lent = Lent::new(SitePrefix::of_key(b"site"), NOON);
         self.store
             .transact(|tx| -> Result<(), WriteError> {
                 let mut server = server.clone();
@@ -61,7 +63,7 @@ impl Site {
                     cores: size.vcpus,
                     ram: size.memory,
                 };
-                quota::reserve(tx, &server.project, &server.user, delta)?;
+                quota::reserve(tx, &lent, &server.project, &server.user, delta)?;
                 if let Some(placement) = &server.placement {
                     let claimed = placement.claim;
                     let host = placement.host.clone();

@@ -5,16 +5,21 @@ use std::collections::BTreeMap;
 use luc_core::SitePrefix;
 use luc_core::entropy::SplitMix64;
 use luc_core::id::DomainId;
+use luc_core::time::Timestamp;
 use luc_state::{MemoryEngine, Schema, Store, StoreOptions, TransactError};
 use proptest::prelude::*;
 
 use super::*;
+use crate::compute::model::lease::{LeaseHeld, QuotaLease};
 
 fn schema() -> Schema {
     Schema::new()
         .table::<QuotaSet>()
         .table::<QuotaClass>()
         .table::<QuotaUsage>()
+        .table::<LeaseHeld>()
+        .table::<QuotaLease>()
+        .and(crate::identity::schema())
 }
 
 fn project() -> ProjectId {
@@ -49,8 +54,9 @@ fn told<T, F: Future<Output = T>>(scene: impl FnOnce(Store) -> F) -> T {
 }
 
 async fn take(store: &Store, name: &str, delta: Delta) -> Result<(), String> {
+    let lent = Lent::new(SitePrefix::of_key(b"site"), Timestamp::default());
     let taken = store
-        .transact(|tx| reserve(tx, &project(), &user(name), delta))
+        .transact(|tx| reserve(tx, &lent, &project(), &user(name), delta))
         .await;
     taken.map(drop).map_err(|error| match error {
         TransactError::Refused(refused) => refused.to_string(),

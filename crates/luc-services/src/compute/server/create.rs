@@ -25,8 +25,8 @@ use crate::compute::host::{Liveness, Resources};
 use crate::compute::model::quota::{QuotaUsage, Resource};
 use crate::compute::model::server::{Fault, Server, Task, footprint};
 use crate::compute::model::server_group::ServerGroup;
-use crate::compute::quota::{self, Delta, Held};
-use crate::compute::write::{WriteError, transact};
+use crate::compute::quota::{self, Delta, Held, Lent, ReserveError, exchange};
+use crate::compute::write::WriteError;
 use crate::ports::Drawn;
 use crate::reply::Reply;
 use crate::request::{Place as Where, Request};
@@ -76,8 +76,8 @@ pub(in crate::compute) async fn create(
         liveness: &services.compute.liveness,
         next: next.as_deref(),
     };
-    let first = transact(&services.store, |tx| -> Result<Server, WriteError> {
-        build(tx, &plan, &seeds, &place, request.now)
+    let first = exchange::transact(services, |tx, lent| -> Result<Server, WriteError> {
+        build(tx, lent, &plan, &seeds, &place, request.now)
     })
     .await?;
     if plan.only_reservation {
@@ -99,13 +99,14 @@ pub(in crate::compute) async fn create(
 /// Makes as many of the planned servers as the quota admits and returns the first.
 pub(super) fn build(
     tx: &mut Tx<'_>,
+    lent: &Lent,
     plan: &Plan,
     seeds: &[Seed],
     place: &Place<'_>,
     now: Timestamp,
 ) -> Result<Server, WriteError> {
     let size = footprint(&plan.template.flavor, plan.template.image.disk);
-    let count = reserve(tx, plan, size)?;
+    let count = reserve(tx, lent, plan, size)?;
     let seeds = &seeds[..count as usize];
     join_group(tx, plan, seeds)?;
     let seen = Site::read(tx);
@@ -154,14 +155,14 @@ pub(super) fn build(
 }
 
 /// Takes as many servers of the plan out of the quota as it admits, at least the fewest wanted.
-fn reserve(tx: &mut Tx<'_>, plan: &Plan, size: Resources) -> Result<u32, WriteError> {
+fn reserve(tx: &mut Tx<'_>, lent: &Lent, plan: &Plan, size: Resources) -> Result<u32, WriteError> {
     let template = &plan.template;
     let delta = |count: u32| Delta {
         instances: u64::from(count),
         cores: luc_core::units::Vcpus(size.vcpus.get() * u64::from(count)),
         ram: luc_core::units::MemoryMib(size.memory.get() * u64::from(count)),
     };
-    let count = if plan.least == plan.most {
+    let mut count = if plan.least == plan.most {
         plan.most
     } else {
         let room = room(tx, template, size);
@@ -169,8 +170,15 @@ fn reserve(tx: &mut Tx<'_>, plan: &Plan, size: Resources) -> Result<u32, WriteEr
             .min(u32::try_from(room).unwrap_or(u32::MAX))
             .max(plan.least)
     };
-    quota::reserve(tx, &template.project, &template.user, delta(count))?;
-    Ok(count)
+    loop {
+        let delta = delta(count);
+        match quota::reserve(tx, lent, &template.project, &template.user, delta) {
+            Ok(()) => return Ok(count),
+            // Fewer may fit into what this site was lent.
+            Err(ReserveError::Refused { .. }) if count > plan.least => count -= 1,
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 /// How many servers of `size` the quota of `template`'s project and user still admits.

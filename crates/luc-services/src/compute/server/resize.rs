@@ -26,7 +26,7 @@ use crate::compute::host::{Host, HostUsage, Liveness, Resources};
 use crate::compute::model::server::{
     Fault, FlavorCopy, ImageCopy, InjectedFile, LoginKey, Resizing, Server, Task, footprint,
 };
-use crate::compute::quota::{self, Delta, Held};
+use crate::compute::quota::{self, Delta, Held, Lent, exchange};
 use crate::compute::write::{WriteError, transact};
 use crate::ports::Drawn;
 use crate::reply::Reply;
@@ -61,10 +61,10 @@ pub(in crate::compute) async fn resize(
         .disk_config
         .is_some_and(|config| config == DiskConfig::Auto);
     let liveness = &services.compute.liveness;
-    transact(&services.store, |tx| -> Result<(), WriteError> {
+    exchange::transact(services, |tx, lent| -> Result<(), WriteError> {
         let mut server = access::admitted(tx, &attempted.id, Action::Resize, attempted.is_admin)?;
         server.auto_disk_config = auto_disk_config;
-        begin_resize(tx, &attempted, liveness, &mut server, &flavor)?;
+        begin_resize(tx, lent, &attempted, liveness, &mut server, &flavor)?;
         tx.update(server)?;
         Ok(())
     })
@@ -77,6 +77,7 @@ pub(in crate::compute) async fn resize(
 /// been answered.
 fn begin_resize(
     tx: &mut Tx<'_>,
+    lent: &Lent,
     attempted: &Attempted,
     liveness: &Liveness,
     server: &mut Server,
@@ -95,7 +96,7 @@ fn begin_resize(
         cores: more.vcpus,
         ram: more.memory,
     };
-    quota::reserve(tx, &server.project, &server.user, delta)?;
+    quota::reserve(tx, lent, &server.project, &server.user, delta)?;
     let claimed = tx
         .get::<HostUsage>(&placement.host)
         .map(|usage| usage.claimed);

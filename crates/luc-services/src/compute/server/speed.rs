@@ -21,6 +21,7 @@ use super::view::{Frame, Occasion, ServerView, Shown};
 use crate::compute::host::{Heartbeat, Liveness};
 use crate::compute::model;
 use crate::compute::model::quota::{QuotaSet, Resource};
+use crate::compute::quota::Lent;
 use crate::compute::server::create::{Place, Seed, build};
 
 #[test]
@@ -67,6 +68,7 @@ async fn five_hundred_creations_are_quick() {
         .transact(|tx| tx.insert(quota.clone()).map(drop))
         .await
         .unwrap();
+    let lent = Lent::new(SitePrefix::of_key(b"site"), NOON);
     let place = Place {
         site: "site",
         liveness: &liveness,
@@ -77,7 +79,7 @@ async fn five_hundred_creations_are_quick() {
         let plan = plan();
         let seeds = [seed(number)];
         let built = store
-            .transact(|tx| build(tx, &plan, &seeds, &place, NOON))
+            .transact(|tx| build(tx, &lent, &plan, &seeds, &place, NOON))
             .await;
         assert!(built.unwrap().value.placement.is_some());
     }

@@ -28,7 +28,7 @@ use crate::ports::sites::{SingleSite, Sites};
 use crate::ports::{Clock, Observer, Randomness};
 
 /// Everybody's password.
-pub(super) const PASSWORD: &str = "open sesame";
+pub(crate) const PASSWORD: &str = "open sesame";
 
 /// When the clock is started, in seconds.
 const BEGINNING: i64 = 1_767_225_600;
@@ -80,22 +80,22 @@ impl Hosts for NoHosts {
 }
 
 /// A cloud.
-pub(super) struct Cloud {
-    pub(super) services: Arc<Services>,
+pub(crate) struct Cloud {
+    pub(crate) services: Arc<Services>,
     clock: Arc<StoppedClock>,
     _blobs: tempfile::TempDir,
 }
 
 impl Cloud {
     /// One that is not founded yet.
-    pub(super) async fn bare() -> Self {
+    pub(crate) async fn bare() -> Self {
         let site = SitePrefix::of_key(b"the site of the tests");
         let sites = Arc::new(SingleSite::new(site, "site-1"));
         Self::of_engine(site, MemoryEngine::sole(), sites).await
     }
 
     /// The site `site` over `engine`, which may hold the records of other sites, too.
-    pub(super) async fn of_engine(
+    pub(crate) async fn of_engine(
         site: SitePrefix,
         engine: MemoryEngine,
         sites: Arc<dyn Sites>,
@@ -139,7 +139,7 @@ impl Cloud {
     }
 
     /// One with an administrator.
-    pub(super) async fn founded() -> Self {
+    pub(crate) async fn founded() -> Self {
         let cloud = Self::bare().await;
         identity::bootstrap(&cloud.services, &founding(PASSWORD))
             .await
@@ -148,12 +148,12 @@ impl Cloud {
     }
 
     /// Lets time pass.
-    pub(super) fn tick(&self, seconds: i64) {
+    pub(crate) fn tick(&self, seconds: i64) {
         self.clock.0.fetch_add(seconds, Ordering::Relaxed);
     }
 
     /// Asks; the status and the body of the answer.
-    pub(super) async fn ask(
+    pub(crate) async fn ask(
         &self,
         token: &str,
         method: &str,
@@ -165,14 +165,14 @@ impl Cloud {
     }
 
     /// Asks for what must succeed.
-    pub(super) async fn done(&self, token: &str, method: &str, path: &str, body: Value) -> Value {
+    pub(crate) async fn done(&self, token: &str, method: &str, path: &str, body: Value) -> Value {
         let (status, answer) = self.ask(token, method, path, body).await;
         assert!(status.is_success(), "{method} {path}: {status} {answer}");
         answer
     }
 
     /// A token of a user for a scope.
-    pub(super) async fn login(
+    pub(crate) async fn login(
         &self,
         user: &str,
         password: &str,
@@ -185,7 +185,7 @@ impl Cloud {
     }
 
     /// A token by any method; no scope if `scope` is null.
-    pub(super) async fn token(&self, identity: Value, scope: Value) -> Result<String, StatusCode> {
+    pub(crate) async fn token(&self, identity: Value, scope: Value) -> Result<String, StatusCode> {
         let mut auth = json!({"identity": identity});
         if !scope.is_null() {
             auth["scope"] = scope;
@@ -198,14 +198,14 @@ impl Cloud {
     }
 
     /// The administrator's token.
-    pub(super) async fn admin(&self) -> String {
+    pub(crate) async fn admin(&self) -> String {
         self.login("admin", PASSWORD, scope_of("admin"))
             .await
             .unwrap()
     }
 
     /// Makes a user with a role on a new project of the same name; the ids of both.
-    pub(super) async fn user(&self, name: &str, role: &str) -> (String, String) {
+    pub(crate) async fn user(&self, name: &str, role: &str) -> (String, String) {
         let admin = self.admin().await;
         let body = json!({"user": {"name": name, "password": PASSWORD}});
         let user = id(&self.done(&admin, "POST", "/identity/v3/users", body).await["user"]);
@@ -221,19 +221,19 @@ impl Cloud {
     }
 
     /// The id of the role of this name.
-    pub(super) async fn role(&self, name: &str) -> String {
+    pub(crate) async fn role(&self, name: &str) -> String {
         let path = format!("/identity/v3/roles?name={name}");
         let admin = self.admin().await;
         id(&self.done(&admin, "GET", &path, Value::Null).await["roles"][0])
     }
 
     /// Whom a token means at this moment, if it counts.
-    pub(super) fn caller(&self, token: &str) -> Option<Arc<Caller>> {
+    pub(crate) fn caller(&self, token: &str) -> Option<Arc<Caller>> {
         identity::authenticate(&self.services, token).ok()
     }
 
     /// Ends the token that `header` names.
-    pub(super) async fn delete_token(&self, token: &str, header: (&str, &str)) -> StatusCode {
+    pub(crate) async fn delete_token(&self, token: &str, header: (&str, &str)) -> StatusCode {
         let path = "/identity/v3/auth/tokens";
         let request = http::Request::builder().method("DELETE").uri(path);
         let request = request
@@ -278,7 +278,7 @@ impl Cloud {
 }
 
 /// What a founder decides.
-pub(super) fn founding(password: &str) -> Founding {
+pub(crate) fn founding(password: &str) -> Founding {
     Founding {
         password: Secret::new(password),
         region: "RegionOne".to_owned(),
@@ -286,11 +286,11 @@ pub(super) fn founding(password: &str) -> Founding {
 }
 
 /// The scope of a project of the default domain.
-pub(super) fn scope_of(project: &str) -> Value {
+pub(crate) fn scope_of(project: &str) -> Value {
     json!({"project": {"name": project, "domain": {"id": "default"}}})
 }
 
 /// The id of a thing.
-pub(super) fn id(thing: &Value) -> String {
+pub(crate) fn id(thing: &Value) -> String {
     thing["id"].as_str().unwrap().to_owned()
 }

@@ -1,0 +1,422 @@
+//! Three sites with a store each and messages that are lost on either way: a limit holds for all of
+//! them together, and after the heal all that is free can be used anywhere.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use luc_core::Entropy as _;
+use luc_core::entropy::SplitMix64;
+use luc_core::id::{DomainId, UserId};
+use luc_core::units::{MemoryMib, Vcpus};
+use luc_state::{MemoryEngine, Store, StoreOptions};
+
+use super::super::super::model::quota::{QuotaSet, Resource};
+use super::super::upkeep::{pending, set_reserve, settle, tidy};
+use super::super::{Delta, release, reserve};
+use super::*;
+use crate::identity::model::Extra;
+use crate::identity::tests::cloud::Cloud;
+use crate::ports::sites::{Interest, SiteView, Sites};
+
+const LIMIT: i64 = 12;
+
+/// The sites and what is wrong between them.
+#[derive(Default)]
+struct Net {
+    services: Mutex<BTreeMap<SitePrefix, Arc<Services>>>,
+    cut: Mutex<BTreeSet<(SitePrefix, SitePrefix)>>,
+    /// How many of the next answers are lost.
+    deaf: Mutex<u32>,
+}
+
+/// What one site sees of the net.
+struct Port {
+    own: SitePrefix,
+    net: Arc<Net>,
+}
+
+fn prefix(name: &str) -> SitePrefix {
+    SitePrefix::of_key(name.as_bytes())
+}
+
+#[async_trait]
+impl Sites for Port {
+    fn all(&self) -> Vec<SiteView> {
+        let sites = ["east", "home", "west"];
+        let view = |name: &str| SiteView {
+            site: prefix(name),
+            name: name.to_owned(),
+            age: Duration::ZERO,
+            reachable: true,
+            trusted: true,
+            room: None,
+        };
+        sites.into_iter().map(view).collect()
+    }
+
+    fn nearest(&self, _: SitePrefix) -> Vec<(SitePrefix, Option<Duration>)> {
+        Vec::new()
+    }
+
+    async fn forward(
+        &self,
+        site: SitePrefix,
+        request: Forwarded,
+    ) -> Result<http::Response<Body>, ForwardError> {
+        let reason = || "cut".to_owned();
+        let pair = (self.own.min(site), self.own.max(site));
+        if self.net.cut.lock().unwrap().contains(&pair) {
+            return Err(ForwardError::NotSent { reason: reason() });
+        }
+        let services = Arc::clone(&self.net.services.lock().unwrap()[&site]);
+        let ForwardedBody::Whole(body) = request.body else {
+            panic!("messages are not streams");
+        };
+        let answer = serve(&services, self.own, &body).await;
+        let mut deaf = self.net.deaf.lock().unwrap();
+        if *deaf > 0 {
+            *deaf -= 1;
+            return Err(ForwardError::Unknown { reason: reason() });
+        }
+        Ok(answer.unwrap())
+    }
+
+    async fn caught_up(&self, _: SitePrefix, _: u64, _: Duration) -> bool {
+        true
+    }
+
+    async fn follow(&self, _: Interest, _: Duration) -> bool {
+        true
+    }
+}
+
+fn project() -> ProjectId {
+    ProjectId::parse("p1").unwrap()
+}
+
+fn item() -> Item {
+    Item {
+        resource: Resource::Instances,
+        user: None,
+    }
+}
+
+fn share(count: u64) -> Share {
+    Share([(item(), count)].into())
+}
+
+fn servers(instances: u64) -> Delta {
+    Delta {
+        instances,
+        cores: Vcpus(0),
+        ram: MemoryMib(0),
+    }
+}
+
+fn limits(limit: i64) -> QuotaSet {
+    QuotaSet {
+        project: project(),
+        domain: DomainId::parse("default").unwrap(),
+        limits: [(Resource::Instances, limit)].into(),
+        users: BTreeMap::new(),
+    }
+}
+
+/// An engine in which the site `home` has written the project and its limit.
+async fn written_by_home() -> MemoryEngine {
+    let engine = MemoryEngine::new();
+    let schema = crate::identity::schema()
+        .and(crate::image::Images::tables())
+        .and(crate::compute::schema())
+        .and(crate::operations::schema());
+    let options = StoreOptions::new(prefix("home"), SplitMix64::new(9));
+    let (store, driver) = Store::open(Arc::new(engine.clone()), schema, options)
+        .await
+        .unwrap();
+    let driver = tokio::spawn(driver);
+    let domain = Domain {
+        id: DomainId::parse("default").unwrap(),
+        name: "Default".to_owned(),
+        description: None,
+        enabled: true,
+        token_epoch: 0,
+        tags: Vec::new(),
+        options: Extra::new(),
+        extra: Extra::new(),
+    };
+    let place = Project {
+        id: project(),
+        domain_id: domain.id.clone(),
+        parent: None,
+        name: "p1".to_owned(),
+        description: None,
+        enabled: true,
+        token_epoch: 0,
+        tags: Vec::new(),
+        options: Extra::new(),
+        extra: Extra::new(),
+    };
+    let written = store.transact(|tx| {
+        tx.insert(domain.clone())?;
+        tx.insert(place.clone())?;
+        tx.insert(limits(LIMIT)).map(drop)
+    });
+    written.await.unwrap();
+    drop(store);
+    driver.await.ok();
+    engine
+}
+
+struct World {
+    net: Arc<Net>,
+    clouds: Vec<Cloud>,
+}
+
+impl World {
+    async fn new() -> Self {
+        let net = Arc::new(Net::default());
+        let mut clouds = Vec::new();
+        for name in ["home", "east", "west"] {
+            let own = prefix(name);
+            let port = Port {
+                own,
+                net: Arc::clone(&net),
+            };
+            let engine = written_by_home().await;
+            let cloud = Cloud::of_engine(own, engine, Arc::new(port)).await;
+            let services = Arc::clone(&cloud.services);
+            net.services.lock().unwrap().insert(own, services);
+            clouds.push(cloud);
+        }
+        Self { net, clouds }
+    }
+
+    async fn take(&self, at: usize, count: u64) -> Result<(), String> {
+        let user = UserId::parse("ada").unwrap();
+        let taken = transact(&self.clouds[at].services, |tx, lent| {
+            reserve(tx, lent, &project(), &user, servers(count))?;
+            Ok(())
+        });
+        taken.await.map_err(|error| error.to_string())
+    }
+
+    async fn give(&self, at: usize, count: u64) {
+        let user = UserId::parse("ada").unwrap();
+        let given = self.clouds[at]
+            .services
+            .store
+            .transact(|tx| release(tx, &project(), &user, servers(count)));
+        given.await.unwrap();
+    }
+
+    fn used(&self, at: usize) -> u64 {
+        let snapshot = self.clouds[at].services.store.snapshot();
+        let usage = snapshot.get::<QuotaUsage>(project());
+        usage.map_or(0, |usage| usage.used.instances)
+    }
+
+    fn used_in_all(&self) -> u64 {
+        (0..3).map(|at| self.used(at)).sum()
+    }
+
+    fn cut(&self, one: &str, other: &str) {
+        let (one, other) = (prefix(one), prefix(other));
+        let pair = (one.min(other), one.max(other));
+        self.net.cut.lock().unwrap().insert(pair);
+    }
+
+    fn heal(&self) {
+        self.net.cut.lock().unwrap().clear();
+        *self.net.deaf.lock().unwrap() = 0;
+    }
+
+    fn lease(&self, name: &str) -> u64 {
+        let snapshot = self.clouds[0].services.store.snapshot();
+        let lease = snapshot.get::<QuotaLease>(QuotaLease::id_of(&project(), prefix(name)));
+        lease.map_or(0, |lease| lease.granted.share.of(&item()))
+    }
+}
+
+#[tokio::test]
+async fn one_limit_holds_for_all_sites_together() {
+    let world = World::new().await;
+    world.take(0, 5).await.unwrap();
+    world.take(1, 4).await.unwrap();
+    world.take(2, 3).await.unwrap();
+    for at in 0..3 {
+        let refused = world.take(at, 1).await.unwrap_err();
+        let nova = "Quota exceeded for instances: Requested 1, but already used 12 of 12 instances";
+        assert_eq!(refused, nova, "at site {at}");
+    }
+    world.give(0, 1).await;
+    world.take(1, 1).await.unwrap();
+    assert_eq!(world.used_in_all(), 12);
+}
+
+#[tokio::test]
+async fn what_is_idle_elsewhere_is_asked_back() {
+    let world = World::new().await;
+    world.take(1, 4).await.unwrap();
+    world.give(1, 4).await;
+    assert!(world.lease("east") >= 4);
+    world.take(2, 6).await.unwrap();
+    world.take(0, 6).await.unwrap();
+    assert_eq!(world.used_in_all(), 12);
+}
+
+#[tokio::test]
+async fn a_site_that_is_cut_off_works_on_within_its_lease_and_says_what_it_lacks() {
+    let world = World::new().await;
+    world.take(1, 2).await.unwrap();
+    world.cut("home", "east");
+    world.take(1, 2).await.unwrap();
+    let refused = world.take(1, 1).await.unwrap_err();
+    let expected = "Quota exceeded: lease of site east for project p1: 4 instances, all used; its \
+                    home home cannot be reached";
+    assert_eq!(refused, expected);
+    world.take(0, 8).await.unwrap();
+    let refused = world.take(0, 1).await.unwrap_err();
+    assert!(
+        refused.ends_with(
+            "already used 12 of 12 instances; the leases of east, which cannot \
+                               be reached, count as used"
+        ),
+        "{refused}"
+    );
+    world.heal();
+    world.give(0, 3).await;
+    world.take(1, 3).await.unwrap();
+    assert_eq!(world.used_in_all(), 12);
+}
+
+#[tokio::test]
+async fn a_grant_whose_answer_was_lost_is_granted_once() {
+    let world = World::new().await;
+    *world.net.deaf.lock().unwrap() = 1;
+    assert!(world.take(1, 6).await.is_err());
+    assert_eq!((world.lease("east"), world.used(1)), (12, 0));
+    world.take(1, 6).await.unwrap();
+    assert_eq!(world.lease("east"), 12);
+    world.take(2, 6).await.unwrap();
+    assert_eq!(world.used_in_all(), 12);
+}
+
+#[tokio::test]
+async fn a_lowered_limit_binds_where_it_can_and_shows_what_is_pending() {
+    let world = World::new().await;
+    world.take(1, 4).await.unwrap();
+    world.give(1, 2).await;
+    let home = &world.clouds[0].services;
+    let lowered = home.store.transact(|tx| tx.put(limits(1)).map(drop));
+    lowered.await.unwrap();
+    world.cut("home", "east");
+    let left = settle(home, &project()).await.unwrap();
+    assert_eq!(left.of(&item()), 7, "a lease of 8 against a limit of 1");
+    world.heal();
+    let left = settle(home, &project()).await.unwrap();
+    assert_eq!(left.of(&item()), 1, "two servers are there");
+    world.give(1, 2).await;
+    tidy(home, Duration::from_secs(3600)).await.unwrap();
+    assert!(pending(&home.store.snapshot(), home.site, &project()).is_empty());
+}
+
+#[tokio::test]
+async fn idle_leases_go_back_by_themselves() {
+    let world = World::new().await;
+    world.take(1, 3).await.unwrap();
+    world.give(1, 2).await;
+    let east = &world.clouds[1];
+    tidy(&east.services, Duration::from_secs(3600))
+        .await
+        .unwrap();
+    assert_eq!(world.lease("east"), 6, "it is not idle long enough");
+    east.tick(3601);
+    world.cut("home", "east");
+    tidy(&east.services, Duration::from_secs(3600))
+        .await
+        .unwrap();
+    world.heal();
+    tidy(&east.services, Duration::from_secs(3600))
+        .await
+        .unwrap();
+    assert_eq!(world.lease("east"), 1);
+}
+
+#[tokio::test]
+async fn a_reserve_is_nobody_elses() {
+    let world = World::new().await;
+    let home = &world.clouds[0].services;
+    set_reserve(home, &project(), prefix("west"), &share(5))
+        .await
+        .unwrap();
+    assert!(world.take(0, 8).await.is_err());
+    world.take(0, 7).await.unwrap();
+    assert!(world.take(1, 1).await.is_err());
+    world.take(2, 5).await.unwrap();
+    let more = set_reserve(home, &project(), prefix("west"), &share(6)).await;
+    assert!(more.unwrap_err().to_string().contains("5 are free"));
+    let east = &world.clouds[1].services;
+    let away = set_reserve(east, &project(), prefix("west"), &share(1)).await;
+    assert!(matches!(away, Err(ApiError::Elsewhere { .. })));
+}
+
+#[tokio::test]
+async fn only_the_home_of_a_limit_calls_back_what_was_lent() {
+    let world = World::new().await;
+    world.take(1, 3).await.unwrap();
+    let message = Message::GiveBack {
+        project: project(),
+        granted: Claim::default(),
+        need: share(9),
+    };
+    let body = serde_json::to_vec(&message).unwrap();
+    let refused = serve(&world.clouds[1].services, prefix("west"), &body).await;
+    assert!(matches!(refused, Err(ApiError::Forbidden { .. })));
+    let garbage = serve(&world.clouds[0].services, prefix("west"), b"{}").await;
+    assert!(matches!(garbage, Err(ApiError::BadRequest { .. })));
+}
+
+/// Takes, gives, cuts and heals at random for a while.
+async fn storm(seed: u64) {
+    let world = World::new().await;
+    let mut dice = SplitMix64::new(seed);
+    let mut draw = |sides: u64| dice.next_u64() % sides;
+    for _ in 0..60 {
+        let at = draw(3) as usize;
+        match draw(10) {
+            0..=4 => drop(world.take(at, 1 + draw(4)).await),
+            5 | 6 if world.used(at) > 0 => world.give(at, 1).await,
+            7 => {
+                let other = ["east", "west"][draw(2) as usize];
+                world.cut("home", other);
+            }
+            8 => world.heal(),
+            9 if draw(2) == 0 => *world.net.deaf.lock().unwrap() = 1 + draw(2) as u32,
+            _ => {
+                let services = &world.clouds[at].services;
+                let idle = Duration::from_secs(draw(2) * 3600);
+                drop(tidy(services, idle).await);
+            }
+        }
+        assert!(
+            world.used_in_all() <= 12,
+            "seed {seed}: the limit is exceeded"
+        );
+    }
+    world.heal();
+    let at = (seed % 3) as usize;
+    while world.take(at, 1).await.is_ok() {}
+    let used = world.used_in_all();
+    assert_eq!(
+        used, 12,
+        "seed {seed}: not all that is free can be used at site {at}"
+    );
+}
+
+#[tokio::test]
+async fn the_limit_holds_in_every_storm_and_all_of_it_can_be_used_after() {
+    for seed in 0..40 {
+        storm(seed).await;
+    }
+}

@@ -1,0 +1,261 @@
+//! Whether what a site was lent of a project's limits is enough for what is to be booked.
+//!
+//! At the home of the project's domain all that was not lent out may be used, in the transaction
+//! that looks at the leases; a cloud of one site has none, so nothing changes for it. Elsewhere
+//! the site's own lease is the limit. A booking for which it does not suffice ends in
+//! [`ReserveError::Lease`], the caller gets more ([`super::exchange`]), and books again with what
+//! it heard in [`Lent`].
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use luc_core::SitePrefix;
+use luc_core::id::{ProjectId, UserId};
+use luc_core::time::Timestamp;
+use luc_state::{Stored, Tx, key};
+
+use super::super::model::lease::{Claim, Item, LeaseHeld, QuotaLease, Share};
+use super::super::model::quota::{QuotaUsage, Resource};
+use super::{Delta, Held, ReserveError, protocol};
+use crate::identity::model::{Domain, Project};
+
+/// The resources of which sites are lent a part.
+const LENT: [Resource; 3] = [Resource::Cores, Resource::Instances, Resource::Ram];
+
+/// What is booked.
+pub(super) struct Wish<'w> {
+    pub(super) project: &'w ProjectId,
+    pub(super) user: &'w UserId,
+    pub(super) held: &'w Held,
+    pub(super) usage: &'w QuotaUsage,
+    pub(super) delta: Delta,
+}
+
+/// More of a quota is needed here than this site has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shortage {
+    /// The project.
+    pub(super) project: ProjectId,
+    /// What this site would use in all.
+    pub(super) want: Share,
+    /// What it lacks of that.
+    pub(super) lacking: Share,
+}
+
+/// Where something is booked, and what was heard when more was asked for.
+#[derive(Clone, Debug)]
+pub struct Lent {
+    site: SitePrefix,
+    now: Timestamp,
+    heard: Option<Heard>,
+}
+
+/// What came of asking for more.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Heard {
+    /// What was granted.
+    pub(super) granted: Option<Claim>,
+    /// What this site could have at most.
+    pub(super) available: Share,
+    /// Whether it is worth asking again.
+    pub(super) again: bool,
+    /// The name of this site.
+    pub(super) own: String,
+    /// The name of the home, if it is another site and silent.
+    pub(super) silent_home: Option<String>,
+    /// The names of sites that hold a part and are silent.
+    pub(super) silent: Vec<String>,
+}
+
+impl Lent {
+    /// At `site`, before anybody was asked.
+    pub fn new(site: SitePrefix, now: Timestamp) -> Self {
+        let heard = None;
+        Self { site, now, heard }
+    }
+
+    pub(super) fn hear(&mut self, heard: Heard) {
+        self.heard = Some(heard);
+    }
+}
+
+/// One item of a wish: what is used here of it, how much more is asked for, and the limit.
+struct Row {
+    item: Item,
+    used: u64,
+    more: u64,
+    limit: u64,
+}
+
+/// Where the limits of a project are decided.
+pub(super) enum Seat {
+    /// Here; these are the leases of other sites.
+    Here(Vec<Arc<Stored<QuotaLease>>>),
+    /// At another site; this is what is held here.
+    Away(Claim),
+}
+
+impl Seat {
+    /// Where the limits of `project` are decided, as seen from `site`.
+    pub(super) fn of(tx: &Tx<'_>, site: SitePrefix, project: &ProjectId) -> Self {
+        let found = tx.get::<Project>(project);
+        let domain = found.and_then(|found| tx.get::<Domain>(&found.domain_id));
+        if domain.is_some_and(|domain| domain.home() != site) {
+            return Self::Away(bound(tx, site, project));
+        }
+        let mut others = tx.find(&QuotaLease::BY_PROJECT, &key(&[project.as_str()]));
+        others.retain(|lease| lease.site != site);
+        Self::Here(others)
+    }
+}
+
+/// What `site` holds: its own word, or more if the home's record of the same epoch says so.
+pub(super) fn bound(tx: &Tx<'_>, site: SitePrefix, project: &ProjectId) -> Claim {
+    let held = tx.get::<LeaseHeld>(project);
+    let mut bound = held.map(|held| held.bound.clone()).unwrap_or_default();
+    if let Some(lease) = tx.get::<QuotaLease>(QuotaLease::id_of(project, site)) {
+        protocol::accept(&mut bound, &lease.granted);
+    }
+    bound
+}
+
+/// What `usage` counts of `item`.
+pub(super) fn used_of(usage: &QuotaUsage, item: &Item) -> u64 {
+    match &item.user {
+        None => usage.used.of(item.resource),
+        Some(user) => usage
+            .users
+            .get(user)
+            .map_or(0, |used| used.of(item.resource)),
+    }
+}
+
+/// Refuses a wish for which this site was not lent enough.
+pub(super) fn check(tx: &mut Tx<'_>, lent: &Lent, wish: &Wish<'_>) -> Result<(), ReserveError> {
+    let rows = rows(wish);
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let room: Vec<u64> = match Seat::of(tx, lent.site, wish.project) {
+        Seat::Here(others) => {
+            let free = |row: &Row| {
+                let taken = others.iter().map(|lease| lease.taken(&row.item));
+                row.limit.saturating_sub(taken.fold(0, u64::saturating_add))
+            };
+            rows.iter().map(free).collect()
+        }
+        Seat::Away(mut bound) => {
+            let granted = lent.heard.as_ref().and_then(|heard| heard.granted.as_ref());
+            if granted.is_some_and(|granted| protocol::accept(&mut bound, granted)) {
+                tx.put(LeaseHeld {
+                    project: wish.project.clone(),
+                    bound: bound.clone(),
+                    changed_at: lent.now,
+                })?;
+            }
+            rows.iter().map(|row| bound.share.of(&row.item)).collect()
+        }
+    };
+    let over: Vec<(&Row, u64)> = rows
+        .iter()
+        .zip(room)
+        .filter(|(row, room)| row.used.saturating_add(row.more) > *room)
+        .collect();
+    if over.is_empty() {
+        return Ok(());
+    }
+    Err(refusal(lent, wish, &rows, &over))
+}
+
+/// What is asked for of limited items.
+fn rows(wish: &Wish<'_>) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for resource in LENT {
+        let more = match resource {
+            Resource::Cores => wish.delta.cores.get(),
+            Resource::Instances => wish.delta.instances,
+            _ => wish.delta.ram.get(),
+        };
+        let apart = wish.held.sets_apart(wish.user, resource);
+        let users = [None, apart.then(|| wish.user.clone())];
+        for (at, user) in users.into_iter().enumerate() {
+            let item = Item { resource, user };
+            let limit = wish.held.limit(&item);
+            if let Some(limit) = limit.filter(|_| more > 0 && (at == 0 || item.user.is_some())) {
+                let used = used_of(wish.usage, &item);
+                rows.push(Row {
+                    item,
+                    used,
+                    more,
+                    limit,
+                });
+            }
+        }
+    }
+    rows
+}
+
+fn refusal(lent: &Lent, wish: &Wish<'_>, rows: &[Row], over: &[(&Row, u64)]) -> ReserveError {
+    let heard = match &lent.heard {
+        Some(heard) if !heard.again => heard,
+        _ => {
+            let want = rows
+                .iter()
+                .map(|row| (row.item.clone(), row.used.saturating_add(row.more)));
+            let lacking = over.iter().map(|(row, room)| {
+                let lacks = row.used.saturating_add(row.more).saturating_sub(*room);
+                (row.item.clone(), lacks)
+            });
+            return ReserveError::Lease(Box::new(Shortage {
+                project: wish.project.clone(),
+                want: Share(want.collect::<BTreeMap<_, _>>()),
+                lacking: Share(lacking.collect()),
+            }));
+        }
+    };
+    let message = match &heard.silent_home {
+        Some(home) => {
+            let parts = over.iter().map(|(row, room)| {
+                let name = row.item.resource.name();
+                match row.used >= *room {
+                    true => format!("{room} {name}, all used"),
+                    false => format!("{room} {name}, {} used", row.used),
+                }
+            });
+            format!(
+                "Quota exceeded: lease of site {} for project {}: {}; its home {home} cannot be \
+                 reached",
+                heard.own,
+                wish.project,
+                parts.collect::<Vec<_>>().join("; ")
+            )
+        }
+        None => exceeded(heard, over),
+    };
+    ReserveError::Refused { message }
+}
+
+/// As Nova says it, counting what other sites hold as used, for it cannot be had.
+fn exceeded(heard: &Heard, over: &[(&Row, u64)]) -> String {
+    let joined = |text: &dyn Fn(&Row, u64) -> String| {
+        let parts = over.iter().map(|(row, room)| text(row, *room));
+        parts.collect::<Vec<_>>().join(", ")
+    };
+    let names = joined(&|row, _| row.item.resource.name().to_owned());
+    let used = joined(&|row, room| {
+        let most = heard.available.of(&row.item).max(room);
+        let elsewhere = row.limit.saturating_sub(most);
+        elsewhere.saturating_add(row.used).to_string()
+    });
+    let requested = joined(&|row, _| row.more.to_string());
+    let limits = joined(&|row, _| row.limit.to_string());
+    let mut text = format!(
+        "Quota exceeded for {names}: Requested {requested}, but already used {used} of {limits} \
+         {names}"
+    );
+    if !heard.silent.is_empty() {
+        let sites = heard.silent.join(", ");
+        text = format!("{text}; the leases of {sites}, which cannot be reached, count as used");
+    }
+    text
+}

@@ -1,0 +1,165 @@
+//! What keeps leases in order: idle ones go back, lowered limits take effect, reserves are set.
+//!
+//! `luc` calls [`tidy`] from time to time at every site. Nothing here has to happen for a limit to
+//! hold; it makes what is free usable again.
+
+use std::time::Duration;
+
+use luc_api::ApiError;
+use luc_core::SitePrefix;
+use luc_core::id::ProjectId;
+use luc_state::{Snapshot, key};
+
+use super::super::model::lease::{Item, LeaseHeld, QuotaLease, Share};
+use super::super::model::quota::QuotaUsage;
+use super::super::write::{WriteError, transact};
+use super::exchange::{ask, give_back, home_of, recall};
+use super::lease::used_of;
+use super::{Held, usage_of};
+use crate::Services;
+use crate::identity::model::Project;
+
+/// How long a lease may be idle before it goes back.
+pub const IDLE: Duration = Duration::from_secs(3600);
+
+/// Gives back what this site was lent and has not needed for `idle`, tells homes of what they have
+/// not heard, and asks for what was lent beyond limits that were lowered.
+pub async fn tidy(services: &Services, idle: Duration) -> Result<(), ApiError> {
+    let snapshot = services.store.snapshot();
+    let now = services.clock.now();
+    for held in snapshot.all::<LeaseHeld>() {
+        let project = &held.project;
+        let Some(home) = home_of(services, project).filter(|home| *home != services.site) else {
+            continue;
+        };
+        let lease = snapshot.get::<QuotaLease>(QuotaLease::id_of(project, services.site));
+        let unheard = lease
+            .as_ref()
+            .is_none_or(|lease| lease.granted.epoch < held.bound.epoch);
+        let mut said = held.bound.epoch;
+        if held.changed_at.plus(idle) <= now {
+            let granted = lease.as_ref().map(|lease| lease.granted.clone());
+            let back = give_back(services, project, granted.as_ref(), |_| u64::MAX).await?;
+            said = back.epoch;
+        }
+        if unheard || said > held.bound.epoch {
+            // If the home is silent it is told the next time.
+            ask(services, home, project, &Share::default()).await?;
+        }
+    }
+    let mut lent: Vec<_> = snapshot
+        .all::<QuotaLease>()
+        .filter(|lease| lease.home() == services.site)
+        .map(|lease| lease.project.clone())
+        .collect();
+    lent.dedup();
+    for project in lent {
+        if snapshot.get::<Project>(&project).is_none() {
+            forget(services, &project).await?;
+        } else {
+            settle(services, &project).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes the leases of a project that is gone.
+async fn forget(services: &Services, project: &ProjectId) -> Result<(), ApiError> {
+    transact(&services.store, |tx| {
+        if tx.get::<Project>(project).is_some() {
+            return Ok(());
+        }
+        for lease in tx.find(&QuotaLease::BY_PROJECT, &key(&[project.as_str()])) {
+            tx.delete::<QuotaLease>(QuotaLease::id_of(project, lease.site))?;
+        }
+        Ok::<_, WriteError>(())
+    })
+    .await
+}
+
+/// What was lent or is used beyond the limits of `project`, as its home knows: nothing, unless a
+/// limit was lowered and not every site has given back yet.
+pub fn pending(snapshot: &Snapshot, site: SitePrefix, project: &ProjectId) -> Share {
+    let held = Held::of(snapshot, project.as_str());
+    let none = QuotaUsage::none(project.clone());
+    let usage = snapshot.get::<QuotaUsage>(project);
+    let usage = usage.as_ref().map_or(&none, |usage| usage.value());
+    let leases: Vec<_> = snapshot
+        .find(&QuotaLease::BY_PROJECT, &key(&[project.as_str()]))
+        .filter(|lease| lease.site != site)
+        .collect();
+    let mut items: Vec<Item> = leases
+        .iter()
+        .flat_map(|lease| lease.granted.share.0.keys().cloned())
+        .collect();
+    items.sort_unstable();
+    items.dedup();
+    let beyond = items.into_iter().filter_map(|item| {
+        let limit = held.limit(&item)?;
+        let taken = leases.iter().map(|lease| lease.taken(&item));
+        let taken = taken.fold(used_of(usage, &item), u64::saturating_add);
+        let beyond = taken.saturating_sub(limit);
+        (beyond > 0).then_some((item, beyond))
+    });
+    Share(beyond.collect())
+}
+
+/// At the home: asks for what was lent beyond the limits of `project`. To be called when a limit
+/// was lowered; sites that are silent are asked again by [`tidy`]. What is still [`pending`] then
+/// is in use.
+pub async fn settle(services: &Services, project: &ProjectId) -> Result<Share, ApiError> {
+    let site = services.site;
+    let beyond = pending(&services.store.snapshot(), site, project);
+    if !beyond.is_empty() {
+        recall(services, project, &beyond, site).await?;
+    }
+    Ok(pending(&services.store.snapshot(), site, project))
+}
+
+/// At the home: keeps `reserve` of the limits of `project` for `site`, whether it uses it or not.
+/// Refused as far as it is not free.
+pub async fn set_reserve(
+    services: &Services,
+    project: &ProjectId,
+    site: SitePrefix,
+    reserve: &Share,
+) -> Result<(), ApiError> {
+    if let Some(home) = home_of(services, project).filter(|home| *home != services.site) {
+        return Err(ApiError::Elsewhere { home });
+    }
+    recall(services, project, reserve, site).await?;
+    transact(&services.store, |tx| {
+        let found = tx.get::<Project>(project);
+        let found = found.ok_or_else(|| ApiError::not_found("There is no such project."))?;
+        let held = Held::within(tx, project.as_str());
+        let usage = usage_of(tx, project);
+        let leases = tx.find(&QuotaLease::BY_PROJECT, &key(&[project.as_str()]));
+        for (item, count) in &reserve.0 {
+            let others = leases.iter().filter(|lease| lease.site != site);
+            let mut taken = others
+                .map(|lease| lease.taken(item))
+                .fold(0, u64::saturating_add);
+            if site != services.site {
+                taken = taken.saturating_add(used_of(&usage, item));
+            }
+            let limit = held.limit(item).unwrap_or(u64::MAX);
+            if limit.saturating_sub(taken) < *count {
+                let free = limit.saturating_sub(taken);
+                let message = format!("Of {item} {free} are free at the moment, not {count}.");
+                return Err(ApiError::conflict(message).into());
+            }
+        }
+        let id = QuotaLease::id_of(project, site);
+        let mut lease = tx.get::<QuotaLease>(&id).map_or_else(
+            || QuotaLease::none(project, &found.domain_id, site),
+            |stored| stored.value().clone(),
+        );
+        lease.reserve = reserve.clone();
+        if site != services.site {
+            lease.granted.share = lease.granted.share.clone().max(reserve);
+        }
+        tx.put(lease)?;
+        Ok::<_, WriteError>(())
+    })
+    .await
+}
