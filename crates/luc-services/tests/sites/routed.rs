@@ -21,6 +21,7 @@ async fn a_change_of_what_another_site_owns_is_handed_on() {
     let body = json!({"name": "disk", "disk_format": "raw", "container_format": "bare"});
     let made = world.ask(1, "POST", "/image/v2/images", body).await;
     let id = made.body["id"].as_str().expect("it has an id").to_owned();
+    world.settle().await;
     let path = format!("/image/v2/images/{id}");
     let deleted = world.ask(2, "DELETE", &path, json!(null)).await;
     assert_eq!(deleted.status, StatusCode::NO_CONTENT, "{}", deleted.body);
@@ -89,4 +90,53 @@ async fn an_answer_that_may_be_old_names_the_silent_site_and_its_age() {
         !other.headers.contains_key("luc-stale"),
         "it owns no domain"
     );
+}
+
+#[tokio::test]
+async fn what_is_not_held_here_is_asked_of_the_site_where_it_was_born() {
+    let world = World::new().await;
+    let body = json!({"name": "disk", "disk_format": "raw", "container_format": "bare"});
+    let made = world.ask(1, "POST", "/image/v2/images", body).await;
+    let id = made.body["id"].as_str().expect("it has an id").to_owned();
+    let path = format!("/image/v2/images/{id}");
+    let shown = world.ask(2, "GET", &path, json!(null)).await;
+    assert_eq!(shown.status, StatusCode::OK, "{}", shown.body);
+    assert_eq!(world.sent(), [("nancy".to_owned(), format!("GET {path}"))]);
+    world.cut(1);
+    let silent = world.ask(2, "GET", &path, json!(null)).await;
+    assert_eq!(silent.status, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn the_data_of_an_image_goes_to_its_home_and_comes_from_there() {
+    let world = World::new().await;
+    let body = json!({"name": "disk", "disk_format": "raw", "container_format": "bare"});
+    let made = world.ask(1, "POST", "/image/v2/images", body).await;
+    let id = made.body["id"].as_str().expect("it has an id").to_owned();
+    world.settle().await;
+    let path = format!("/image/v2/images/{id}/file");
+    let mut request = world.request("PUT", &path, &json!(null));
+    let kind = http::HeaderValue::from_static("application/octet-stream");
+    request.headers_mut().insert("content-type", kind);
+    *request.body_mut() = "\"data\"".into();
+    let uploaded = world.send(2, request).await;
+    assert_eq!(uploaded.status, StatusCode::NO_CONTENT, "{}", uploaded.body);
+    world.settle().await;
+    let data = world.ask(0, "GET", &path, json!(null)).await;
+    assert_eq!((data.status, data.body), (StatusCode::OK, json!("data")));
+}
+
+#[tokio::test]
+async fn a_client_sees_its_own_write_at_once_where_it_made_it() {
+    let world = World::new().await;
+    let body = json!({"project": {"name": "paper"}});
+    let made = world.ask(1, "POST", "/identity/v3/projects", body).await;
+    let path = format!(
+        "/identity/v3/projects/{}",
+        made.body["project"]["id"].as_str().unwrap()
+    );
+    world.sent();
+    let shown = world.ask(1, "GET", &path, json!(null)).await;
+    assert_eq!(shown.status, StatusCode::OK, "{}", shown.body);
+    assert!(world.sent().is_empty(), "from the copy");
 }

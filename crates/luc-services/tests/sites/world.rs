@@ -1,21 +1,27 @@
-//! A cloud of a few sites. The network between them hands requests on, or loses them.
+//! A cloud of a few sites, each with a store of its own. The network between them hands requests on,
+//! or loses them; feeds keep copies of what belongs to the admin's project everywhere.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::body::Body;
+use futures::FutureExt as _;
 use http::{HeaderMap, Request, Response, StatusCode};
 use luc_api::Operation;
 use luc_api::policy::Policy;
 use luc_api::value::Secret;
 use luc_core::SitePrefix;
 use luc_core::entropy::SplitMix64;
-use luc_core::id::ServerId;
+use luc_core::id::{NodeId, ServerId};
 use luc_core::time::Timestamp;
+use luc_core::units::{DiskGib, MemoryMib, Vcpus};
 use luc_services::Services;
+use luc_services::compute::host::{AllocationRatios, CpuInfo, Heartbeat, Resources};
+use luc_services::compute::hosts::{self, HostFacts};
 use luc_services::compute::ports::{AskError, Hosts};
 use luc_services::compute::{self, Compute};
 use luc_services::identity::{self, Founding, HashCost, Identity, SigningKey};
@@ -24,7 +30,7 @@ use luc_services::image::blob::DiskBlobs;
 use luc_services::ports::sites::{ForwardError, Forwarded, Interest, SiteView, Sites};
 use luc_services::ports::{Clock, Observer, Randomness};
 use luc_services::{http as api, operations, routing};
-use luc_state::{MemoryEngine, Store, StoreOptions};
+use luc_state::{MemoryEngine, Store, StoreOptions, feed};
 use serde_json::{Value, json};
 
 /// The admin's password.
@@ -32,6 +38,9 @@ const PASSWORD: &str = "open sesame";
 
 /// 2026-01-01T00:00:00Z.
 const BEGINNING: i64 = 1_767_225_600;
+
+/// The names of the sites; the first is the founder.
+pub(crate) const NAMES: [&str; 3] = ["grenoble", "nancy", "rennes"];
 
 /// What the network does to one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +61,44 @@ struct Net {
     cut: Mutex<BTreeSet<SitePrefix>>,
     /// What was handed on: to which site, method and path.
     sent: Mutex<Vec<(String, String)>>,
+    /// The feeds, by home and follower.
+    feeds: tokio::sync::Mutex<BTreeMap<(SitePrefix, SitePrefix), Feed>>,
+}
+
+struct Feed {
+    source: feed::Source,
+    follower: feed::Follower,
+}
+
+impl Net {
+    fn is_cut(&self, one: SitePrefix, other: SitePrefix) -> bool {
+        let cut = self.cut.lock().unwrap();
+        cut.contains(&one) || cut.contains(&other)
+    }
+
+    fn store(&self, site: SitePrefix) -> Store {
+        self.sites.lock().unwrap()[&site].1.store.clone()
+    }
+
+    /// Brings what can be brought, as far as `wanted` says of home and follower.
+    async fn feed(&self, wanted: impl Fn(SitePrefix, SitePrefix) -> bool) {
+        let mut feeds = self.feeds.lock().await;
+        for ((home, follower), feed) in feeds.iter_mut() {
+            if self.is_cut(*home, *follower) || !wanted(*home, *follower) {
+                continue;
+            }
+            let store = self.store(*follower);
+            let trusted = feed::Expectations { trusted: true };
+            while feed.source.absorb().now_or_never().is_some() {}
+            while feed.source.is_behind() {
+                let Some(batch) = feed.source.take() else {
+                    break;
+                };
+                let applied = feed.follower.apply(&store, &batch, trusted).await;
+                applied.expect("the batch is in turn");
+            }
+        }
+    }
 }
 
 struct Link {
@@ -62,12 +109,11 @@ struct Link {
 #[async_trait]
 impl Sites for Link {
     fn all(&self) -> Vec<SiteView> {
-        let cut = self.net.cut.lock().unwrap();
         let sites = self.net.sites.lock().unwrap();
         let mut all: Vec<_> = sites
             .iter()
             .map(|(site, (name, _))| {
-                let silent = *site != self.me && (cut.contains(site) || cut.contains(&self.me));
+                let silent = *site != self.me && self.net.is_cut(*site, self.me);
                 SiteView {
                     site: *site,
                     name: name.clone(),
@@ -85,7 +131,9 @@ impl Sites for Link {
     fn nearest(&self, near: SitePrefix) -> Vec<(SitePrefix, Option<Duration>)> {
         let mut all = vec![(near, Some(Duration::ZERO))];
         let others = self.all().into_iter().filter(|view| view.site != near);
-        all.extend(others.map(|view| (view.site, Some(Duration::from_millis(10)))));
+        // In the order of their names, each farther than the one before.
+        let far = (1..).map(|step| Some(Duration::from_millis(10 * step)));
+        all.extend(others.map(|view| view.site).zip(far));
         all
     }
 
@@ -98,11 +146,7 @@ impl Sites for Link {
         let lost = || ForwardError::Unknown {
             reason: "lost".to_owned(),
         };
-        let cut = {
-            let cut = self.net.cut.lock().unwrap();
-            cut.contains(&site) || cut.contains(&self.me)
-        };
-        if cut {
+        if self.net.is_cut(site, self.me) {
             let reason = "cut off".to_owned();
             return Err(ForwardError::NotSent { reason });
         }
@@ -123,7 +167,11 @@ impl Sites for Link {
         Ok(answer.expect("the path belongs to a service"))
     }
 
-    async fn caught_up(&self, _: SitePrefix, _: u64, _: Duration) -> bool {
+    async fn caught_up(&self, site: SitePrefix, _: u64, _: Duration) -> bool {
+        let me = self.me;
+        self.net
+            .feed(|home, follower| home == site && follower == me)
+            .await;
         true
     }
 
@@ -202,23 +250,86 @@ impl World {
             blobs: Vec::new(),
             token: String::new(),
         };
-        let engine = MemoryEngine::new();
-        for name in ["grenoble", "nancy", "rennes"] {
-            world.add(name, &engine).await;
+        for name in NAMES {
+            world.add(name).await;
         }
         world.token = world.login().await;
+        world.follow().await;
+        world.settle().await;
+        world.sent();
         world
     }
 
-    async fn add(&mut self, name: &str, engine: &MemoryEngine) {
+    /// Every site follows every other for the admin's project.
+    async fn follow(&self) {
+        let own = self
+            .ask(0, "GET", "/identity/v3/auth/projects", json!(null))
+            .await;
+        let id = own.body["projects"][0]["id"].as_str().expect("it has one");
+        let project = BTreeSet::from([id.parse().expect("an id")]);
+        let domain = BTreeSet::from(["default".parse().expect("an id")]);
+        let mut feeds = self.net.feeds.lock().await;
+        for home in &self.names {
+            for site in self.names.iter().filter(|site| *site != home) {
+                let mut follower = feed::Follower::load(&self.net.store(*site), *home);
+                follower.want(project.clone(), domain.clone());
+                let source = feed::Source::open(&self.net.store(*home), &follower.hello());
+                let source = source.expect("it begins");
+                feeds.insert((*home, *site), Feed { source, follower });
+            }
+        }
+    }
+
+    /// Lets the feeds bring everything.
+    pub(crate) async fn settle(&self) {
+        self.net.feed(|_, _| true).await;
+    }
+
+    /// Gives a site a host; hosts of different sites have one name.
+    pub(crate) async fn host(&self, number: usize) {
+        let facts = HostFacts {
+            name: "host".to_owned(),
+            node: NodeId::parse("node").expect("an id"),
+            hypervisor_hostname: "host.example".to_owned(),
+            hypervisor_type: "fake".to_owned(),
+            hypervisor_version: 1,
+            cpu: CpuInfo {
+                arch: "x86_64".to_owned(),
+                model: "m".to_owned(),
+                vendor: "v".to_owned(),
+                features: Vec::new(),
+                sockets: 1,
+                cores: 4,
+                threads: 1,
+            },
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            capacity: Resources {
+                vcpus: Vcpus(4),
+                memory: MemoryMib(8192),
+                disk: DiskGib(100),
+            },
+            ratios: AllocationRatios {
+                vcpus: 1.0,
+                memory: 1.0,
+                disk: 1.0,
+            },
+        };
+        let services = self.services(number);
+        let known = hosts::register(&services, &facts).await;
+        known.expect("the host is registered");
+        hosts::heartbeat(&services, "host", Heartbeat::default());
+    }
+
+    async fn add(&mut self, name: &str) {
         let site = SitePrefix::of_key(name.as_bytes());
         let schema = identity::schema()
             .and(Images::tables())
             .and(compute::schema())
-            .and(operations::schema());
+            .and(operations::schema())
+            .and(feed::schema());
         let seed = 1_000_000 * (self.names.len() as u64 + 1);
         let options = StoreOptions::new(site, SplitMix64::new(seed));
-        let (store, driver) = Store::open(Arc::new(engine.clone()), schema, options)
+        let (store, driver) = Store::open(Arc::new(MemoryEngine::sole()), schema, options)
             .await
             .expect("it opens");
         tokio::spawn(driver);
@@ -286,9 +397,12 @@ impl World {
         self.net.cut.lock().unwrap().clear();
     }
 
-    /// What was handed on since this was asked last.
+    /// What clients asked and sites handed on since this was asked last.
     pub(crate) fn sent(&self) -> Vec<(String, String)> {
-        std::mem::take(&mut self.net.sent.lock().unwrap())
+        let mut sent = std::mem::take(&mut *self.net.sent.lock().unwrap());
+        // Sites speak of more than that with each other.
+        sent.retain(|(_, line)| !line.contains(" /luc/"));
+        sent
     }
 
     /// Lets time pass.
