@@ -5,7 +5,9 @@
 //!   site.json      the site's name and founding public key (its prefix is in every id)
 //!   site.key       the founding private key                         mode 0600
 //!   signing.key    signs tokens; only its public half is a record   mode 0600
-//!   join.secret    what a compute-only node shows to a controller   mode 0600
+//!   node.key       who the node is on the fabric                    mode 0600
+//!   peers.json     what the join was told of the cloud's members    mode 0600
+//!   join.secret    what a node without fabric shows a controller    mode 0600
 //!   store.redb     every record of the site
 //!   images/        image data by content
 //!   hosts/<name>/  machines: disks, consoles, sockets
@@ -14,14 +16,17 @@
 //! `create` is all or nothing: `site.json` is written last, and without it there is no cloud.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use ed25519_dalek::Signer as _;
 use luc_api::value::Secret;
 use luc_core::SitePrefix;
 use luc_services::identity::Founding;
-use luc_services::ports::Randomness;
+use luc_services::ports::Randomness as _;
+use luc_services::ports::sites::SingleSite;
 use serde::{Deserialize, Serialize};
 
 use crate::clouds::write_private;
@@ -74,6 +79,9 @@ pub struct Site {
     pub name: String,
     /// The founding Ed25519 public key, base64url.
     pub founding_key: String,
+    /// The prefix of the site that founded the cloud; `None` if that is this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cloud: Option<SitePrefix>,
 }
 
 impl Site {
@@ -83,6 +91,20 @@ impl Site {
             .decode(&self.founding_key)
             .context("`founding_key` is not base64url")?;
         Ok(SitePrefix::of_key(&key))
+    }
+
+    /// The founding public key as records have it: 64 hexadecimal digits.
+    pub fn founding_key_hex(&self) -> anyhow::Result<String> {
+        let key = BASE64
+            .decode(&self.founding_key)
+            .context("`founding_key` is not base64url")?;
+        Ok(key.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// Writes it down: from then on there is a site in `data_dir`.
+    pub fn write(&self, data_dir: &Path) -> anyhow::Result<()> {
+        let text = serde_json::to_string_pretty(self).context("rendering site.json")?;
+        write_private(&data_dir.join("site.json"), text.as_bytes())
     }
 
     /// The site whose data are in `data_dir`.
@@ -129,12 +151,10 @@ pub async fn create(config: &Config, password: Option<Secret>) -> anyhow::Result
     let random = SystemRandomness;
     let generated = password.is_none();
     let password = password.unwrap_or_else(|| Secret::new(generated_password(&random)));
-    let site = found_key(directory, &config.site.name)?;
-    write_private(
-        &directory.join("join.secret"),
-        generated_password(&random).as_bytes(),
-    )?;
-    let parts = crate::node::Parts::open(config, &site).await?;
+    let (site, _) = found_key(directory, &config.site.name)?;
+    make_join_secret(directory)?;
+    let alone = SingleSite::new(site.prefix()?, &site.name);
+    let parts = crate::node::Parts::open(config, &site, Arc::new(alone)).await?;
     let founding = Founding {
         password: password.clone(),
         region: config.site.region.clone(),
@@ -142,8 +162,7 @@ pub async fn create(config: &Config, password: Option<Secret>) -> anyhow::Result
     let bootstrapped = parts.bootstrap(&founding).await;
     parts.close().await;
     bootstrapped?;
-    let text = serde_json::to_string_pretty(&site).context("rendering site.json")?;
-    write_private(&directory.join("site.json"), text.as_bytes())?;
+    site.write(directory)?;
     Ok(Founded {
         site,
         admin_password: password,
@@ -151,8 +170,26 @@ pub async fn create(config: &Config, password: Option<Secret>) -> anyhow::Result
     })
 }
 
+/// Makes what a compute-only node that is not on the fabric shows.
+pub(crate) fn make_join_secret(directory: &Path) -> anyhow::Result<()> {
+    let path = directory.join("join.secret");
+    if path.is_file() {
+        return Ok(());
+    }
+    write_private(&path, generated_password(&SystemRandomness).as_bytes())
+}
+
+/// The signature of a founding key over `message`, 128 hexadecimal digits.
+pub(crate) fn signed(key: &ed25519_dalek::SigningKey, message: &[u8]) -> String {
+    let signature = key.sign(message).to_bytes();
+    signature.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Makes the founding key, or takes the one that an interrupted founding left.
-fn found_key(directory: &Path, name: &str) -> anyhow::Result<Site> {
+pub(crate) fn found_key(
+    directory: &Path,
+    name: &str,
+) -> anyhow::Result<(Site, ed25519_dalek::SigningKey)> {
     let path = directory.join("site.key");
     if !path.is_file() {
         let mut seed = [0u8; 32];
@@ -167,11 +204,13 @@ fn found_key(directory: &Path, name: &str) -> anyhow::Result<Site> {
         .ok()
         .and_then(|seed| <[u8; 32]>::try_from(seed).ok());
     let seed = seed.with_context(|| format!("{} is not a founding key", path.display()))?;
-    let public = ed25519_dalek::SigningKey::from_bytes(&seed).verifying_key();
-    Ok(Site {
+    let key = ed25519_dalek::SigningKey::from_bytes(&seed);
+    let site = Site {
         name: name.to_owned(),
-        founding_key: BASE64.encode(public.as_bytes()),
-    })
+        founding_key: BASE64.encode(key.verifying_key().as_bytes()),
+        cloud: None,
+    };
+    Ok((site, key))
 }
 
 #[cfg(test)]
@@ -181,8 +220,8 @@ mod tests {
     #[test]
     fn an_interrupted_founding_goes_on_with_the_same_key() {
         let directory = tempfile::tempdir().unwrap();
-        let first = found_key(directory.path(), "a").unwrap();
-        assert_eq!(found_key(directory.path(), "a").unwrap(), first);
+        let (first, _) = found_key(directory.path(), "a").unwrap();
+        assert_eq!(found_key(directory.path(), "a").unwrap().0, first);
         assert!(!Site::is_founded(directory.path()));
         assert!(
             Site::read(directory.path())

@@ -29,9 +29,14 @@ pub struct Access {
 impl Access {
     /// The text of a `clouds.yaml` with one cloud named `luc`.
     pub fn clouds_yaml(&self) -> String {
+        format!("clouds:\n{}", self.clouds_entry("luc"))
+    }
+
+    /// The entry of a `clouds.yaml` for a cloud called `name`.
+    pub fn clouds_entry(&self, name: &str) -> String {
         let quoted = |text: &str| serde_json::Value::from(text).to_string();
         format!(
-            "clouds:\n  luc:\n    auth:\n      auth_url: {}\n      username: {}\n      \
+            "  {name}:\n    auth:\n      auth_url: {}\n      username: {}\n      \
              password: {}\n      project_name: {}\n      user_domain_name: Default\n      \
              project_domain_name: Default\n    region_name: {}\n    identity_api_version: 3\n    \
              interface: public\n",

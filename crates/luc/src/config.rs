@@ -20,6 +20,8 @@ pub struct Config {
     pub node: NodeConfig,
     /// The OpenStack API.
     pub api: ApiConfig,
+    /// The way to other nodes and sites.
+    pub fabric: FabricConfig,
     /// Tokens and passwords.
     pub identity: IdentityConfig,
     /// The host's virtual machines; used if the node has the role `compute`.
@@ -48,6 +50,16 @@ pub enum Role {
     Compute,
 }
 
+impl Role {
+    /// As it stands in the configuration and in records.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Controller => "controller",
+            Self::Compute => "compute",
+        }
+    }
+}
+
 /// The node itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -70,6 +82,19 @@ pub struct NodeConfig {
 pub struct ApiConfig {
     /// Address and port; port 0 takes a free one.
     pub listen: SocketAddr,
+}
+
+/// The way to other nodes and sites.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FabricConfig {
+    /// Address and UDP port to listen on; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Where others reach this node, as `address:port` or `name:port`; what it listens on, if
+    /// nothing is said.
+    pub advertise: Vec<String>,
+    /// Holds packets to other sites back by this many milliseconds, to show a WAN on one machine.
+    pub delay_ms: u64,
 }
 
 /// Tokens and passwords.
@@ -145,6 +170,16 @@ impl Default for ApiConfig {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 9000)),
+        }
+    }
+}
+
+impl Default for FabricConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            advertise: Vec::new(),
+            delay_ms: 0,
         }
     }
 }

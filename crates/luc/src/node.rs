@@ -18,7 +18,7 @@ use luc_services::compute::retention;
 use luc_services::identity::{Founding, HashCost, Identity};
 use luc_services::image::Images;
 use luc_services::operations;
-use luc_services::ports::sites::SingleSite;
+use luc_services::ports::sites::Sites;
 use luc_state::{Schema, Store, StoreOptions};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -27,12 +27,15 @@ use crate::agents::{AgentHosts, LocalController, Ratios};
 use crate::cloud::Site;
 use crate::config::{Config, Role};
 use crate::drivers::Drivers;
+use crate::fabrics::Fabrics;
 use crate::host::{KernelEntropy, SystemClock, SystemRandomness};
 use crate::metrics::Metrics;
+use crate::peering::Peering;
 use crate::remote::{
     ControllerSide, NodeSide, RemoteController, RemoteHosts, controller_router, node_router,
 };
 use crate::server::{self, Bound, Front};
+use crate::sites;
 
 /// How often what is long gone is forgotten.
 const HOUSEKEEPING: Duration = Duration::from_secs(3600);
@@ -53,7 +56,7 @@ pub struct Parts {
 
 impl Parts {
     /// Opens the store and builds the services.
-    pub async fn open(config: &Config, site: &Site) -> anyhow::Result<Self> {
+    pub async fn open(config: &Config, site: &Site, sites: Arc<dyn Sites>) -> anyhow::Result<Self> {
         let directory = &config.node.data_dir;
         let prefix = site.prefix()?;
         let path = directory.join("store.redb");
@@ -78,7 +81,7 @@ impl Parts {
             policy: Arc::new(policy),
             routes: Arc::new(luc_services::http::Routes::from_table()),
             operations: Arc::default(),
-            sites: Arc::new(SingleSite::new(prefix, site.name.clone())),
+            sites,
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandomness),
             observer: Arc::clone(&metrics) as _,
@@ -138,7 +141,9 @@ pub fn schema() -> Schema {
     luc_services::identity::schema()
         .and(Images::tables())
         .and(luc_services::compute::schema())
+        .and(luc_services::sites::schema())
         .and(luc_services::operations::schema())
+        .and(luc_state::feed::schema())
 }
 
 fn policy(file: Option<&Path>) -> anyhow::Result<Policy> {
@@ -163,6 +168,7 @@ pub struct Node {
     /// The controller's parts, if it is one.
     pub parts: Option<Parts>,
     agents: BTreeMap<String, Arc<Agent>>,
+    peering: Option<Arc<Peering>>,
     stopping: CancellationToken,
     server: JoinHandle<anyhow::Result<()>>,
 }
@@ -171,9 +177,18 @@ impl Node {
     /// Starts what the configuration's roles ask for. `hosts` are the names of the compute hosts in
     /// this process; a node proper has one, named as itself.
     pub async fn start(config: &Config, hosts: &[String]) -> anyhow::Result<Self> {
+        Self::start_on(config, hosts, &Fabrics::Quic).await
+    }
+
+    /// The same with the fabric that is given.
+    pub async fn start_on(
+        config: &Config,
+        hosts: &[String],
+        fabrics: &Fabrics,
+    ) -> anyhow::Result<Self> {
         let bound = server::bind(config.api.listen).await?;
         if config.has(Role::Controller) {
-            Self::start_controller(config, hosts, bound).await
+            Self::start_controller(config, hosts, bound, fabrics).await
         } else {
             Self::start_compute(config, hosts, bound).await
         }
@@ -183,11 +198,16 @@ impl Node {
         config: &Config,
         hosts: &[String],
         bound: Bound,
+        fabrics: &Fabrics,
     ) -> anyhow::Result<Self> {
         let site = Site::read(&config.node.data_dir)?;
-        let parts = Parts::open(config, &site).await?;
+        let peering = Arc::new(Peering::start(config, &site, fabrics)?);
+        let parts = Parts::open(config, &site, Arc::clone(&peering.sites) as _).await?;
         parts.tidy_up().await?;
         let address = bound.address;
+        let stopping = CancellationToken::new();
+        let url = format!("http://{address}");
+        let assembly = peering.attach(&parts.services, &url, &stopping).await?;
         let mut agents = BTreeMap::new();
         let drivers = Drivers::open(&config.compute, &config.node.data_dir)?;
         for host in hosts {
@@ -197,7 +217,6 @@ impl Node {
             parts.hosts.add(host, Arc::clone(&agent));
             agents.insert(host.clone(), agent);
         }
-        let stopping = CancellationToken::new();
         tokio::spawn(keep_house(Arc::clone(&parts.services), stopping.clone()));
         let front = Front {
             services: Arc::clone(&parts.services),
@@ -209,13 +228,20 @@ impl Node {
             hosts: Arc::clone(&parts.remote),
             secret: parts.secret.clone(),
         });
-        let router = server::router(front).merge(inner);
+        let operators = sites::api::router(sites::api::Operators {
+            services: Arc::clone(&parts.services),
+            peering: Arc::clone(&peering),
+            assembly,
+        });
+        let router = server::router(front).merge(inner).merge(operators);
+        peering.serve(router.clone());
         let server = tokio::spawn(server::serve(bound, router, stopping.clone()));
         tracing::info!(%address, site = %site.name, hosts = agents.len(), "the node is up");
         Ok(Self {
             address,
             parts: Some(parts),
             agents,
+            peering: Some(peering),
             stopping,
             server,
         })
@@ -260,6 +286,7 @@ impl Node {
             address,
             parts: None,
             agents,
+            peering: None,
             stopping,
             server,
         })
@@ -270,9 +297,17 @@ impl Node {
         &self.agents
     }
 
+    /// The end of the cloud between sites, if it is a controller.
+    pub fn peering(&self) -> Option<&Arc<Peering>> {
+        self.peering.as_ref()
+    }
+
     /// Stops gracefully: requests and steps under way are finished; machines run on.
     pub async fn stop(self) -> anyhow::Result<()> {
         self.stopping.cancel();
+        if let Some(peering) = &self.peering {
+            peering.shut_down().await;
+        }
         let finished = tokio::time::timeout(Duration::from_secs(30), self.server).await;
         if let Some(parts) = &self.parts {
             parts.hosts.clear();

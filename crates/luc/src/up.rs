@@ -148,7 +148,7 @@ impl Plan {
 }
 
 /// The admin's password of a development cloud: kept beside its data, for its owner only.
-fn password(data_dir: &Path) -> anyhow::Result<Secret> {
+pub(crate) fn password(data_dir: &Path) -> anyhow::Result<Secret> {
     let path = data_dir.join("admin.password");
     if let Ok(text) = std::fs::read_to_string(&path) {
         return Ok(Secret::new(text.trim()));

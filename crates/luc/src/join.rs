@@ -1,0 +1,196 @@
+//! `luc join TICKET`: the joining side.
+//!
+//! The node makes its key (and a site its founding key) first, talks to the inviting node over the
+//! fabric as a stranger, and writes what it was told into its data directory. Everything is kept
+//! until the end, so a join that was interrupted is simply run again with the same ticket.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use luc_core::SitePrefix;
+use luc_runtime::NodeSecret;
+use luc_runtime::fabric::{Channel, Ends, Members as Listed, Request};
+use luc_services::sites::{NodeWish, Purpose, SiteWish, TicketText, join_message};
+use tokio::time::Instant;
+
+use crate::cloud::{self, Site};
+use crate::clouds::write_private;
+use crate::config::{Config, FabricConfig, Role};
+use crate::fabrics::{Fabrics, Started, node_secret};
+use crate::sites::Switchboard;
+use crate::sites::doorman::{Knock, Opened, Who};
+use crate::sites::membership::resolved;
+
+pub use crate::sites::doorman::Welcome as Welcomed;
+
+/// How long the inviting side may take; it asks other sites meanwhile.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The file with what a join was told.
+const FILE: &str = "peers.json";
+
+impl Welcomed {
+    /// What a join left in `directory`, if there was one.
+    pub fn read(directory: &Path) -> anyhow::Result<Option<Self>> {
+        let path = directory.join(FILE);
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let text = std::fs::read_to_string(&path)
+            .with_context(|| format!("reading {}", path.display()))?;
+        serde_json::from_str(&text).with_context(|| format!("in {}", path.display()))
+    }
+
+    fn write(&self, directory: &Path) -> anyhow::Result<()> {
+        let text = serde_json::to_string_pretty(self).context("rendering what the join said")?;
+        write_private(&directory.join(FILE), text.as_bytes())
+    }
+}
+
+/// Joins with `ticket` as `config` says.
+pub async fn join(config: &Config, ticket: &str, fabrics: &Fabrics) -> anyhow::Result<Welcomed> {
+    let ticket = TicketText::decode(ticket)?;
+    let directory = &config.node.data_dir;
+    let controller = config.has(Role::Controller);
+    match (ticket.purpose, controller) {
+        (Purpose::Site, true) | (Purpose::Node, false) => {}
+        (Purpose::Site, false) => bail!(
+            "this ticket is for a site; its first node needs the role \"controller\" (node.roles)"
+        ),
+        (Purpose::Node, true) => bail!(
+            "this ticket is for a node of the site {}; set node.roles to [\"compute\"]",
+            ticket.site_name
+        ),
+    }
+    std::fs::create_dir_all(directory)
+        .with_context(|| format!("creating the directory {}", directory.display()))?;
+    let known = Welcomed::read(directory)?;
+    if Site::is_founded(directory) && known.is_none() {
+        bail!(
+            "{} holds a cloud with people of its own; a site joins empty: choose another data \
+             directory",
+            directory.display()
+        );
+    }
+    let secret = node_secret(directory)?;
+    let node = NodeWish {
+        key: secret.key().to_string(),
+        name: config.node.name.clone(),
+        roles: config
+            .node
+            .roles
+            .iter()
+            .map(|r| r.name().to_owned())
+            .collect(),
+        addresses: announced(&config.fabric),
+    };
+    let welcomed = match ticket.purpose {
+        Purpose::Node => {
+            let welcomed = knock(&ticket, Who::Node(node), &secret, ticket.site, fabrics).await?;
+            welcomed.write(directory)?;
+            welcomed
+        }
+        Purpose::Site => join_site(config, &ticket, node, &secret, fabrics).await?,
+    };
+    Ok(welcomed)
+}
+
+async fn join_site(
+    config: &Config,
+    ticket: &TicketText,
+    node: NodeWish,
+    secret: &NodeSecret,
+    fabrics: &Fabrics,
+) -> anyhow::Result<Welcomed> {
+    let directory = &config.node.data_dir;
+    let (site, founding) = cloud::found_key(directory, &config.site.name)?;
+    let message = join_message(ticket.cloud, &ticket.secret, &site.name, &node.key);
+    let wish = SiteWish {
+        name: site.name.clone(),
+        founding_key: site.founding_key_hex()?,
+        proof: cloud::signed(&founding, &message),
+        node,
+    };
+    let prefix = site.prefix()?;
+    let welcomed = knock(ticket, Who::Site(wish), secret, prefix, fabrics).await?;
+    if welcomed.site != prefix {
+        bail!("the inviting site admitted another prefix than this site's");
+    }
+    cloud::make_join_secret(directory)?;
+    welcomed.write(directory)?;
+    let site = Site {
+        cloud: Some(welcomed.members.cloud),
+        ..site
+    };
+    site.write(directory)?;
+    Ok(welcomed)
+}
+
+/// Asks the inviting node.
+async fn knock(
+    ticket: &TicketText,
+    who: Who,
+    secret: &NodeSecret,
+    site: SitePrefix,
+    fabrics: &Fabrics,
+) -> anyhow::Result<Welcomed> {
+    let inviter = ticket.key.parse().context("the ticket names no key")?;
+    let addresses = resolved(&ticket.addresses);
+    let Started { fabric, .. } = {
+        // Everybody is a stranger to each other yet.
+        let ends = Ends {
+            admission: Arc::new(Listed::hospitable()),
+            handler: Arc::new(Switchboard::default()),
+        };
+        let config = FabricConfig {
+            listen: anywhere(addresses.first()),
+            ..FabricConfig::default()
+        };
+        fabrics.start(&config, secret, site, ends)?
+    };
+    if !addresses.is_empty() {
+        fabric.set_address(inviter, addresses);
+    }
+    let knock = Knock {
+        secret: ticket.secret.clone(),
+        who,
+    };
+    let body = serde_json::to_vec(&knock).context("rendering the request to join")?;
+    let request = Request::new(Channel::JOIN, body);
+    let answer = fabric
+        .request(inviter, request, Instant::now() + PATIENCE)
+        .await;
+    fabric.shut_down().await;
+    let answer = answer.with_context(|| {
+        format!(
+            "asking {} at {}",
+            ticket.site_name,
+            ticket.addresses.join(", ")
+        )
+    })?;
+    match serde_json::from_slice(&answer).context("reading the answer of the inviting node")? {
+        Opened::Welcome(welcomed) => Ok(welcomed),
+        Opened::Refused(reason) => bail!("{} refuses: {reason}", ticket.site_name),
+    }
+}
+
+/// A free port of the family of `to`.
+fn anywhere(to: Option<&SocketAddr>) -> SocketAddr {
+    match to {
+        Some(SocketAddr::V6(_)) => SocketAddr::from(([0u16; 8], 0)),
+        _ => SocketAddr::from(([0u8; 4], 0)),
+    }
+}
+
+/// Where the node will be reached once it runs, as far as its configuration says so.
+fn announced(config: &FabricConfig) -> Vec<String> {
+    if !config.advertise.is_empty() {
+        return config.advertise.clone();
+    }
+    let listen = config.listen;
+    let known = listen.port() != 0 && !listen.ip().is_unspecified();
+    known.then(|| listen.to_string()).into_iter().collect()
+}

@@ -1,0 +1,303 @@
+//! A development cloud of several sites in one process: a network in memory carries the fabric, so
+//! that latency and splits are at command. Each site has its own data directory, store and API
+//! port; all but the first join by ticket, as sites elsewhere do.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use luc_api::Service;
+use luc_api::value::Secret;
+use luc_core::SitePrefix;
+use luc_runtime::fabric::memory::{Network, Quality};
+use luc_services::sites::{Invitation, Label, Purpose, invite};
+
+use crate::cloud::{self, Site};
+use crate::clouds::{Access, write_private};
+use crate::config::{ApiConfig, ComputeConfig, Config, DriverKind, NodeConfig, Role, SiteConfig};
+use crate::fabrics::Fabrics;
+use crate::join::join;
+use crate::node::Node;
+
+/// The names and round trips in ms of the sites of the published experiment (Euro-Par'14).
+pub const PUBLISHED: [&str; 4] = ["grenoble", "luxembourg", "nancy", "rennes"];
+const PUBLISHED_MS: [[f64; 4]; 4] = [
+    [0.09, 16.55, 14.24, 15.92],
+    [16.55, 0.17, 2.70, 13.82],
+    [14.24, 2.70, 0.27, 11.42],
+    [15.92, 13.82, 11.42, 0.23],
+];
+
+/// How long a site may take to hold what it needs of the others.
+const SETTLED: Duration = Duration::from_secs(30);
+
+/// What a cloud of several sites is to be.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The names of the sites; the first founds the cloud.
+    pub sites: Vec<String>,
+    /// Round trips between them in ms, a row for each site.
+    pub round_trips_ms: Vec<Vec<f64>>,
+    /// How many compute nodes each has.
+    pub nodes: u16,
+    /// What runs the machines.
+    pub driver: DriverKind,
+    /// The accelerator of QEMU.
+    pub accel: String,
+    /// Where the API of the first site listens; the others take the ports after it, or free ones.
+    pub listen: SocketAddr,
+    /// Where everything is kept, a directory for each site.
+    pub data_dir: PathBuf,
+}
+
+impl Plan {
+    /// The round trips of sites with these names: as published where all are of the published
+    /// experiment, else 10 ms.
+    pub fn round_trips(names: &[String]) -> Vec<Vec<f64>> {
+        let place = |name: &String| PUBLISHED.iter().position(|known| known == name);
+        let published: Option<Vec<usize>> = names.iter().map(place).collect();
+        let between = |a: usize, b: usize| match &published {
+            Some(places) => PUBLISHED_MS[places[a]][places[b]],
+            None if a == b => 0.1,
+            None => 10.0,
+        };
+        (0..names.len())
+            .map(|a| (0..names.len()).map(|b| between(a, b)).collect())
+            .collect()
+    }
+
+    fn config(&self, number: usize) -> Config {
+        let name = &self.sites[number];
+        let port = match self.listen.port() {
+            0 => 0,
+            port => port.saturating_add(u16::try_from(number).unwrap_or(u16::MAX)),
+        };
+        Config {
+            site: SiteConfig {
+                name: name.clone(),
+                ..SiteConfig::default()
+            },
+            node: NodeConfig {
+                name: format!("{name}-c"),
+                roles: vec![Role::Controller, Role::Compute],
+                data_dir: self.data_dir.join(name),
+                ..NodeConfig::default()
+            },
+            api: ApiConfig {
+                listen: SocketAddr::new(self.listen.ip(), port),
+            },
+            compute: ComputeConfig {
+                driver: self.driver,
+                accel: self.accel.clone(),
+                ..ComputeConfig::default()
+            },
+            ..Config::default()
+        }
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        let count = self.sites.len();
+        if count < 2 {
+            bail!("name at least two sites, as in `--sites grenoble,nancy`");
+        }
+        let mut names = self.sites.clone();
+        names.sort();
+        names.dedup();
+        if names.len() != count {
+            bail!("each site needs a name of its own");
+        }
+        let square = self.round_trips_ms.iter().all(|row| row.len() == count);
+        if self.round_trips_ms.len() != count || !square {
+            bail!("the round trips must be {count} rows of {count} numbers, one for each site");
+        }
+        Ok(())
+    }
+}
+
+/// One site of a running cloud.
+pub struct Running {
+    /// Its name.
+    pub name: String,
+    /// Its prefix.
+    pub prefix: SitePrefix,
+    /// Its controller, with its compute hosts.
+    pub node: Node,
+    /// How to log in there as the admin.
+    pub access: Access,
+}
+
+/// A running cloud of several sites.
+pub struct Cloud {
+    /// The sites, in the order of the plan.
+    pub sites: Vec<Running>,
+    network: Arc<Network>,
+    clouds_yaml: PathBuf,
+}
+
+impl Cloud {
+    /// Founds what is not there yet, and starts everything.
+    pub async fn start(plan: &Plan) -> anyhow::Result<Self> {
+        plan.check()?;
+        std::fs::create_dir_all(&plan.data_dir)
+            .with_context(|| format!("creating {}", plan.data_dir.display()))?;
+        let password = crate::up::password(&plan.data_dir)?;
+        let network = Arc::new(Network::new(1));
+        let fabrics = Fabrics::Memory(Arc::clone(&network));
+        let mut sites: Vec<Running> = Vec::new();
+        for number in 0..plan.sites.len() {
+            let config = plan.config(number);
+            let directory = &config.node.data_dir;
+            let site = match sites.first() {
+                _ if Site::is_founded(directory) => Site::read(directory)?,
+                None => cloud::create(&config, Some(password.clone())).await?.site,
+                Some(founder) => {
+                    connect(&network, plan, &sites, number, own_prefix(&config)?);
+                    let ticket = ticket(&founder.node).await?;
+                    let joined = join(&config, &ticket, &fabrics).await;
+                    joined.with_context(|| format!("site {} joins", config.site.name))?;
+                    Site::read(directory)?
+                }
+            };
+            let prefix = site.prefix()?;
+            connect(&network, plan, &sites, number, prefix);
+            let hosts: Vec<String> = (1..=plan.nodes)
+                .map(|n| format!("{}-{n}", site.name))
+                .collect();
+            let node = Node::start_on(&config, &hosts, &fabrics).await?;
+            let access = access(&config, &node, &password);
+            sites.push(Running {
+                name: site.name,
+                prefix,
+                node,
+                access,
+            });
+        }
+        let clouds_yaml = write_clouds(&plan.data_dir, &sites)?;
+        let cloud = Self {
+            sites,
+            network,
+            clouds_yaml,
+        };
+        cloud.settle().await?;
+        Ok(cloud)
+    }
+
+    /// The ready `clouds.yaml`, with an entry for each site.
+    pub fn clouds_yaml(&self) -> &Path {
+        &self.clouds_yaml
+    }
+
+    /// The site called `name`.
+    pub fn site(&self, name: &str) -> anyhow::Result<&Running> {
+        let found = self.sites.iter().find(|site| site.name == name);
+        found.with_context(|| {
+            let names: Vec<&str> = self.sites.iter().map(|site| site.name.as_str()).collect();
+            format!("there is no site '{name}'; there are {}", names.join(", "))
+        })
+    }
+
+    /// Cuts the site `name` off from all others.
+    pub fn split(&self, name: &str) -> anyhow::Result<()> {
+        let cut = self.site(name)?.prefix;
+        for other in self.sites.iter().filter(|site| site.prefix != cut) {
+            self.network.split(cut, other.prefix);
+        }
+        Ok(())
+    }
+
+    /// Takes back every cut.
+    pub fn heal(&self) {
+        self.network.heal_all();
+    }
+
+    /// Waits until every site reaches every other one and people can log in anywhere.
+    async fn settle(&self) -> anyhow::Result<()> {
+        let reached = async {
+            for site in &self.sites {
+                while crate::client::Client::login(&site.access).await.is_err()
+                    || !self.sees_all(site)
+                {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            }
+        };
+        let settled = tokio::time::timeout(SETTLED, reached).await;
+        settled.context("the sites do not find each other")
+    }
+
+    /// Whether `site` reaches every other one.
+    pub fn sees_all(&self, site: &Running) -> bool {
+        use luc_services::ports::sites::Sites as _;
+        let Some(peering) = site.node.peering() else {
+            return false;
+        };
+        let views = peering.sites.all();
+        views.len() == self.sites.len() && views.iter().all(|view| view.reachable)
+    }
+
+    /// Stops gracefully.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        for site in self.sites {
+            site.node.stop().await?;
+        }
+        Ok(())
+    }
+}
+
+/// The prefix that the site of `config` has or will have.
+fn own_prefix(config: &Config) -> anyhow::Result<SitePrefix> {
+    let directory = &config.node.data_dir;
+    std::fs::create_dir_all(directory)
+        .with_context(|| format!("creating {}", directory.display()))?;
+    cloud::found_key(directory, &config.site.name)?.0.prefix()
+}
+
+/// Lays the lines from the site `number` to those that are there.
+fn connect(network: &Network, plan: &Plan, there: &[Running], number: usize, prefix: SitePrefix) {
+    let rtt = |a: usize, b: usize| Duration::from_secs_f64(plan.round_trips_ms[a][b] / 1e3);
+    network.set_quality(prefix, prefix, Quality::of_rtt(rtt(number, number)));
+    for (other, site) in there.iter().enumerate() {
+        network.set_rtt(prefix, site.prefix, rtt(number, other));
+    }
+}
+
+async fn ticket(founder: &Node) -> anyhow::Result<String> {
+    let parts = founder.parts.as_ref().context("the founder has a store")?;
+    let peering = founder.peering().context("the founder has a fabric")?;
+    let invitation = Invitation {
+        purpose: Purpose::Site,
+        label: Label::Trusted,
+        domains: None,
+        lifetime: Duration::from_secs(600),
+    };
+    let made = invite(&parts.services, &peering.inviter(), &invitation).await;
+    Ok(made.context("making a ticket")?.encode())
+}
+
+fn access(config: &Config, node: &Node, password: &Secret) -> Access {
+    Access {
+        auth_url: Service::Identity.url(&format!("http://{}", node.address)),
+        user: "admin".to_owned(),
+        password: password.clone(),
+        project: "admin".to_owned(),
+        region: config.site.region.clone(),
+    }
+}
+
+/// Writes one `clouds.yaml` with an entry for each site, named as the site.
+fn write_clouds(directory: &Path, sites: &[Running]) -> anyhow::Result<PathBuf> {
+    let entries: BTreeMap<&str, &Access> = sites
+        .iter()
+        .map(|site| (site.name.as_str(), &site.access))
+        .collect();
+    let mut text = String::from("clouds:\n");
+    for (name, access) in entries {
+        text.push_str(&access.clouds_entry(name));
+    }
+    let path = directory.join("clouds.yaml");
+    write_private(&path, text.as_bytes())?;
+    Ok(path)
+}

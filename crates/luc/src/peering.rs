@@ -1,0 +1,266 @@
+//! A controller's end of the cloud between sites: fabric, membership, signs of life and feeds,
+//! plugged together and kept up to date with the records.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use anyhow::Context as _;
+use axum::Router;
+use futures::StreamExt as _;
+use luc_core::SitePrefix;
+use luc_runtime::NodeSecret;
+use luc_runtime::fabric::{Channel, Ends};
+use luc_runtime::feeds::{Feeds, Pacing};
+use luc_services::Services;
+use luc_services::ports::Randomness as _;
+use luc_services::sites::{self, Inviter, Members, NodeWish};
+use luc_state::{Kind, WatchEvent};
+use tokio_util::sync::CancellationToken;
+
+use crate::cloud::Site;
+use crate::config::{Config, Role};
+use crate::fabrics::{Fabrics, Started, node_secret};
+use crate::host::SystemRandomness;
+use crate::join::Welcomed;
+use crate::sites::assembly::Assembly;
+use crate::sites::doorman::Doorman;
+use crate::sites::feeding::{Feeding, SiteDirectory};
+use crate::sites::forwards::Forwards;
+use crate::sites::membership::resolved;
+use crate::sites::{CloudSites, Membership, Pulse, Switchboard, pulse};
+
+/// One controller's end.
+pub struct Peering {
+    /// The node's end of the fabric.
+    pub started: Started,
+    /// Who is of the cloud.
+    pub membership: Arc<Membership>,
+    /// The port of the services.
+    pub sites: Arc<CloudSites>,
+    /// Where further channels are plugged in.
+    pub switchboard: Arc<Switchboard>,
+    forwards: Arc<Forwards>,
+    feeds: OnceLock<Feeds>,
+    pulse: Arc<Pulse>,
+    secret: NodeSecret,
+    site: Site,
+    prefix: SitePrefix,
+    name: String,
+    roles: Vec<Role>,
+}
+
+impl Peering {
+    /// Starts the fabric; nobody is answered before [`Self::attach`].
+    pub fn start(config: &Config, site: &Site, fabrics: &Fabrics) -> anyhow::Result<Self> {
+        let directory = &config.node.data_dir;
+        let prefix = site.prefix()?;
+        let secret = node_secret(directory)?;
+        let told = Welcomed::read(directory)?.map(|welcomed| welcomed.members);
+        let membership = Arc::new(Membership::new(prefix, told, true));
+        let switchboard = Arc::new(Switchboard::default());
+        let ends = Ends {
+            admission: Arc::clone(&membership) as _,
+            handler: Arc::clone(&switchboard) as _,
+        };
+        let started = fabrics
+            .start(&config.fabric, &secret, prefix, ends)
+            .context("starting the fabric")?;
+        let pulse = Arc::new(Pulse::default());
+        let sites = CloudSites::new(
+            prefix,
+            &site.name,
+            Arc::clone(&started.fabric),
+            Arc::clone(&membership),
+            Arc::clone(&pulse),
+        );
+        Ok(Self {
+            forwards: Arc::new(Forwards::new(prefix, Arc::clone(&membership))),
+            started,
+            membership,
+            sites: Arc::new(sites),
+            switchboard,
+            feeds: OnceLock::new(),
+            pulse,
+            secret,
+            site: site.clone(),
+            prefix,
+            name: config.node.name.clone(),
+            roles: config.node.roles.clone(),
+        })
+    }
+
+    /// The name of this site.
+    pub fn site_name(&self) -> &str {
+        &self.site.name
+    }
+
+    /// Who makes this node's tickets.
+    pub fn inviter(&self) -> Inviter {
+        Inviter {
+            cloud: self.site.cloud.unwrap_or(self.prefix),
+            site_name: self.site.name.clone(),
+            key: self.secret.key().to_string(),
+            addresses: self.started.addresses.clone(),
+        }
+    }
+
+    /// Writes what this site says of itself, opens the doors, and keeps the membership up to date
+    /// until `stopping`.
+    pub async fn attach(
+        &self,
+        services: &Arc<Services>,
+        api_url: &str,
+        stopping: &CancellationToken,
+    ) -> anyhow::Result<Arc<Assembly>> {
+        self.introduce(services, api_url).await?;
+        let members = Members::of(&services.store.snapshot(), self.prefix);
+        self.membership.learn(members);
+        self.membership.apply(&*self.started.fabric);
+        let assembly = Arc::new(Assembly::new(
+            services,
+            Arc::clone(&self.started.fabric),
+            Arc::clone(&self.membership),
+            Arc::clone(&self.pulse),
+        ));
+        let doorman = Arc::new(Doorman::new(services, Arc::clone(&assembly)));
+        self.switchboard.plug(Channel::JOIN, doorman);
+        self.switchboard
+            .plug(Channel::SITES, Arc::clone(&assembly) as _);
+        self.switchboard
+            .plug(Channel::FORWARD, Arc::clone(&self.forwards) as _);
+        tokio::spawn(pulse::beat(Arc::clone(&assembly), stopping.clone()));
+        self.feed(services, stopping);
+        Ok(assembly)
+    }
+
+    /// Starts to follow the other sites and to feed them, and keeps the membership up to date.
+    fn feed(&self, services: &Arc<Services>, stopping: &CancellationToken) {
+        let directory = SiteDirectory::new(Arc::clone(&self.membership), services);
+        let feeds = Feeds::start(
+            services.store.clone(),
+            Arc::clone(&self.started.fabric),
+            Arc::new(directory),
+            Pacing::default(),
+            SystemRandomness.next_u64(),
+        );
+        let feeding = Arc::new(Feeding::new(feeds.clone(), Arc::clone(&self.membership)));
+        self.sites.with_copies(Arc::clone(&feeding) as _);
+        self.switchboard.plug(Channel::FEED, feeding);
+        let _ = self.feeds.set(feeds.clone());
+        let records = follow_records(
+            Records {
+                membership: Arc::clone(&self.membership),
+                started: self.started.clone(),
+                services: Arc::clone(services),
+                site: self.prefix,
+            },
+            stopping.clone(),
+            feeds,
+        );
+        tokio::spawn(records);
+    }
+
+    /// The feeds, once they have started.
+    pub fn feeds(&self) -> Option<&Feeds> {
+        self.feeds.get()
+    }
+
+    /// Answers what other sites and nodes hand on with `router`.
+    pub fn serve(&self, router: Router) {
+        self.forwards.serve(router);
+    }
+
+    async fn introduce(&self, services: &Services, api_url: &str) -> anyhow::Result<()> {
+        let cloud = self.site.cloud.unwrap_or(self.prefix);
+        let roles = self.roles.iter().map(|role| role.name().to_owned());
+        let node = NodeWish {
+            key: self.secret.key().to_string(),
+            name: self.name.clone(),
+            roles: roles.collect(),
+            addresses: self.started.addresses.clone(),
+        };
+        if cloud == self.prefix {
+            let key = self.site.founding_key_hex()?;
+            sites::found(services, &self.site.name, &key, &node)
+                .await
+                .context("writing down who founded the cloud")?;
+        }
+        sites::introduce(services, (&self.site.name, cloud, Some(api_url)), &node)
+            .await
+            .context("introducing this node to the cloud")
+    }
+
+    /// Leaves the fabric.
+    pub async fn shut_down(&self) {
+        if let Some(feeds) = self.feeds.get() {
+            feeds.shut_down();
+        }
+        self.switchboard.clear();
+        self.started.fabric.shut_down().await;
+    }
+}
+
+/// Keeps the membership as the records are.
+struct Records {
+    membership: Arc<Membership>,
+    started: Started,
+    services: Arc<Services>,
+    site: SitePrefix,
+}
+
+impl Records {
+    /// Takes over what the records say now; whether anything was new.
+    fn refresh(&self) -> bool {
+        let members = Members::of(&self.services.store.snapshot(), self.site);
+        let new = self.membership.learn(members);
+        self.membership.apply(&*self.started.fabric);
+        self.started.delay(&self.foreign_addresses());
+        new
+    }
+
+    fn foreign_addresses(&self) -> Vec<SocketAddr> {
+        self.membership.with(|members| {
+            let others = members.sites.iter();
+            let others = others.filter(|member| member.site != self.site);
+            let nodes = others.flat_map(|member| &member.nodes);
+            nodes.flat_map(|node| resolved(&node.addresses)).collect()
+        })
+    }
+}
+
+/// Follows the records of sites and nodes until `stopping`, and tells the feeds of each change.
+async fn follow_records(records: Records, stopping: CancellationToken, feeds: Feeds) {
+    let store = records.services.store.clone();
+    let mut watch = store.watch(store.snapshot().revision());
+    records.refresh();
+    feeds.sites_changed();
+    loop {
+        let event = tokio::select! {
+            event = watch.next() => event,
+            () = stopping.cancelled() => return,
+        };
+        let about_us = match event {
+            None => return,
+            Some(WatchEvent::Gap(_)) => {
+                watch = store.watch(store.snapshot().revision());
+                true
+            }
+            Some(WatchEvent::Commit(commit)) => commit.changes.iter().any(|change| {
+                matches!(
+                    change.kind,
+                    Kind::Site | Kind::Node | Kind::Admission | Kind::Removal
+                )
+            }),
+        };
+        if about_us && records.refresh() {
+            feeds.sites_changed();
+        }
+    }
+}
+
+/// What the join left in `directory`, for a node without a site of its own.
+pub fn welcomed(directory: &Path) -> anyhow::Result<Welcomed> {
+    Welcomed::read(directory)?
+        .with_context(|| format!("{} has joined nothing: run `luc join`", directory.display()))
+}

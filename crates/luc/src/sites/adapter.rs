@@ -1,0 +1,178 @@
+//! The services' port to the other sites, over fabric, pulse and feeds.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::body::Body;
+use luc_core::SitePrefix;
+use luc_runtime::fabric::{Channel, Fabric};
+use luc_runtime::http::{self, SendError};
+use luc_services::ports::sites::{ForwardError, Forwarded, Interest, SiteView, Sites};
+use luc_services::routing::wire;
+use luc_services::sites::Label;
+use tokio::time::Instant;
+
+use super::membership::Membership;
+use super::pulse::{Pulse, SILENT};
+
+/// What the feeds are asked for; they start after the services that this adapter serves.
+#[async_trait]
+pub trait Copies: Send + Sync + 'static {
+    /// How long ago `site`'s feed was heard; `None` if nothing of it is followed yet.
+    fn age(&self, site: SitePrefix) -> Option<Duration>;
+
+    /// Waits until what `site` had committed at `revision` is here.
+    async fn caught_up(&self, site: SitePrefix, revision: u64, patience: Duration) -> bool;
+
+    /// Follows `interest` from now on and waits until it is here.
+    async fn follow(&self, interest: Interest, patience: Duration) -> bool;
+}
+
+/// The other sites, for the services of one controller.
+pub struct CloudSites {
+    site: SitePrefix,
+    name: String,
+    fabric: Arc<dyn Fabric>,
+    membership: Arc<Membership>,
+    pulse: Arc<Pulse>,
+    copies: OnceLock<Arc<dyn Copies>>,
+}
+
+impl CloudSites {
+    /// For the controller of `site`, called `name`.
+    pub fn new(
+        site: SitePrefix,
+        name: &str,
+        fabric: Arc<dyn Fabric>,
+        membership: Arc<Membership>,
+        pulse: Arc<Pulse>,
+    ) -> Self {
+        Self {
+            site,
+            name: name.to_owned(),
+            fabric,
+            membership,
+            pulse,
+            copies: OnceLock::new(),
+        }
+    }
+
+    /// Asks `copies` from now on about what is held here.
+    pub fn with_copies(&self, copies: Arc<dyn Copies>) {
+        // A second one would be a programming error that changes nothing.
+        let _ = self.copies.set(copies);
+    }
+
+    /// The round trips and signs of life.
+    pub fn pulse(&self) -> &Pulse {
+        &self.pulse
+    }
+
+    /// Who is of the cloud.
+    pub fn membership(&self) -> &Membership {
+        &self.membership
+    }
+
+    fn view(&self, site: SitePrefix, name: &str, trusted: bool) -> SiteView {
+        let own = site == self.site;
+        let copied = self.copies.get().and_then(|copies| copies.age(site));
+        // A copy is as old as its feed is silent, even where other signs of life arrive.
+        let age = match copied {
+            _ if own => Duration::ZERO,
+            Some(age) => age.max(self.pulse.age(site)),
+            None => self.pulse.age(site),
+        };
+        SiteView {
+            site,
+            name: name.to_owned(),
+            age,
+            reachable: own || (self.pulse.is_reachable(site) && age <= SILENT),
+            trusted,
+            room: self.pulse.room(site),
+        }
+    }
+
+    /// The expected round trip between two sites.
+    fn between(&self, a: SitePrefix, b: SitePrefix) -> Option<Duration> {
+        if a == b {
+            return Some(Duration::ZERO);
+        }
+        if a == self.site {
+            return self.pulse.rtt(b);
+        }
+        if b == self.site {
+            return self.pulse.rtt(a);
+        }
+        self.pulse.rtt_between(a, b)
+    }
+}
+
+#[async_trait]
+impl Sites for CloudSites {
+    fn all(&self) -> Vec<SiteView> {
+        let mut views: Vec<SiteView> = self.membership.with(|members| {
+            let sites = members.sites.iter();
+            sites
+                .map(|member| {
+                    let trusted = member.label == Label::Trusted;
+                    self.view(member.site, &member.name, trusted)
+                })
+                .collect()
+        });
+        // A site knows itself before the record of its admission has arrived.
+        if !views.iter().any(|view| view.site == self.site) {
+            views.push(self.view(self.site, &self.name, false));
+            views.sort_by(|left, right| left.name.cmp(&right.name));
+        }
+        views
+    }
+
+    fn nearest(&self, near: SitePrefix) -> Vec<(SitePrefix, Option<Duration>)> {
+        let mut sites: Vec<(SitePrefix, Option<Duration>)> = self
+            .all()
+            .iter()
+            .map(|view| (view.site, self.between(near, view.site)))
+            .collect();
+        // Those of unknown distance come last.
+        sites.sort_by_key(|(site, rtt)| (rtt.unwrap_or(Duration::MAX), *site));
+        sites
+    }
+
+    async fn forward(
+        &self,
+        site: SitePrefix,
+        request: Forwarded,
+    ) -> Result<::http::Response<Body>, ForwardError> {
+        let deadline = Instant::now() + request.patience;
+        let keys = self.membership.controllers(site);
+        let mut reason = "no controller of it is known".to_owned();
+        for key in keys {
+            match http::open(&*self.fabric, key, Channel::FORWARD, deadline).await {
+                Ok(opened) => {
+                    let sent = opened.send(wire::request(request), deadline).await;
+                    return sent.map_err(|error| match error {
+                        SendError::NotSent { reason, .. } => ForwardError::NotSent { reason },
+                        SendError::Unknown { reason, .. } => ForwardError::Unknown { reason },
+                    });
+                }
+                Err(error) => reason = error.to_string(),
+            }
+        }
+        Err(ForwardError::NotSent { reason })
+    }
+
+    async fn caught_up(&self, site: SitePrefix, revision: u64, patience: Duration) -> bool {
+        match self.copies.get() {
+            Some(copies) => copies.caught_up(site, revision, patience).await,
+            None => false,
+        }
+    }
+
+    async fn follow(&self, interest: Interest, patience: Duration) -> bool {
+        match self.copies.get() {
+            Some(copies) => copies.follow(interest, patience).await,
+            None => self.membership.others().is_empty(),
+        }
+    }
+}

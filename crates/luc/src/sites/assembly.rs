@@ -1,0 +1,211 @@
+//! What the controllers of registered sites settle among themselves: signs of life, promises for
+//! joining sites, removals. JSON requests on [`Channel::SITES`], each with its answer.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::body::Bytes;
+use luc_core::SitePrefix;
+use luc_runtime::fabric::{Channel, Fabric, Handler, Peer, RecvHalf, Request, SendHalf};
+use luc_runtime::fabric::{Refusal as NotTaken, RequestError};
+use luc_services::Services;
+use luc_services::sites::{self, Electorate, PromiseWish, Refusal, Silent};
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use super::membership::Membership;
+use super::pulse::{Pulse, Sign};
+
+/// How long a site may take to promise.
+const PROMISE: Duration = Duration::from_secs(3);
+
+/// What one site asks of another.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Question {
+    /// Are you there?
+    Greeting,
+    /// Promise this name and prefix.
+    Promise(PromiseWish),
+    /// The promise is not needed any more.
+    Release(PromiseWish),
+    /// The asking site leaves: write that down.
+    Farewell,
+}
+
+/// What it answers.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Reply {
+    /// I am, and this is how I am.
+    Sign(Sign),
+    /// It is done.
+    Done,
+    /// The name belongs to somebody.
+    NameTaken(String),
+    /// The prefix is known.
+    PrefixKnown(SitePrefix),
+    /// It is not done.
+    Refused(String),
+}
+
+/// The conversation, from both ends.
+pub struct Assembly {
+    services: Weak<Services>,
+    fabric: Arc<dyn Fabric>,
+    membership: Arc<Membership>,
+    pulse: Arc<Pulse>,
+}
+
+impl Assembly {
+    /// For the controller with `services`, which it does not keep alive.
+    pub fn new(
+        services: &Arc<Services>,
+        fabric: Arc<dyn Fabric>,
+        membership: Arc<Membership>,
+        pulse: Arc<Pulse>,
+    ) -> Self {
+        Self {
+            services: Arc::downgrade(services),
+            fabric,
+            membership,
+            pulse,
+        }
+    }
+
+    /// Who is of the cloud.
+    pub fn membership(&self) -> &Membership {
+        &self.membership
+    }
+
+    /// Asks `site` for a sign of life and remembers what it says.
+    pub async fn greet(&self, site: SitePrefix, patience: Duration) {
+        let asked = Instant::now();
+        if let Ok(Reply::Sign(sign)) = self.ask(site, &Question::Greeting, patience).await {
+            // Connections are measured by the fabric; this is for the first moments.
+            if self.pulse.rtt(site).is_none() {
+                self.pulse.measured(site, asked.elapsed());
+            }
+            self.pulse.told(site, &sign);
+        }
+    }
+
+    /// Tells `site` that this one leaves; an error in words for people.
+    pub async fn farewell(&self, site: SitePrefix) -> Result<(), String> {
+        match self.ask(site, &Question::Farewell, PROMISE).await {
+            Ok(Reply::Done) => Ok(()),
+            Ok(Reply::Refused(reason)) => Err(reason),
+            Ok(other) => Err(format!("an answer that is none: {other:?}")),
+            Err(Silent) => Err("it does not answer".to_owned()),
+        }
+    }
+
+    async fn ask(
+        &self,
+        site: SitePrefix,
+        question: &Question,
+        patience: Duration,
+    ) -> Result<Reply, Silent> {
+        let deadline = Instant::now() + patience;
+        let body = serde_json::to_vec(question).map_err(|_| Silent)?;
+        for key in self.membership.controllers(site) {
+            let request = Request::new(Channel::SITES, body.clone());
+            match self.fabric.request(key, request, deadline).await {
+                Ok(answer) => return serde_json::from_slice(&answer).map_err(|_| Silent),
+                Err(RequestError::NotSent { .. }) => {}
+                Err(error) => {
+                    tracing::debug!(%site, %error, "a site did not answer");
+                    return Err(Silent);
+                }
+            }
+        }
+        Err(Silent)
+    }
+
+    async fn answer(&self, from: SitePrefix, question: Question) -> Result<Reply, NotTaken> {
+        let services = self.services.upgrade().ok_or(NotTaken::Busy)?;
+        match question {
+            Question::Greeting => Ok(Reply::Sign(self.sign(&services))),
+            Question::Promise(wish) => Ok(said(sites::promise(&services, &wish).await)),
+            Question::Release(wish) => Ok(said(sites::release(&services, &wish).await)),
+            Question::Farewell => {
+                let reason = "it left";
+                Ok(said(sites::remove(&services, from, reason, false).await))
+            }
+        }
+    }
+
+    fn sign(&self, services: &Services) -> Sign {
+        let snapshot = services.store.snapshot();
+        let room = sites::room(services, &snapshot);
+        Sign {
+            room: (room.vcpus, room.memory_mib, room.disk_gib),
+            revision: snapshot.revision().number(),
+            rtts: self.pulse.rtts(),
+        }
+    }
+}
+
+/// The outcome as it goes over the wire.
+fn said(outcome: Result<(), Refusal>) -> Reply {
+    match outcome {
+        Ok(()) => Reply::Done,
+        Err(Refusal::NameTaken { name }) => Reply::NameTaken(name),
+        Err(Refusal::PrefixKnown { site }) => Reply::PrefixKnown(site),
+        Err(refusal) => Reply::Refused(refusal.to_string()),
+    }
+}
+
+#[async_trait]
+impl Electorate for Assembly {
+    async fn promise(
+        &self,
+        site: SitePrefix,
+        wish: &PromiseWish,
+    ) -> Result<Result<(), Refusal>, Silent> {
+        let question = Question::Promise(wish.clone());
+        match self.ask(site, &question, PROMISE).await? {
+            Reply::Done => Ok(Ok(())),
+            Reply::NameTaken(name) => Ok(Err(Refusal::NameTaken { name })),
+            Reply::PrefixKnown(site) => Ok(Err(Refusal::PrefixKnown { site })),
+            Reply::Refused(_) | Reply::Sign(_) => Err(Silent),
+        }
+    }
+
+    async fn release(&self, site: SitePrefix, wish: &PromiseWish) {
+        // What does not arrive is forgotten there after a day.
+        let _ = self
+            .ask(site, &Question::Release(wish.clone()), PROMISE)
+            .await;
+    }
+}
+
+#[async_trait]
+impl Handler for Assembly {
+    async fn request(&self, from: Peer, _: Channel, body: Bytes) -> Result<Bytes, NotTaken> {
+        let peer = from.id().ok_or(NotTaken::NotAdmitted)?;
+        let site = peer.site;
+        // Nodes that are no controllers have no say.
+        if !self.membership.controllers(site).contains(&from.key) {
+            return Err(NotTaken::NotAdmitted);
+        }
+        let question = serde_json::from_slice(&body);
+        let question = question.map_err(|error| NotTaken::Malformed(error.to_string()))?;
+        self.pulse.alive(site);
+        let reply = self.answer(site, question).await?;
+        serde_json::to_vec(&reply)
+            .map(Bytes::from)
+            .map_err(|error| NotTaken::Other(error.to_string()))
+    }
+
+    fn datagram(&self, _: Peer, _: Channel, _: Bytes) {}
+
+    async fn stream(&self, _: Peer, _: Channel, _: SendHalf, _: RecvHalf) {}
+
+    fn rtt(&self, peer: Peer, sample: Duration) {
+        if let Some(id) = peer.id() {
+            self.pulse.measured(id.site, sample);
+        }
+    }
+}

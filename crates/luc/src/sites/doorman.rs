@@ -1,0 +1,138 @@
+//! The inviting site's end of a join: the only thing that strangers may speak to.
+//!
+//! One JSON request on [`Channel::JOIN`], with a secret from a ticket in it. A refusal says why,
+//! and is logged once with the stranger's key.
+
+use std::sync::{Arc, Weak};
+
+use async_trait::async_trait;
+use axum::body::Bytes;
+use luc_core::SitePrefix;
+use luc_runtime::fabric::{Channel, Handler, Peer, RecvHalf, Refusal as NotTaken, SendHalf};
+use luc_services::Services;
+use luc_services::sites::{self, Admitted, Members, NodeWish, Refusal, SiteWish};
+use serde::{Deserialize, Serialize};
+
+use super::assembly::Assembly;
+
+/// The longest request to join; nothing longer is read.
+const BYTES_MAX: usize = 64 << 10;
+
+/// What a stranger asks.
+#[derive(Serialize, Deserialize)]
+pub struct Knock {
+    /// The secret of the ticket.
+    pub secret: String,
+    /// Who wants to join.
+    pub who: Who,
+}
+
+/// Who wants to join.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Who {
+    /// A node of the inviting site.
+    Node(NodeWish),
+    /// Another site.
+    Site(SiteWish),
+}
+
+/// What it is answered.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Opened {
+    /// It is of the cloud now.
+    Welcome(Welcome),
+    /// It is not, in words for people.
+    Refused(String),
+}
+
+/// What a new member must know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Welcome {
+    /// The site that it is, or is a node of.
+    pub site: SitePrefix,
+    /// The name of that site.
+    pub site_name: String,
+    /// The cloud as the inviting site sees it.
+    pub members: Members,
+}
+
+/// Answers strangers.
+pub struct Doorman {
+    services: Weak<Services>,
+    assembly: Arc<Assembly>,
+}
+
+impl Doorman {
+    /// For the controller with `services`, which it does not keep alive.
+    pub fn new(services: &Arc<Services>, assembly: Arc<Assembly>) -> Self {
+        Self {
+            services: Arc::downgrade(services),
+            assembly,
+        }
+    }
+
+    async fn open(
+        &self,
+        services: &Services,
+        peer: Peer,
+        knock: &Knock,
+    ) -> Result<Welcome, Refusal> {
+        let key = peer.key.to_string();
+        let (secret, members) = (&knock.secret, || {
+            Members::of(&services.store.snapshot(), services.site)
+        });
+        match &knock.who {
+            Who::Node(wish) => {
+                let node = sites::register_node(services, &key, secret, wish).await?;
+                let members = members();
+                let own = members.site(node.site).map(|own| own.name.clone());
+                Ok(Welcome {
+                    site: node.site,
+                    site_name: own.unwrap_or_default(),
+                    members,
+                })
+            }
+            Who::Site(wish) => {
+                let assembly = &*self.assembly;
+                let admitted = sites::admit_site(services, assembly, &key, secret, wish).await;
+                let Admitted { site, members } = admitted?;
+                Ok(Welcome {
+                    site,
+                    site_name: wish.name.clone(),
+                    members,
+                })
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Handler for Doorman {
+    async fn request(&self, from: Peer, _: Channel, body: Bytes) -> Result<Bytes, NotTaken> {
+        let services = self.services.upgrade().ok_or(NotTaken::Busy)?;
+        if body.len() > BYTES_MAX {
+            return Err(NotTaken::Malformed("too long".to_owned()));
+        }
+        let knock: Knock = serde_json::from_slice(&body)
+            .map_err(|error| NotTaken::Malformed(error.to_string()))?;
+        let opened = match self.open(&services, from, &knock).await {
+            Ok(welcome) => {
+                tracing::info!(key = %from.key, site = %welcome.site_name, "a new member");
+                Opened::Welcome(welcome)
+            }
+            Err(refusal) => {
+                tracing::warn!(key = %from.key, reason = %refusal, "a join was refused");
+                Opened::Refused(refusal.to_string())
+            }
+        };
+        serde_json::to_vec(&opened)
+            .map(Bytes::from)
+            .map_err(|error| NotTaken::Other(error.to_string()))
+    }
+
+    fn datagram(&self, _: Peer, _: Channel, _: Bytes) {}
+
+    async fn stream(&self, _: Peer, _: Channel, _: SendHalf, _: RecvHalf) {}
+}

@@ -1,0 +1,124 @@
+//! The feeds between sites, plugged into the node: who follows whom, what a follower may hold, and
+//! what the services ask of copies.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::body::Bytes;
+use luc_core::SitePrefix;
+use luc_runtime::fabric::{Channel, Handler, Peer, RecvHalf, Refusal, SendHalf};
+use luc_runtime::feeds::{Directory, FeedSite, Feeds, Interest as Wanted};
+use luc_services::Services;
+use luc_services::identity::{admit_follower, admits_project};
+use luc_services::ports::sites::Interest;
+use luc_state::feed::Filter;
+
+use super::adapter::Copies;
+use super::membership::Membership;
+
+/// The other sites, as the feeds need them.
+pub struct SiteDirectory {
+    membership: Arc<Membership>,
+    services: Weak<Services>,
+}
+
+impl SiteDirectory {
+    /// For the controller with `services`, which it does not keep alive.
+    pub fn new(membership: Arc<Membership>, services: &Arc<Services>) -> Self {
+        Self {
+            membership,
+            services: Arc::downgrade(services),
+        }
+    }
+}
+
+#[async_trait]
+impl Directory for SiteDirectory {
+    fn sites(&self) -> Vec<FeedSite> {
+        let others = self.membership.others().into_iter();
+        others
+            .map(|site| FeedSite {
+                site,
+                controllers: self.membership.controllers(site),
+                trusted: self.membership.trusts(site),
+            })
+            .collect()
+    }
+
+    async fn admit(&self, follower: SitePrefix, filter: &Filter) -> Option<Filter> {
+        let services = self.services.upgrade()?;
+        let domains: Vec<_> = filter.domains.iter().cloned().collect();
+        let admitted = admit_follower(&services, follower, &domains).await;
+        if self.membership.trusts(follower) {
+            if let Err(error) = admitted {
+                tracing::warn!(site = %follower, %error, "a follower was not noted");
+            }
+            return None;
+        }
+        let domains: BTreeSet<_> = admitted.unwrap_or_default().into_iter().collect();
+        let projects = filter.projects.iter();
+        let projects = projects.filter(|project| admits_project(&services, follower, project));
+        Some(Filter {
+            number: filter.number,
+            projects: projects.cloned().collect(),
+            domains,
+        })
+    }
+}
+
+/// Feeds the sites that have opened a stream.
+pub struct Feeding {
+    feeds: Feeds,
+    membership: Arc<Membership>,
+}
+
+impl Feeding {
+    /// Over `feeds`.
+    pub fn new(feeds: Feeds, membership: Arc<Membership>) -> Self {
+        Self { feeds, membership }
+    }
+
+    /// The feeds.
+    pub fn feeds(&self) -> &Feeds {
+        &self.feeds
+    }
+}
+
+#[async_trait]
+impl Handler for Feeding {
+    async fn request(&self, _: Peer, _: Channel, _: Bytes) -> Result<Bytes, Refusal> {
+        Err(Refusal::UnknownChannel)
+    }
+
+    fn datagram(&self, _: Peer, _: Channel, _: Bytes) {}
+
+    async fn stream(&self, from: Peer, _: Channel, send: SendHalf, recv: RecvHalf) {
+        let Some(peer) = from.id() else { return };
+        // Only a site's controllers keep copies.
+        if self.membership.controllers(peer.site).contains(&from.key) {
+            self.feeds.serve(peer.site, send, recv).await;
+        }
+    }
+}
+
+#[async_trait]
+impl Copies for Feeding {
+    fn age(&self, site: SitePrefix) -> Option<Duration> {
+        self.feeds.age(site)
+    }
+
+    async fn caught_up(&self, site: SitePrefix, revision: u64, patience: Duration) -> bool {
+        self.feeds.caught_up(site, revision, patience).await
+    }
+
+    async fn follow(&self, interest: Interest, patience: Duration) -> bool {
+        let wanted = match interest {
+            Interest::Project(project) => Wanted::Project(project),
+            Interest::Domain(domain) => Wanted::Domain(domain),
+        };
+        self.feeds.ask(wanted.clone());
+        self.feeds.followed(&wanted, patience).await
+    }
+}

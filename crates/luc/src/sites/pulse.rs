@@ -1,0 +1,192 @@
+//! Signs of life between sites: who was heard last, how far it is, how much room it says it has.
+//!
+//! Each second every controller asks one controller of every other site ([`beat`]); the answer
+//! carries that site's free room and its own round trips. Ages are of this node's monotonic clock.
+//! All of it is memory and never enters a store.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use luc_core::SitePrefix;
+use luc_services::ports::sites::Room;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::assembly::Assembly;
+
+/// How often a sign of life is asked for.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// A site that was silent for longer counts as unreachable.
+pub const SILENT: Duration = Duration::from_secs(5);
+
+/// How much the newest round trip counts in the smoothed one (RFC 6298 section 2).
+const WEIGHT: f64 = 0.125;
+
+/// What is known of another site.
+#[derive(Clone, Debug, Default)]
+struct Heard {
+    at: Option<Instant>,
+    rtt: Option<Duration>,
+    room: Option<Room>,
+    rtts: BTreeMap<SitePrefix, Duration>,
+}
+
+/// What a site answers to a sign of life.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sign {
+    /// The largest claim that fits on one of its hosts: processors, memory in MiB, disk in GiB.
+    pub room: (u64, u64, u64),
+    /// The revision of its store.
+    pub revision: u64,
+    /// Its smoothed round trips to other sites, in microseconds.
+    pub rtts: Vec<(SitePrefix, u64)>,
+}
+
+/// What was heard of the other sites.
+#[derive(Debug)]
+pub struct Pulse {
+    started: Instant,
+    heard: Mutex<BTreeMap<SitePrefix, Heard>>,
+}
+
+impl Default for Pulse {
+    fn default() -> Self {
+        Self {
+            started: Instant::now(),
+            heard: Mutex::default(),
+        }
+    }
+}
+
+impl Pulse {
+    fn with<T>(&self, site: SitePrefix, work: impl FnOnce(&mut Heard) -> T) -> T {
+        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        work(heard.entry(site).or_default())
+    }
+
+    /// Something of `site` was heard just now.
+    pub fn alive(&self, site: SitePrefix) {
+        self.with(site, |heard| heard.at = Some(Instant::now()));
+    }
+
+    /// A round trip to `site` took `sample`.
+    pub fn measured(&self, site: SitePrefix, sample: Duration) {
+        self.with(site, |heard| {
+            let smoothed = heard.rtt.map_or(sample, |rtt| {
+                rtt.mul_f64(1.0 - WEIGHT) + sample.mul_f64(WEIGHT)
+            });
+            heard.rtt = Some(smoothed);
+        });
+    }
+
+    /// What `site` answered.
+    pub fn told(&self, site: SitePrefix, sign: &Sign) {
+        let (vcpus, memory_mib, disk_gib) = sign.room;
+        let rtts = sign.rtts.iter();
+        let rtts = rtts.map(|(site, micros)| (*site, Duration::from_micros(*micros)));
+        let rtts = rtts.collect();
+        self.with(site, |heard| {
+            heard.at = Some(Instant::now());
+            heard.room = Some(Room {
+                vcpus,
+                memory_mib,
+                disk_gib,
+            });
+            heard.rtts = rtts;
+        });
+    }
+
+    /// How long nothing was heard of `site`: since the start, if never anything was.
+    pub fn age(&self, site: SitePrefix) -> Duration {
+        let at = self.with(site, |heard| heard.at);
+        at.unwrap_or(self.started).elapsed()
+    }
+
+    /// Whether `site` counts as reachable.
+    pub fn is_reachable(&self, site: SitePrefix) -> bool {
+        let at = self.with(site, |heard| heard.at);
+        at.is_some_and(|at| at.elapsed() <= SILENT)
+    }
+
+    /// The smoothed round trip to `site`.
+    pub fn rtt(&self, site: SitePrefix) -> Option<Duration> {
+        self.with(site, |heard| heard.rtt)
+    }
+
+    /// The room that `site` said it has.
+    pub fn room(&self, site: SitePrefix) -> Option<Room> {
+        self.with(site, |heard| heard.room)
+    }
+
+    /// The round trip between two other sites, as one of them said.
+    pub fn rtt_between(&self, a: SitePrefix, b: SitePrefix) -> Option<Duration> {
+        let there = self.with(a, |heard| heard.rtts.get(&b).copied());
+        there.or_else(|| self.with(b, |heard| heard.rtts.get(&a).copied()))
+    }
+
+    /// The smoothed round trips from here.
+    pub fn rtts(&self) -> Vec<(SitePrefix, u64)> {
+        let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let micros = |rtt: Duration| u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX);
+        heard
+            .iter()
+            .filter_map(|(site, heard)| Some((*site, micros(heard.rtt?))))
+            .collect()
+    }
+}
+
+/// Asks every other site for a sign of life each second, until `stopping`.
+pub async fn beat(assembly: Arc<Assembly>, stopping: CancellationToken) {
+    loop {
+        for site in assembly.membership().others() {
+            let assembly = Arc::clone(&assembly);
+            tokio::spawn(async move { assembly.greet(site, SILENT).await });
+        }
+        tokio::select! {
+            () = tokio::time::sleep(EVERY) => {}
+            () = stopping.cancelled() => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_site_counts_as_reachable_for_five_seconds_after_it_was_heard() {
+        let (pulse, site) = (Pulse::default(), SitePrefix::of_key(b"a"));
+        assert!(!pulse.is_reachable(site));
+        pulse.alive(site);
+        assert!(pulse.is_reachable(site));
+        tokio::time::advance(SILENT + Duration::from_millis(1)).await;
+        assert!(!pulse.is_reachable(site));
+        assert!(pulse.age(site) > SILENT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_round_trip_between_others_is_what_one_of_them_said() {
+        let [a, b] = [b"a", b"b"].map(|key| SitePrefix::of_key(key));
+        let pulse = Pulse::default();
+        assert_eq!(pulse.rtt_between(a, b), None);
+        let sign = Sign {
+            room: (4, 1024, 10),
+            revision: 7,
+            rtts: vec![(b, 2700)],
+        };
+        pulse.told(a, &sign);
+        assert_eq!(pulse.rtt_between(b, a), Some(Duration::from_micros(2700)));
+        assert_eq!(pulse.room(a).map(|room| room.memory_mib), Some(1024));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_slow_answer_moves_the_round_trip_by_an_eighth() {
+        let (pulse, site) = (Pulse::default(), SitePrefix::of_key(b"a"));
+        pulse.measured(site, Duration::from_millis(10));
+        pulse.measured(site, Duration::from_millis(90));
+        assert_eq!(pulse.rtt(site), Some(Duration::from_millis(20)));
+    }
+}
