@@ -70,6 +70,11 @@ pub struct Energy {
     /// How likely a host may overload, in thousandths, after it took in the machines of one that
     /// goes to sleep.
     pub risk_permille: u16,
+    /// Price of one thousandth of probability that a host overloads in the long run, where hosts
+    /// sleep and so are fuller: each relief should take few moves.
+    pub risk_ms: u32,
+    /// The same for the near future.
+    pub near_risk_ms: u32,
     /// How many deviations of their demand the neighbours must have room for on average, in
     /// hundredths; with less, one that sleeps is woken ahead of need.
     pub look_deviations: u16,
@@ -131,10 +136,12 @@ impl Default for Energy {
             busy_permille: 430,
             group: 24,
             risk_permille: 2,
-            look_deviations: 170,
+            risk_ms: 30,
+            near_risk_ms: 30,
+            look_deviations: 220,
             wake_deviations: 235,
-            sleep_deviations: 250,
-            spread_deviations: 90,
+            sleep_deviations: 285,
+            spread_deviations: 120,
         }
     }
 }

@@ -87,7 +87,8 @@ impl Star {
         let asleep = partition.cause == Cause::Underload;
         if asleep {
             follow_the_load(&mut hosts);
-            fullest_first(&mut hosts, &mut distance);
+            self.keep_staying(&mut hosts, &mut distance)?;
+            emptiest_first(&mut hosts, &mut distance);
         }
         let solution = self.ask_solver(&hosts, &distance);
         turn.emit(Event::Grew { ballot, members });
@@ -97,9 +98,6 @@ impl Star {
             steps: solution.steps,
             solved: solution.solved,
         });
-        if asleep && !self.is_spare(&hosts) {
-            return None;
-        }
         if !asleep {
             self.wake_if_short(turn, &hosts);
         }
@@ -160,7 +158,7 @@ impl Star {
                 hosts: &hosts[..count],
                 distance: &distance[..count],
                 goal,
-                style: self.style(),
+                style: self.style(hosts),
             };
             let mut solution = solve(&problem, self.config.solver_budget);
             steps += solution.steps;
@@ -177,17 +175,24 @@ impl Star {
     }
 
     /// How the solver chooses: to sleep, with the moods that this host's machines really have.
-    fn style(&self) -> Style {
+    fn style(&self, hosts: &[Host]) -> Style {
         let (Style::Ours { weights }, Role::Leading(partition)) = (self.config.style, &self.role)
         else {
             return self.config.style;
         };
-        match (partition.cause, self.mood.deviation(), &self.config.energy) {
-            (Cause::Underload, Some(deviation), Some(energy)) => Style::Ours {
+        match (partition.cause, &self.config.energy) {
+            (Cause::Underload, Some(energy)) => Style::Ours {
                 weights: Weights {
-                    deviation,
+                    deviation: self.moods_soon(hosts).deviation(),
                     deviation_permille: 0,
                     consolidation_risk_permille: energy.risk_permille,
+                    ..weights
+                },
+            },
+            (Cause::Overload, Some(energy)) => Style::Ours {
+                weights: Weights {
+                    risk_ms: energy.risk_ms,
+                    near_risk_ms: energy.near_risk_ms,
                     ..weights
                 },
             },
@@ -336,11 +341,11 @@ fn follow_the_load(hosts: &mut [Host]) {
     }
 }
 
-/// Sorts all hosts but the first by how much their machines usually ask for, the fullest first.
-fn fullest_first(hosts: &mut [Host], distance: &mut [Duration]) {
+/// Sorts all hosts but the first by how much their machines usually ask for, the emptiest first.
+fn emptiest_first(hosts: &mut [Host], distance: &mut [Duration]) {
     let usual = |host: &Host| host.vms.iter().map(|vm| vm.usual).sum::<Cpu>();
     let mut order: Vec<usize> = (1..hosts.len()).collect();
-    order.sort_by_key(|place| std::cmp::Reverse(usual(&hosts[*place])));
+    order.sort_by_key(|place| usual(&hosts[*place]));
     let sorted: Vec<(Host, Duration)> = order
         .into_iter()
         .map(|place| (hosts[place].clone(), distance[place]))

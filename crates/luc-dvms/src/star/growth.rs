@@ -32,6 +32,10 @@ impl Star {
             (Some(energy), Cause::Underload) => energy.group,
             _ => self.retry.cap(&self.config),
         };
+        if cause == Cause::Underload {
+            partition.farther = self.hosts_to_ask();
+            partition.exhausted = true;
+        }
         self.role = Role::Leading(Box::new(partition));
         turn.emit(Event::Began { ballot, cause });
         turn.emit(Event::Reserved { ballot, lease });

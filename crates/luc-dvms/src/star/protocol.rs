@@ -21,7 +21,7 @@ use super::{Config, Durable, Message, Timer};
 use crate::ballot::Ballot;
 use crate::command::Command;
 use crate::event::{Cause, Event};
-use crate::host::{Host, VmId};
+use crate::host::{Cpu, Host, VmId};
 
 /// Which part a node has in a partition.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -221,8 +221,8 @@ impl Star {
             return turn.ignore("sample", "of another host");
         }
         self.retry.note_demand(host.demand());
-        if self.config.energy.is_some() {
-            self.mood.observe(&host, turn.now);
+        if let (Some(_), Some(before)) = (&self.config.energy, &self.host) {
+            self.mood.observe(before, &host);
         }
         self.advertise(turn, &host);
         self.host = Some(Arc::new(host));
@@ -236,7 +236,10 @@ impl Star {
 
     /// Tells others how much room there is, when it changed enough to matter.
     fn advertise(&mut self, turn: &mut Turn<'_>, host: &Host) {
-        let hint = (room_of(host), self.slumber.is_leaving());
+        let hint = (
+            room_of(host, self.config.energy.is_some()),
+            self.slumber.is_leaving(),
+        );
         let matters = self.advertised.is_none_or(|(room, asleep)| {
             let changed = room.abs_diff(hint.0) >= 5 || (room < 0) != (hint.0 < 0);
             changed || asleep != hint.1
@@ -401,9 +404,11 @@ fn own_seed(me: PeerId, seed: u64) -> u64 {
 
 /// Room in whole per cent of the processor capacity. A full host says less than nothing: zero
 /// means that nothing is known.
-fn room_of(host: &Host) -> i8 {
+fn room_of(host: &Host, energy: bool) -> i8 {
     let capacity = i64::from(host.capacity.cpu.0).max(1);
-    let free = i64::from(host.capacity.cpu.0) - i64::from(host.demand().0);
+    // Where hosts sleep, a machine on its way must not count twice: that looks like a tide.
+    let coming = if energy { host.incoming.cpu } else { Cpu(0) };
+    let free = i64::from(host.capacity.cpu.0) - i64::from(host.demand().minus(coming).0);
     let room = (free * 100 / capacity).clamp(-100, 100) as i8;
     if room == 0 || host.maintenance {
         super::growth::FULL

@@ -6,11 +6,11 @@
 //!   └──────────────────────────────── woken ───────────────────────────────────┘
 //! ```
 //!
-//! A host empties itself into neighbours that stay below their capacity with room for the moods of
-//! their machines (the solver's risk), so that what sleeps is not woken again at once. Hosts look
-//! for a chance at different times, the emptier the sooner. To leave, a host needs a neighbour of
-//! its site that is awake and lent to it at that moment: so no two leave into each other's care,
-//! and the last awake host of a site never sleeps.
+//! A host looks how many hosts are needed for what all are asked for: if so many are fuller than
+//! itself, it empties itself into those, which stay awake, with room for the moods of their machines
+//! (the solver's risk). So no machine moves to a host that is emptied next. To leave, a host needs
+//! a neighbour of its site that is awake and lent to it at that moment: so no two leave into each
+//! other's care, and the last awake host of a site never sleeps.
 //!
 //! Energy was never measured for DVMS; this is ours (compare Entropy and FFD, IC2E'17).
 
@@ -19,9 +19,12 @@ use luc_core::time::{Duration, Instant};
 use luc_core::{Entropy as _, PeerId};
 
 use super::flight::Flight;
+use super::mood::Mood;
+use super::outlook::{Outlook, View};
 use super::protocol::{Role, Star};
 use super::turn::Turn;
 use super::{Energy, Message, Timer};
+use crate::command::Candidate;
 use crate::event::{Cause, Event, PartitionEnd};
 use crate::host::Host;
 
@@ -33,6 +36,17 @@ const WAKING: Duration = Duration::from_secs(180);
 const WAKE_RETRY: Duration = Duration::from_secs(5);
 /// How long others may take to learn that a node is about to sleep.
 const FAREWELL: Duration = Duration::from_secs(3);
+
+/// What the neighbours advertised when this host wanted to sleep.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Chance {
+    /// Those awake that are asked for more than this host, the fullest first.
+    fuller: Vec<Candidate>,
+    /// What all are asked for, in per cent of a host.
+    sum: u32,
+    /// How many there are, those that sleep counted.
+    all: u32,
+}
 
 /// Whether the host stays awake, and what it knows of those who do not.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -51,6 +65,8 @@ pub(super) struct Slumber {
     sleepers: Vec<PeerId>,
     /// Neighbours that were woken by this node, and when.
     waking: Vec<(PeerId, Instant)>,
+    /// Why it may sleep.
+    chance: Chance,
 }
 
 impl Slumber {
@@ -65,6 +81,11 @@ impl Slumber {
         if !known && self.sleepers.len() < SLEEPERS {
             self.sleepers.push(peer);
         }
+    }
+
+    /// Whether this node has woken a neighbour lately.
+    pub(super) fn is_waking(&self, peer: PeerId) -> bool {
+        self.waking.iter().any(|(waking, _)| *waking == peer)
     }
 
     pub(super) fn forget(&mut self, peer: PeerId) {
@@ -143,8 +164,55 @@ impl Star {
         let wait = self.patience();
         self.watch(turn, wait);
         if self.may_sleep(turn.now, &energy) {
-            self.begin(turn, Cause::Underload);
+            self.look(turn, true);
         }
+    }
+
+    /// Whether a host that wants to sleep may, by what its neighbours advertise: those who stay
+    /// must be enough for all, and be fuller. Then its machines go to them.
+    pub(super) fn sleep_beside(&mut self, turn: &mut Turn<'_>, view: &View) {
+        let Some(energy) = self.config.energy.clone() else {
+            return;
+        };
+        if !self.may_sleep(turn.now, &energy) {
+            return;
+        }
+        let stays = |one: &&Candidate| !one.asleep && one.peer.site == self.me.site;
+        let mut fuller: Vec<Candidate> = view.found.iter().filter(stays).copied().collect();
+        fuller.retain(|one| view.is_fuller(one, self.me));
+        fuller.sort_by_key(|one| (one.room, one.peer));
+        self.slumber.chance = Chance {
+            fuller,
+            sum: view.sum,
+            all: view.all(),
+        };
+        self.begin(turn, Cause::Underload);
+    }
+
+    /// Those who may take in the machines of this host, for the partition that begins.
+    pub(super) fn hosts_to_ask(&self) -> Vec<Candidate> {
+        let fuller = self.slumber.chance.fuller.iter();
+        fuller.filter(|one| one.room > 0).copied().collect()
+    }
+
+    /// Leaves this host and those that stay awake if it sleeps, the fullest; none if it has to
+    /// stay too.
+    pub(super) fn keep_staying(
+        &self,
+        hosts: &mut Vec<Host>,
+        distance: &mut Vec<Duration>,
+    ) -> Option<()> {
+        let deviations = self.config.energy.as_ref()?.sleep_deviations;
+        let chance = &self.slumber.chance;
+        let moods = self.moods_soon(hosts);
+        let needed = self.needed((chance.sum, chance.all), &moods, deviations);
+        let staying = chance.fuller.get(..needed)?;
+        let stays =
+            |host: &Host| host.peer == self.me || staying.iter().any(|one| one.peer == host.peer);
+        let mut kept = hosts.iter().map(stays);
+        distance.retain(|_| kept.next().unwrap_or(false));
+        hosts.retain(stays);
+        Some(())
     }
 
     fn may_sleep(&self, now: Instant, energy: &Energy) -> bool {
@@ -178,6 +246,8 @@ impl Star {
 
     pub(super) fn on_woken(&mut self, turn: &mut Turn<'_>) {
         self.slumber.leaving = false;
+        self.mood = Mood::default();
+        self.outlook = Outlook::default();
         self.slumber.awake_since = turn.now;
         self.slumber.failures = 0;
         self.slumber.watching = false;
@@ -218,6 +288,16 @@ impl Star {
         (!self.slumber.waking.is_empty()).then_some(WAKE_RETRY)
     }
 
+    /// Wakes these neighbours.
+    pub(super) fn wake(&mut self, turn: &mut Turn<'_>, peers: &[PeerId]) {
+        for peer in peers {
+            self.slumber.forget(*peer);
+            self.slumber.waking.push((*peer, turn.now));
+            self.outlook.woke(turn.now);
+            turn.emit(Event::Wake(*peer));
+        }
+    }
+
     /// A sleeping neighbour may help where those awake could not.
     pub(super) fn wake_somebody(&mut self, turn: &mut Turn<'_>) {
         let site = self.me.site;
@@ -233,10 +313,7 @@ impl Star {
         // Leaders that wake at the same time should not all wake the same one.
         let drawn = SplitMix64::new(self.seed ^ turn.now.as_nanos()).next_u64() % count;
         if let Some(peer) = near.nth(drawn as usize).copied() {
-            self.slumber.forget(peer);
-            self.slumber.waking.push((peer, turn.now));
-            self.outlook.woke(turn.now);
-            turn.emit(Event::Wake(peer));
+            self.wake(turn, &[peer]);
         }
     }
 }

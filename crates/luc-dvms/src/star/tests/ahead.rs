@@ -23,23 +23,24 @@ fn saving() -> Bench {
 /// What a well-used host does when its neighbours advertise this room and one of them sleeps.
 fn looks(room: i8) -> Vec<Event> {
     let mut bench = saving();
-    let did = bench.sample(moody(&[10, 20, 15, 20]));
-    assert!(matches!(
-        events(&did)[..],
-        [Event::Advertise { .. }, Event::Search { .. }]
-    ));
+    // Machines that change say what room their moods need.
+    for demands in [[20, 10, 20, 15], [10, 20, 15, 20], [20, 10, 20, 15]] {
+        bench.sample(moody(&demands));
+    }
+    bench.pass(Duration::from_secs(10));
+    bench.sample(moody(&[10, 20, 15, 20]));
     let mut found: Vec<_> = (2..=9).map(candidate).collect();
     for candidate in &mut found {
         candidate.room = room;
     }
     found[0].asleep = true;
-    let search = SearchId(0);
+    let search = SearchId(1);
     events(&bench.command(Command::Neighbours { search, found }))
 }
 
 #[test]
 fn a_neighbourhood_with_little_room_wakes_one_that_sleeps() {
-    let search = SearchId(0);
+    let search = SearchId(1);
     let wakes = vec![Event::SearchEnd { search }, Event::Wake(peer(2))];
     assert_eq!(looks(5), wakes);
     assert_eq!(looks(60), vec![Event::SearchEnd { search }]);
@@ -54,16 +55,28 @@ fn nobody_looks_ahead_where_no_host_sleeps() {
 }
 
 #[test]
-fn the_deviation_of_machines_is_learnt_from_samples() {
+fn moods_are_learnt_from_changes() {
     let mut mood = Mood::default();
-    let now = Instant::from_nanos(1);
-    assert_eq!(mood.deviation(), None);
-    mood.observe(&moody(&[10, 30]), now);
-    assert_eq!(mood.deviation(), None, "two machines say nothing");
-    mood.observe(&moody(&[10, 30, 10, 30]), now);
-    assert_eq!(mood.deviation(), Some(Cpu(12)), "10, and what is hidden");
-    mood.observe(&moody(&[20, 20, 20, 20]), now + Duration::from_secs(600));
-    assert_eq!(mood.deviation(), Some(Cpu(0)));
+    let (low, high) = (moody(&[10, 10, 10, 10]), moody(&[30, 30, 30, 30]));
+    mood.observe(&low, &low);
+    mood.observe(&low, &high);
+    assert!(!mood.is_known(), "four changes say nothing");
+    for _ in 0..10 {
+        mood.observe(&high, &low);
+        mood.observe(&low, &high);
+    }
+    assert!(mood.is_known());
+    let deviation = mood.deviation().0;
+    assert!((9..=11).contains(&deviation), "{deviation}");
+    assert_eq!(mood.scaled(500).deviation(), Cpu(deviation / 2));
+}
+
+#[test]
+fn the_moods_of_many_are_seen_at_once() {
+    let mood = Mood::of_hosts(&[moody(&[10, 30]), moody(&[10, 30])]);
+    assert_eq!(mood.deviation(), Cpu(10));
+    // Four machines of 20 deviate by √4 of it.
+    assert_eq!(mood.of_sum(Cpu(80)), Cpu(20));
 }
 
 #[test]

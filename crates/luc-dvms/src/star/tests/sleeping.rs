@@ -10,14 +10,27 @@ fn saving() -> Bench {
     Bench::with(config)
 }
 
-/// An idle host whose turn it is to look for a chance to sleep.
-fn looking(demands: &[u32]) -> (Bench, Vec<Did>) {
+/// An idle host whose turn it is to look for a chance to sleep, and whose neighbour advertises
+/// this room.
+fn looking(demands: &[u32], room: i8) -> (Bench, Vec<Did>) {
     let mut bench = saving();
     bench.sample(host(1, demands));
     bench.pass(Duration::from_secs(601));
-    let epoch = bench.star.slumber_epoch();
-    let did = bench.timer(Timer::Idle { epoch });
+    let did = looks(&mut bench, &[room]);
     (bench, did)
+}
+
+/// The idle timer runs out, and neighbours advertise these rooms.
+fn looks(bench: &mut Bench, rooms: &[i8]) -> Vec<Did> {
+    let epoch = bench.star.slumber_epoch();
+    let mut did = bench.timer(Timer::Idle { epoch });
+    let mut found: Vec<_> = (2..).take(rooms.len()).map(candidate).collect();
+    for (candidate, room) in found.iter_mut().zip(rooms) {
+        candidate.room = *room;
+    }
+    let search = SearchId(bench.star.next_search - 1);
+    did.extend(bench.command(Command::Neighbours { search, found }));
+    did
 }
 
 fn asks_for_sleep(did: &[Did]) -> bool {
@@ -34,9 +47,8 @@ fn asks_for_sleep(did: &[Did]) -> bool {
 
 #[test]
 fn an_idle_host_empties_itself_and_says_so_before_it_sleeps() {
-    let (mut bench, did) = looking(&[10]);
+    let (mut bench, did) = looking(&[10], 60);
     assert!(asks_for_sleep(&did));
-    bench.neighbours(&[2]);
     let did = bench.reserved(2, &[10]);
     assert!(
         events(&did)
@@ -73,21 +85,34 @@ fn an_idle_host_empties_itself_and_says_so_before_it_sleeps() {
 
 #[test]
 fn an_empty_host_sleeps_only_beside_a_neighbour_of_its_site() {
-    let (mut bench, did) = looking(&[]);
+    let mut bench = saving();
+    bench.sample(host(1, &[]));
+    bench.pass(Duration::from_secs(601));
+    let did = looks(&mut bench, &[]);
     assert!(asks_for_sleep(&did));
-    let search = SearchId(bench.star.next_search - 1);
-    let did = bench.command(Command::Exhausted { search });
     assert_eq!(ended(&did), Some(PartitionEnd::Unsolved));
 
-    let (mut bench, _) = looking(&[]);
-    bench.neighbours(&[2]);
+    let (mut bench, _) = looking(&[], 60);
     let did = bench.reserved(2, &[50]);
     assert_eq!(ended(&did), Some(PartitionEnd::Solved));
 }
 
 #[test]
+fn the_fullest_hosts_stay_awake() {
+    let sleeps = |rooms: &[i8]| {
+        let mut bench = saving();
+        bench.sample(host(1, &[10]));
+        bench.pass(Duration::from_secs(601));
+        looks(&mut bench, rooms)
+    };
+    // Two fuller neighbours are more than enough for all; one emptier goes first itself.
+    assert!(sends(&sleeps(&[60, 70])).len() == 2);
+    assert!(sends(&sleeps(&[95])).is_empty());
+}
+
+#[test]
 fn busy_hosts_and_vigils_stay_awake() {
-    let (_, did) = looking(&[30, 30]);
+    let (_, did) = looking(&[30, 30], 60);
     assert!(!asks_for_sleep(&did));
     let mut bench = saving();
     let mut own = host(1, &[]);
@@ -100,7 +125,7 @@ fn busy_hosts_and_vigils_stay_awake() {
 
 #[test]
 fn a_host_that_has_just_been_woken_stays_awake_for_a_while() {
-    let (mut bench, _) = looking(&[]);
+    let (mut bench, _) = looking(&[], 60);
     bench.command(Command::Woken);
     bench.sample(host(1, &[]));
     bench.pass(Duration::from_secs(300));
