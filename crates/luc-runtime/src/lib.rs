@@ -55,6 +55,7 @@
 
 pub mod brain;
 pub mod fabric;
+pub mod feeds;
 pub mod http;
 pub mod identity;
 

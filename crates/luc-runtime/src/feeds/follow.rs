@@ -1,0 +1,259 @@
+//! The follower's side: a stream to one of the site's controllers, as long as there is one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use luc_core::Entropy;
+use luc_core::entropy::SplitMix64;
+use luc_state::feed::{ApplyError, Batch, BatchRefused, Expectations, Follower, Token};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+
+use super::status::{Followed, Progress};
+use super::wire::{Joiner, Said, Told, Unpacker, WireError};
+use super::{FeedSite, Shared, lock};
+use crate::fabric::{Channel, NotSent, RecvHalf, SendHalf};
+
+/// Why a stream was given up.
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    #[error("the site is not listed any more")]
+    Unlisted,
+    #[error("it has no controller that is known")]
+    Nobody,
+    #[error("no stream: {0}")]
+    NoStream(#[from] NotSent),
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    #[error("it will not feed: {0}")]
+    Refused(String),
+    #[error("what it said was not taken: {0}")]
+    NotTaken(#[source] ApplyError),
+    #[error("it said what it may not: {0}")]
+    Forbidden(#[source] BatchRefused),
+}
+
+/// Follows a site for as long as it is listed.
+pub(super) async fn run(shared: Arc<Shared>, followed: Arc<Followed>) {
+    let own = followed.site.as_bytes().map(u64::from);
+    let mixed = own
+        .iter()
+        .fold(shared.seed, |mixed, byte| mixed << 8 ^ byte);
+    let (mut random, mut failures) = (SplitMix64::new(mixed), 0u32);
+    loop {
+        let opened = Instant::now();
+        let Err(ended) = session(&shared, &followed).await else {
+            continue;
+        };
+        let said = ended.to_string();
+        close(&followed, said, &ended);
+        if matches!(ended, Ended::Unlisted) {
+            return;
+        }
+        // A stream that held for a while was a good one.
+        let held = opened.elapsed() > shared.pacing.silence;
+        failures = if held { 0 } else { failures.saturating_add(1) };
+        let pause = match ended {
+            Ended::Forbidden(_) => shared.pacing.refused,
+            _ => pause(&shared, failures, &mut random),
+        };
+        sleep(pause).await;
+    }
+}
+
+/// Half to the whole of a pause that doubles.
+fn pause(shared: &Shared, failures: u32, random: &mut SplitMix64) -> Duration {
+    let doubled = shared
+        .pacing
+        .pause_min
+        .saturating_mul(1 << failures.min(16));
+    let half = doubled.min(shared.pacing.pause_max) / 2;
+    let micros = u64::try_from(half.as_micros()).unwrap_or(u64::MAX);
+    half + Duration::from_micros(random.next_u64() % micros.saturating_add(1))
+}
+
+/// Notes the end of a stream, in the log once for each reason.
+fn close(followed: &Followed, said: String, ended: &Ended) {
+    followed
+        .progress
+        .send_modify(|progress| progress.connected = false);
+    let mut counts = lock(&followed.counts);
+    if counts.ended.as_ref() != Some(&said) {
+        let site = followed.site;
+        if matches!(ended, Ended::Forbidden(_)) {
+            tracing::error!(%site, reason = %said, "a site is not followed any more");
+        } else {
+            tracing::info!(%site, reason = %said, "a feed has ended");
+        }
+    }
+    counts.ended = Some(said);
+}
+
+/// One stream from its opening to its end.
+async fn session(shared: &Shared, followed: &Followed) -> Result<(), Ended> {
+    let mut sites = shared.directory.sites().into_iter();
+    let listed = sites.find(|listed| listed.site == followed.site);
+    let listed = listed.ok_or(Ended::Unlisted)?;
+    let (send, recv) = open(shared, &listed).await?;
+    let mut session = Session {
+        shared,
+        followed,
+        trusted: listed.trusted,
+        follower: Follower::load(&shared.store, followed.site),
+        send,
+        recv,
+        joiner: Joiner::default(),
+        unpacker: Unpacker::new(),
+        acknowledged: None,
+    };
+    session.run().await
+}
+
+async fn open(shared: &Shared, listed: &FeedSite) -> Result<(SendHalf, RecvHalf), Ended> {
+    let mut failed = Ended::Nobody;
+    for key in &listed.controllers {
+        let deadline = Instant::now() + shared.pacing.silence;
+        match shared
+            .fabric
+            .open_stream(*key, Channel::FEED, deadline)
+            .await
+        {
+            Ok(halves) => return Ok(halves),
+            Err(error) => failed = error.into(),
+        }
+    }
+    Err(failed)
+}
+
+struct Session<'a> {
+    shared: &'a Shared,
+    followed: &'a Followed,
+    trusted: bool,
+    follower: Follower,
+    send: SendHalf,
+    recv: RecvHalf,
+    joiner: Joiner,
+    unpacker: Unpacker,
+    /// What the home was told to be in writing here.
+    acknowledged: Option<luc_state::Revision>,
+}
+
+impl Session<'_> {
+    async fn run(&mut self) -> Result<(), Ended> {
+        let mut wanted = self.shared.wanted.subscribe();
+        let first = wanted.borrow_and_update().clone();
+        self.follower.want(first.projects, first.domains);
+        let hello = self.follower.hello();
+        self.show();
+        self.say(&Said::Hello(hello)).await?;
+        lock(&self.followed.counts).streams += 1;
+        let mut save = interval(self.shared.pacing.sweep);
+        save.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let silence = self.shared.pacing.silence;
+            tokio::select! {
+                frame = timeout(silence, self.recv.recv()) => {
+                    let frame = frame.map_err(|_| WireError::Silence)?;
+                    let frame = frame.map_err(WireError::from)?.ok_or(WireError::Ended)?;
+                    self.followed.heard(frame.len());
+                    if let Some(message) = self.joiner.push(&frame)? {
+                        self.hear(&message).await?;
+                    }
+                }
+                Ok(()) = wanted.changed() => {
+                    let now = wanted.borrow_and_update().clone();
+                    if let Some(filter) = self.follower.want(now.projects, now.domains) {
+                        self.say(&Said::Filter(filter)).await?;
+                    }
+                }
+                _ = save.tick() => {
+                    let saved = self.follower.save(&self.shared.store).await;
+                    saved.map_err(Ended::NotTaken)?;
+                    self.acknowledge().await?;
+                }
+            }
+        }
+    }
+
+    async fn hear(&mut self, message: &[u8]) -> Result<(), Ended> {
+        let batch = match self.unpacker.unpack(message)? {
+            Told::Batch(batch) => batch,
+            Told::Refused(reason) => return Err(Ended::Refused(reason)),
+        };
+        self.told(batch.to);
+        let trusted = Expectations {
+            trusted: self.trusted,
+        };
+        let applied = self
+            .follower
+            .apply(&self.shared.store, &batch, trusted)
+            .await;
+        let applied = applied.map_err(|error| match error {
+            ApplyError::Refused(
+                refused @ (BatchRefused::OutOfTurn { .. } | BatchRefused::Target { .. }),
+            ) => Ended::NotTaken(refused.into()),
+            ApplyError::Refused(refused) => Ended::Forbidden(refused),
+            other => Ended::NotTaken(other),
+        })?;
+        self.count(&batch, applied.entries);
+        self.show();
+        if applied.whole && applied.entries > 0 {
+            self.acknowledge().await?;
+        }
+        Ok(())
+    }
+
+    /// The home has spoken of a state.
+    fn told(&self, to: Token) {
+        let mut counts = lock(&self.followed.counts);
+        counts.told = to.revision;
+        if to.revision > self.follower.at().revision {
+            counts.behind.get_or_insert_with(Instant::now);
+        }
+    }
+
+    fn count(&self, batch: &Batch, entries: usize) {
+        let mut counts = lock(&self.followed.counts);
+        counts.batches += 1;
+        counts.entries += entries as u64;
+        counts.resets += u64::from(batch.reset && batch.part == 0);
+        counts.whole = self.follower.is_whole();
+        if self.follower.at().revision >= counts.told {
+            counts.behind = None;
+        }
+        counts.ended = None;
+    }
+
+    /// Lets those who wait see where this is.
+    fn show(&self) {
+        let (at, held) = (self.follower.at(), self.follower.filter());
+        self.followed
+            .progress
+            .send_modify(|progress: &mut Progress| {
+                progress.at = at;
+                progress.connected = true;
+                if *progress.held != *held {
+                    progress.held = Arc::new(held.clone());
+                }
+            });
+    }
+
+    /// Tells the home what it may forget.
+    async fn acknowledge(&mut self) -> Result<(), Ended> {
+        let durable = self.follower.durable();
+        if self.acknowledged != Some(durable) {
+            self.say(&Said::Durable(durable)).await?;
+            self.acknowledged = Some(durable);
+        }
+        Ok(())
+    }
+
+    async fn say(&mut self, said: &Said) -> Result<(), Ended> {
+        for frame in said.frames()? {
+            lock(&self.followed.counts).bytes_out += frame.len() as u64;
+            let sent = timeout(self.shared.pacing.stalled, self.send.send(frame));
+            let sent = sent.await.map_err(|_| WireError::Stalled)?;
+            sent.map_err(WireError::from)?;
+        }
+        Ok(())
+    }
+}
