@@ -3,8 +3,9 @@
 //! A [`Network`] carries what its nodes send with the delay, loss, speed and order that the test
 //! asks for, cuts ways in one direction or both, crashes nodes, and makes answers vanish after the
 //! handler ran. All time is tokio's: with a paused clock hours pass in a moment, and on a runtime
-//! of one thread the same seed gives the same run. (As long as the tested code draws nothing itself:
-//! `select!` without `biased` and those who wait on a `tokio::sync::watch` go on in random order.)
+//! of one thread the same seed gives the same run, as long as the tested code draws nothing itself:
+//! `select!` without `biased` does, and a `tokio::sync::watch` wakes those who wait on it in a
+//! random order.
 //!
 //! It keeps what a caller may rely on of the real fabric: a connection that hears nothing for
 //! [`Timing::idle`] is lost and its requests become unknown; one to a silent node fails after

@@ -2,11 +2,14 @@
 //!
 //! In memory time is paused; between processes it is real, with short time-outs.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 mod fuzz;
 mod memory;
 mod node;
 mod quic;
 mod raw;
+mod streams;
 mod suite;
 mod world;
 

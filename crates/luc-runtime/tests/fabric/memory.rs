@@ -217,18 +217,18 @@ async fn run(seed: u64) -> Vec<String> {
         }
         sleep(ms(250)).await;
     }
-    let mut seen = Vec::new();
+    let mut trace = Vec::new();
     for one in asked {
-        seen.push(one.await.unwrap());
+        trace.push(one.await.unwrap());
     }
     for (mut node, _) in nodes {
         while let Ok((from, _, body)) = node.datagrams.try_recv() {
-            seen.push(format!("{from:?} {body:?}"));
+            trace.push(format!("{from:?} {body:?}"));
         }
-        seen.extend(node.recorder.events.lock().unwrap().drain(..));
-        seen.push(format!("{:?}", node.recorder.rtts.lock().unwrap()));
+        trace.extend(node.recorder.events.lock().unwrap().drain(..));
+        trace.push(format!("{:?}", node.recorder.rtts.lock().unwrap()));
     }
-    seen
+    trace
 }
 
 #[tokio::test(start_paused = true)]

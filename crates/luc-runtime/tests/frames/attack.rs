@@ -19,10 +19,7 @@ pub fn attack(data: &[u8]) {
             let again = frame::encode(kind, header.channel, &body);
             let (header, body) = frame::decode(&again).expect("a frame that we wrote");
             // Text that is no UTF-8 was mended once; then it stays.
-            assert_eq!(
-                Outcome::decode(header, body).as_ref(),
-                Ok(&outcome).map(cut).as_ref()
-            );
+            assert_eq!(Outcome::decode(header, body), Ok(cut(&outcome)));
         }
     }
     for kind in [Kind::Hello, Kind::Welcome] {
@@ -50,7 +47,7 @@ fn pieces(data: &[u8], portion: usize) -> (Vec<Bytes>, bool, bool) {
     for part in data.chunks(portion) {
         pieces.push(part);
         loop {
-            match pieces.next() {
+            match pieces.pop() {
                 Ok(Some(piece)) => {
                     assert!(piece.len() <= STREAM_FRAME_BYTES_MAX);
                     read.push(piece);

@@ -26,7 +26,7 @@ impl Pieces {
     }
 
     /// The next piece, if it is all there. After an error nothing that follows can be read.
-    pub fn next(&mut self) -> Result<Option<Bytes>, StreamError> {
+    pub fn pop(&mut self) -> Result<Option<Bytes>, StreamError> {
         let Some(prefix) = self.buffer.first_chunk() else {
             return Ok(None);
         };

@@ -229,7 +229,7 @@ impl QuicRecv {
 
     async fn next(&mut self) -> Result<Option<Bytes>, StreamError> {
         loop {
-            if let Some(piece) = self.pieces.next()? {
+            if let Some(piece) = self.pieces.pop()? {
                 self.counters.received(PREFIX_BYTES + piece.len());
                 return Ok(Some(piece));
             }
