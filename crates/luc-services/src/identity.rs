@@ -157,13 +157,12 @@ fn recognise(services: &Services, token: &str) -> Result<Arc<Caller>, ApiError> 
     {
         return Ok(Arc::clone(&known.caller));
     }
-    let (claims, kid) = match known {
-        Some(known) => (known.claims, known.kid),
-        None => {
-            let read = auth::read(&snapshot, token);
-            let (claims, kid) = read.map_err(|error| refusal::unauthorized(error.reason()))?;
-            (Arc::new(claims), Arc::from(kid))
-        }
+    let (claims, kid) = if let Some(known) = known {
+        (known.claims, known.kid)
+    } else {
+        let read = auth::read(&snapshot, token);
+        let (claims, kid) = read.map_err(|error| refusal::unauthorized(error.reason()))?;
+        (Arc::new(claims), Arc::from(kid))
     };
     let bench = standing::Bench {
         snapshot: &snapshot,

@@ -6,7 +6,7 @@
 //! enough, [`exchange`] gets more). The HTTP face of quotas is [`super::quotas`]; records are in
 //! [`super::model::quota`] and [`super::model::lease`].
 
-pub mod exchange;
+pub(crate) mod exchange;
 mod lease;
 pub(crate) mod protocol;
 mod upkeep;

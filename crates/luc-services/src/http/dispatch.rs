@@ -19,6 +19,7 @@ use super::answer::{Facts, accepts_json, base_url, common_headers, refusal, succ
 use super::body::{is_streamed, payload};
 use super::choice::{admit, candidates, select, version_asked};
 use crate::caller::Caller;
+use crate::compute::quota::exchange;
 use crate::ports::Drawn;
 use crate::ports::sites::{ForwardedBody, Interest};
 use crate::reply::Reply;
@@ -46,7 +47,10 @@ pub async fn respond(
     mut request: http::Request<Body>,
 ) -> Option<Response<Body>> {
     let arrival = Arrival::of(&mut request);
-    if arrival.from.is_some() {
+    if let Some(from) = &arrival.from {
+        if request.uri().path() == exchange::PATH {
+            return Some(exchange::arrived(services, from.site, request).await);
+        }
         return operations::respond(services, request, arrival).await;
     }
     let service = Service::of_path(request.uri().path())?;
@@ -223,9 +227,12 @@ async fn settle(
         }
         (outcome, None) if !arrival.alone => {
             let reads = matches!(asked.method, Method::GET | Method::HEAD);
-            let marked = outcome.map(|reply| match reads {
-                true => stale::mark(services, request, reply),
-                false => reply,
+            let marked = outcome.map(|reply| {
+                if reads {
+                    stale::mark(services, request, reply)
+                } else {
+                    reply
+                }
             });
             marked.map(Answer::Own)
         }

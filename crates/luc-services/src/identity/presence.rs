@@ -24,6 +24,7 @@ use super::refusal::{not_found, transact};
 use super::trust::Trust;
 use crate::Services;
 use crate::ports::sites::Interest;
+use crate::sites::Members;
 
 /// How long a login waits for a copy of a domain.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -39,7 +40,8 @@ const CANDIDATES_MAX: usize = 16;
 
 /// Which of `domains` the site `follower` may hold, as the home of those whose home this is says.
 /// To be called before a feed takes a follower's filter: trusted sites are let into every domain,
-/// others only where [`allow_site`] was called. What is not a domain of this site is left out, for
+/// others only where [`allow_site`] was called or where the ticket that admitted the site names the
+/// domain. What is not a domain of this site is left out, for
 /// this site owns nothing of it.
 pub async fn admit_follower(
     services: &Services,
@@ -48,6 +50,11 @@ pub async fn admit_follower(
 ) -> Result<Vec<DomainId>, ApiError> {
     let trusted = Trust::of(services).is_trusted(follower);
     let snapshot = services.store.snapshot();
+    let members = Members::of(&snapshot, services.site);
+    let listed = members
+        .site(follower)
+        .and_then(|member| member.domains.as_deref())
+        .unwrap_or_default();
     let mut admitted = Vec::new();
     let mut new = Vec::new();
     for id in domains {
@@ -58,8 +65,8 @@ pub async fn admit_follower(
         let presence = snapshot.get::<DomainPresence>(DomainPresence::id_of(id.as_str(), follower));
         match presence {
             Some(presence) if trusted || presence.allowed => admitted.push(id.clone()),
-            None if trusted => {
-                new.push(DomainPresence::new(id, follower, false));
+            _ if trusted || listed.contains(id) => {
+                new.push(DomainPresence::new(id, follower, !trusted));
                 admitted.push(id.clone());
             }
             _ => {}

@@ -85,7 +85,8 @@ impl Share {
     }
 
     /// The greater of both, item by item.
-    pub fn max(mut self, other: &Self) -> Self {
+    #[must_use]
+    pub fn joined(mut self, other: &Self) -> Self {
         for (item, count) in &other.0 {
             let mine = self.0.entry(item.clone()).or_default();
             *mine = (*mine).max(*count);

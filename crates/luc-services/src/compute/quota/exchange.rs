@@ -1,8 +1,8 @@
 //! Leases between sites: asking the home of a limit for more, granting, and giving back.
 //!
 //! [`transact`] runs a transaction that books and, where this site was not lent enough, asks and
-//! runs it again. [`serve`] answers the messages of other sites; `luc` mounts it where only sites
-//! can reach it, at [`PATH`]. Nobody is asked as long as the lease suffices, so a split does not
+//! runs it again. [`serve`] answers the messages of other sites, which arrive at [`PATH`] over the
+//! fabric and nowhere else. Nobody is asked as long as the lease suffices, so a split does not
 //! block a site that has one.
 
 use std::time::Duration;
@@ -30,7 +30,7 @@ use crate::routing::forward::name_of;
 use crate::write::settled;
 
 /// Where sites ask each other about leases.
-pub const PATH: &str = "/luc/v1/leases";
+pub(crate) const PATH: &str = "/luc/v1/leases";
 
 /// How long a request for more may take.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -197,9 +197,29 @@ async fn send<T: DeserializeOwned>(
     serde_json::from_slice(&body).ok()
 }
 
+/// Answers the request of the site `from` to [`PATH`].
+pub(crate) async fn arrived(
+    services: &Services,
+    from: SitePrefix,
+    request: http::Request<Body>,
+) -> http::Response<Body> {
+    let answered = match axum::body::to_bytes(request.into_body(), ANSWER_MAX).await {
+        Ok(body) => serve(services, from, &body).await,
+        Err(_) => Err(ApiError::TooLarge {
+            limit: ANSWER_MAX as u64,
+        }),
+    };
+    answered.unwrap_or_else(|error| {
+        tracing::warn!(site = %from, %error, "a message about leases was refused");
+        let mut response = http::Response::new(Body::from(error.to_string()));
+        *response.status_mut() = error.status();
+        response
+    })
+}
+
 /// Answers what the site `from` asks. `from` must be what the fabric says, for a site may speak
 /// for itself alone.
-pub async fn serve(
+async fn serve(
     services: &Services,
     from: SitePrefix,
     body: &[u8],

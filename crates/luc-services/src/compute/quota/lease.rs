@@ -217,9 +217,10 @@ fn refusal(lent: &Lent, wish: &Wish<'_>, rows: &[Row], over: &[(&Row, u64)]) -> 
         Some(home) => {
             let parts = over.iter().map(|(row, room)| {
                 let name = row.item.resource.name();
-                match row.used >= *room {
-                    true => format!("{room} {name}, all used"),
-                    false => format!("{room} {name}, {} used", row.used),
+                if row.used >= *room {
+                    format!("{room} {name}, all used")
+                } else {
+                    format!("{room} {name}, {} used", row.used)
                 }
             });
             format!(

@@ -26,7 +26,7 @@ pub(crate) fn heard(granted: &mut Claim, said: &Claim) -> bool {
         // Only where the site used something before there was a limit.
         Claim {
             epoch: granted.epoch,
-            share: granted.share.clone().max(&said.share),
+            share: granted.share.clone().joined(&said.share),
         }
     };
     let changed = now != *granted;
@@ -67,7 +67,7 @@ pub(crate) fn accept(bound: &mut Claim, granted: &Claim) -> bool {
     if granted.epoch != bound.epoch {
         return false;
     }
-    let share = bound.share.clone().max(&granted.share);
+    let share = bound.share.clone().joined(&granted.share);
     let changed = share != bound.share;
     bound.share = share;
     changed

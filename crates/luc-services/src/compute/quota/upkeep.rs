@@ -156,7 +156,7 @@ pub async fn set_reserve(
         );
         lease.reserve = reserve.clone();
         if site != services.site {
-            lease.granted.share = lease.granted.share.clone().max(reserve);
+            lease.granted.share = lease.granted.share.clone().joined(reserve);
         }
         tx.put(lease)?;
         Ok::<_, WriteError>(())

@@ -107,7 +107,8 @@ impl Cloud {
         let schema = identity::schema()
             .and(Images::tables())
             .and(compute::schema())
-            .and(crate::operations::schema());
+            .and(crate::operations::schema())
+            .and(crate::sites::schema());
         let options = StoreOptions::new(site, SplitMix64::new(3));
         let (store, driver) = Store::open(Arc::new(engine), schema, options)
             .await

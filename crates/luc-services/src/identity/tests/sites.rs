@@ -20,6 +20,7 @@ use crate::identity::{
     admit_follower, allow_site, authenticate, bootstrap, disallow_site, enlist_key, welcome,
 };
 use crate::ports::sites::{ForwardError, Forwarded, Interest, SiteView, Sites};
+use crate::sites::{Admission, Label};
 
 /// What a site knows of the others, as a test says.
 pub(super) struct Known {
@@ -219,6 +220,35 @@ async fn an_edge_site_is_let_into_a_domain_only_where_somebody_allowed_it() {
         .await
         .unwrap();
     assert_eq!(ask().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_ticket_names_domains_that_the_site_it_admitted_may_hold() {
+    let pair = Pair::new(false).await;
+    let default = DomainId::parse("default").unwrap();
+    let founder = &pair.founder.services;
+    let admission = Admission {
+        id: "a1".to_owned(),
+        site: pair.other_site(),
+        name: "lyon".to_owned(),
+        founding_key: String::new(),
+        label: Label::Edge,
+        domains: Some(vec![default.clone()]),
+        node_key: String::new(),
+        addresses: Vec::new(),
+        admitted_at: founder.clock.now(),
+        ticket: None,
+    };
+    let admitted = transact(founder, |tx| {
+        tx.put(admission.clone())?;
+        Ok::<_, Refusal>(())
+    });
+    admitted.await.unwrap();
+    let wanted = [default];
+    let admitted = admit_follower(founder, pair.other_site(), &wanted).await;
+    assert_eq!(admitted.unwrap(), wanted);
+    let token = pair.other.admin().await;
+    assert!(pair.founder.caller(&token).is_some());
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ use super::*;
 use crate::identity::model::Extra;
 use crate::identity::tests::cloud::Cloud;
 use crate::ports::sites::{Interest, SiteView, Sites};
+use crate::routing::wire;
 
 const LIMIT: i64 = 12;
 
@@ -70,10 +71,8 @@ impl Sites for Port {
             return Err(ForwardError::NotSent { reason: reason() });
         }
         let services = Arc::clone(&self.net.services.lock().unwrap()[&site]);
-        let ForwardedBody::Whole(body) = request.body else {
-            panic!("messages are not streams");
-        };
-        let answer = serve(&services, self.own, &body).await;
+        let arrived = wire::received(self.own, wire::request(request)).unwrap();
+        let answer = crate::http::respond(&services, arrived).await;
         let mut deaf = self.net.deaf.lock().unwrap();
         if *deaf > 0 {
             *deaf -= 1;
@@ -375,6 +374,10 @@ async fn only_the_home_of_a_limit_calls_back_what_was_lent() {
     assert!(matches!(refused, Err(ApiError::Forbidden { .. })));
     let garbage = serve(&world.clouds[0].services, prefix("west"), b"{}").await;
     assert!(matches!(garbage, Err(ApiError::BadRequest { .. })));
+    // Who is not a site does not even find the place.
+    let request = http::Request::post(PATH).body(Body::from(body)).unwrap();
+    let services = &world.clouds[0].services;
+    assert!(crate::http::respond(services, request).await.is_none());
 }
 
 /// Takes, gives, cuts and heals at random for a while.

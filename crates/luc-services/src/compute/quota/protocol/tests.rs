@@ -94,7 +94,6 @@ impl World {
                 }
             }
             Step::UseAtHome(count) if count <= self.free() => self.at_home += count,
-            Step::UseAtHome(_) => {}
             Step::Free(at) => self.sites[at].used = self.sites[at].used.saturating_sub(1),
             Step::FreeAtHome => self.at_home = self.at_home.saturating_sub(1),
             Step::GiveBack(at, need) => self.give_back(at, need),
@@ -113,7 +112,7 @@ impl World {
             Step::Lose(at) if !self.flying.is_empty() => {
                 self.flying.swap_remove(at % self.flying.len());
             }
-            Step::Deliver(_) | Step::Repeat(_) | Step::Lose(_) => {}
+            Step::UseAtHome(_) | Step::Deliver(_) | Step::Repeat(_) | Step::Lose(_) => {}
         }
     }
 
