@@ -9,6 +9,7 @@
 mod access;
 pub mod blob;
 mod download;
+pub(crate) mod fetch;
 mod filter;
 mod garbage;
 mod images;
@@ -39,6 +40,8 @@ use crate::Services;
 use crate::reply::Reply;
 use crate::request::Request;
 
+pub use fetch::fetch;
+
 use blob::BlobStore;
 use model::{Image, Member};
 
@@ -52,6 +55,8 @@ pub struct Images {
     /// Held while a blob gets its record and while an unwanted one is looked for, so that a blob
     /// is never taken for unwanted before its record is there.
     gate: tokio::sync::Mutex<()>,
+    /// Held while data is brought here from another site.
+    fetching: tokio::sync::Mutex<()>,
     size_max: u64,
 }
 
@@ -62,6 +67,7 @@ impl Images {
             blobs,
             uploads: upload::Uploads::default(),
             gate: tokio::sync::Mutex::new(()),
+            fetching: tokio::sync::Mutex::new(()),
             size_max: SIZE_MAX,
         }
     }

@@ -85,9 +85,10 @@ impl Arrival {
         let from = request.extensions_mut().remove::<FromSite>();
         let headers = request.headers_mut();
         let alone = headers.contains_key(&ALONE);
-        let place = match headers.contains_key(&PLACE) {
-            true => Place::Here,
-            false => Place::Anywhere,
+        let place = if headers.contains_key(&PLACE) {
+            Place::Here
+        } else {
+            Place::Anywhere
         };
         let hops = headers.get(&HOPS).and_then(|hops| hops.to_str().ok());
         let hops = hops.and_then(|hops| hops.parse().ok()).unwrap_or_default();

@@ -138,10 +138,9 @@ impl LocalController {
 #[async_trait]
 impl Images for LocalController {
     async fn image(&self, id: &ImageId) -> Result<ImageData, ControllerError> {
-        let snapshot = self.services.store.snapshot();
-        let path = self.services.image.data_path(&snapshot, id.as_str()).await;
-        let path = path.ok_or_else(|| ControllerError::Refused {
-            reason: format!("image {id} has no data"),
+        let path = luc_services::image::fetch(&self.services, id.as_str()).await;
+        let path = path.map_err(|error| ControllerError::Refused {
+            reason: error.to_string(),
         })?;
         Ok(ImageData::File(path))
     }

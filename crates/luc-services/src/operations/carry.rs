@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use super::record::{Answered, Operation, Wrote};
 use super::seeded::Seeded;
 use super::show;
-use crate::compute::quota::exchange;
+use crate::image::fetch;
 use crate::ports::sites::OperationSeed;
 use crate::routing::forward::name_of;
 use crate::routing::{Arrival, HOME, REVISION};
@@ -37,9 +37,12 @@ pub(crate) async fn respond(
         let shown = show::for_site(services, id, &arrival).await;
         return Some(shown.unwrap_or_else(|error| refused(Service::Compute, &error)));
     }
-    if path == exchange::PATH {
-        let answered = leases(services, request, &arrival).await;
-        return Some(answered.unwrap_or_else(|error| refused(Service::Compute, &error)));
+    if let Some(id) = path.strip_prefix(fetch::PATH) {
+        let given = match &arrival.from {
+            Some(from) => fetch::give(services, from.site, id).await,
+            None => Err(ApiError::forbidden("Sites alone speak of this.")),
+        };
+        return Some(given.unwrap_or_else(|error| refused(Service::Image, &error)));
     }
     let service = Service::of_path(path)?;
     let response = match arrival.operation().cloned() {
@@ -47,19 +50,6 @@ pub(crate) async fn respond(
         None => api::carry_out(services, service, request, &arrival).await,
     };
     Some(stamped(services, response))
-}
-
-/// What another site says or asks of leases.
-async fn leases(
-    services: &Services,
-    request: http::Request<Body>,
-    arrival: &Arrival,
-) -> Result<Response<Body>, ApiError> {
-    let from = arrival.from.as_ref().map(|from| from.site);
-    let from = from.ok_or_else(|| ApiError::forbidden("Sites alone speak of leases."))?;
-    let body = axum::body::to_bytes(request.into_body(), KEPT_BODY_MAX).await;
-    let body = body.map_err(|error| ApiError::bad_request(error.to_string()))?;
-    exchange::serve(services, from, &body).await
 }
 
 /// Says where and at which revision the answer holds, unless yet another site has said so.

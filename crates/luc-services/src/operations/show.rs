@@ -25,8 +25,8 @@ use crate::routing::Arrival;
 use crate::routing::forward::{Head, Outgoing, ask_each, forward, name_of};
 use crate::write::settled;
 
-/// What stands before the id in the path.
-pub(super) const PATH: &str = "/luc/v1/operations/";
+/// What stands before the id in the path between sites.
+pub(super) const PATH: &str = "/luc/v1/between/operations/";
 
 /// How long other sites are waited for.
 const PATIENCE: Duration = Duration::from_secs(3);

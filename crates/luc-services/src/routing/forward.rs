@@ -130,7 +130,7 @@ pub(crate) async fn forward(
                 operation.as_ref(),
                 STREAM,
             );
-            sent.await.map_err(Missing::of)
+            sent.await.map_err(|error| Missing::of(&error))
         }
     };
     let site = name_of(services, home);
@@ -145,7 +145,7 @@ pub(crate) async fn forward(
 }
 
 impl Missing {
-    fn of(error: ForwardError) -> Self {
+    fn of(error: &ForwardError) -> Self {
         tracing::debug!(%error, "a request was not answered by another site");
         match error {
             ForwardError::NotSent { .. } => Self::NotSent,
@@ -170,7 +170,7 @@ async fn repeat(
         let body = ForwardedBody::Whole(bytes.clone());
         match once(services, home, head, body, operation, left.min(ATTEMPT)).await {
             Ok(response) => return Ok(response),
-            Err(error) => match Missing::of(error) {
+            Err(error) => match Missing::of(&error) {
                 Missing::NotSent if !sent => return Err(Missing::NotSent),
                 Missing::NotSent => {}
                 Missing::Unknown => sent = true,

@@ -170,10 +170,10 @@ impl Page {
             list.drain(..=at);
         }
         list.truncate(self.limit);
-        let last = list.last().map(|item| text(&item["id"]));
+        let end = list.last().map(|item| text(&item["id"]));
         let full = self.limit > 0 && list.len() >= self.limit;
-        if let Some(last) = last.filter(|_| full) {
-            let query = self.asked.with("marker", &last);
+        if let Some(end) = end.filter(|_| full) {
+            let query = self.asked.with("marker", &end);
             let href = format!("{}{}?{query}", request.base_url, request.path);
             whole["hypervisors_links"] = json!([{"rel": "next", "href": href}]);
         }
@@ -198,9 +198,10 @@ fn rest(query: &Query) -> String {
 
 fn without_page(uri: &Uri, query: &Query) -> Uri {
     let query = rest(query);
-    let whole = match query.is_empty() {
-        true => uri.path().to_owned(),
-        false => format!("{}?{query}", uri.path()),
+    let whole = if query.is_empty() {
+        uri.path().to_owned()
+    } else {
+        format!("{}?{query}", uri.path())
     };
     whole.parse().unwrap_or_else(|_| uri.clone())
 }

@@ -47,14 +47,15 @@ async fn hand_on(world: &World, services: &Arc<Services>, id: &str, body: Value)
         parts,
         body: ForwardedBody::Whole(body.to_string().into()),
         operation: Some(OperationSeed {
-            id: OpId::parse(id).unwrap(),
+            id: OpId::parse(id).expect("it is there"),
             seed: [7; 32],
         }),
         patience: Duration::from_secs(5),
     };
     let from = world.services(1).site;
-    let request = routing::wire::received(from, routing::wire::request(forwarded)).unwrap();
-    read(api::respond(services, request).await.unwrap()).await
+    let request =
+        routing::wire::received(from, routing::wire::request(forwarded)).expect("it is there");
+    read(api::respond(services, request).await.expect("it is there")).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -93,7 +94,9 @@ async fn a_site_that_cannot_be_reached_is_named_and_nothing_is_changed() {
     world.cut(0);
     let answer = world.ask(1, "POST", USERS, ada()).await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
-    let message = answer.body["error"]["message"].as_str().unwrap();
+    let message = answer.body["error"]["message"]
+        .as_str()
+        .expect("it is there");
     assert!(message.contains("grenoble"), "{message}");
     assert!(answer.headers.contains_key("retry-after"));
     world.heal();
@@ -108,14 +111,18 @@ async fn an_outcome_that_stays_unknown_names_site_and_operation_and_is_resolved_
     world.break_all(Some(Fault::LostAfter));
     let answer = world.ask(1, "POST", USERS, ada()).await;
     assert_eq!(answer.status, StatusCode::GATEWAY_TIMEOUT);
-    let message = answer.body["error"]["message"].as_str().unwrap();
+    let message = answer.body["error"]["message"]
+        .as_str()
+        .expect("it is there");
     assert!(message.contains("Site grenoble"), "{message}");
     let id = named_operation(&answer);
     let here = world.services(1);
-    let shown = operations::show(&here, &id).await.unwrap();
+    let shown = operations::show(&here, &id).await.expect("it is there");
     assert_eq!(shown["operation"]["outcome"], "unknown", "{shown}");
     world.break_all(None);
-    let shown = operations::show(&world.services(2), &id).await.unwrap();
+    let shown = operations::show(&world.services(2), &id)
+        .await
+        .expect("it is there");
     assert_eq!(shown["operation"]["outcome"], "done", "{shown}");
     assert_eq!(shown["operation"]["status"], 201);
     assert_eq!(shown["operation"]["site"], "grenoble");
@@ -130,7 +137,9 @@ async fn what_never_arrived_is_resolved_as_not_done_and_refused_when_it_comes_la
     assert_eq!(answer.status, StatusCode::GATEWAY_TIMEOUT);
     world.break_all(None);
     let id = named_operation(&answer);
-    let shown = operations::show(&world.services(1), &id).await.unwrap();
+    let shown = operations::show(&world.services(1), &id)
+        .await
+        .expect("it is there");
     assert_eq!(shown["operation"]["outcome"], "not done", "{shown}");
     let founder = world.services(0);
     let late = hand_on(&world, &founder, &id, ada()).await;
@@ -196,7 +205,7 @@ async fn operations_are_forgotten_after_a_day() {
     world.tick(23 * 3600);
     let before = |world: &World| {
         let now = world.services(0).clock.now().unix_micros();
-        let kept = i64::try_from(operations::KEPT.as_micros()).unwrap();
+        let kept = i64::try_from(operations::KEPT.as_micros()).expect("it is there");
         luc_core::time::Timestamp::from_unix_micros(now - kept)
     };
     assert_eq!(operations::purge(&founder, before(&world)).await, Ok(0));

@@ -69,7 +69,7 @@ fn home_of(world: &World, id: &str) -> &'static str {
 async fn shown(world: &World, at: usize, id: &str, version: &str) -> Value {
     let path = format!("{SERVERS}/{id}");
     let mut request = world.request("GET", &path, &json!(null));
-    let version = format!("compute {version}").parse().unwrap();
+    let version = format!("compute {version}").parse().expect("it is there");
     request
         .headers_mut()
         .insert("openstack-api-version", version);

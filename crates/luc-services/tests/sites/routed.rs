@@ -1,6 +1,8 @@
 //! Which site carries out what, and what of it clients see.
 
 use http::StatusCode;
+use luc_api::ApiError;
+use luc_services::image;
 use luc_services::routing::FromSite;
 use serde_json::json;
 
@@ -124,6 +126,13 @@ async fn the_data_of_an_image_goes_to_its_home_and_comes_from_there() {
     world.settle().await;
     let data = world.ask(0, "GET", &path, json!(null)).await;
     assert_eq!((data.status, data.body), (StatusCode::OK, json!("data")));
+    let here = world.services(2);
+    let path = image::fetch(&here, &id).await.expect("it is brought here");
+    assert_eq!(std::fs::read(path).expect("it is there"), b"\"data\"");
+    world.cut(1);
+    assert!(image::fetch(&here, &id).await.is_ok(), "it is kept");
+    let elsewhere = image::fetch(&world.services(0), &id).await;
+    assert!(matches!(elsewhere, Err(ApiError::SiteUnreachable { .. })));
 }
 
 #[tokio::test]
@@ -133,7 +142,7 @@ async fn a_client_sees_its_own_write_at_once_where_it_made_it() {
     let made = world.ask(1, "POST", "/identity/v3/projects", body).await;
     let path = format!(
         "/identity/v3/projects/{}",
-        made.body["project"]["id"].as_str().unwrap()
+        made.body["project"]["id"].as_str().expect("it is there")
     );
     world.sent();
     let shown = world.ask(1, "GET", &path, json!(null)).await;

@@ -72,12 +72,15 @@ struct Feed {
 
 impl Net {
     fn is_cut(&self, one: SitePrefix, other: SitePrefix) -> bool {
-        let cut = self.cut.lock().unwrap();
+        let cut = self.cut.lock().expect("nobody panics meanwhile");
         cut.contains(&one) || cut.contains(&other)
     }
 
     fn store(&self, site: SitePrefix) -> Store {
-        self.sites.lock().unwrap()[&site].1.store.clone()
+        self.sites.lock().expect("nobody panics meanwhile")[&site]
+            .1
+            .store
+            .clone()
     }
 
     /// Brings what can be brought, as far as `wanted` says of home and follower.
@@ -109,7 +112,7 @@ struct Link {
 #[async_trait]
 impl Sites for Link {
     fn all(&self) -> Vec<SiteView> {
-        let sites = self.net.sites.lock().unwrap();
+        let sites = self.net.sites.lock().expect("nobody panics meanwhile");
         let mut all: Vec<_> = sites
             .iter()
             .map(|(site, (name, _))| {
@@ -150,11 +153,21 @@ impl Sites for Link {
             let reason = "cut off".to_owned();
             return Err(ForwardError::NotSent { reason });
         }
-        let (name, services) = self.net.sites.lock().unwrap()[&site].clone();
+        let (name, services) =
+            self.net.sites.lock().expect("nobody panics meanwhile")[&site].clone();
         let line = format!("{} {}", request.parts.method, request.parts.uri);
-        self.net.sent.lock().unwrap().push((name, line));
-        let planned = self.net.faults.lock().unwrap().pop_front();
-        let fault = planned.or(*self.net.broken.lock().unwrap());
+        self.net
+            .sent
+            .lock()
+            .expect("nobody panics meanwhile")
+            .push((name, line));
+        let planned = self
+            .net
+            .faults
+            .lock()
+            .expect("nobody panics meanwhile")
+            .pop_front();
+        let fault = planned.or(*self.net.broken.lock().expect("nobody panics meanwhile"));
         if fault == Some(Fault::LostBefore) {
             return Err(lost());
         }
@@ -367,39 +380,55 @@ impl World {
             made.expect("the flavors are made");
         }
         let known = (name.to_owned(), services);
-        self.net.sites.lock().unwrap().insert(site, known);
+        self.net
+            .sites
+            .lock()
+            .expect("nobody panics meanwhile")
+            .insert(site, known);
         self.names.push(site);
         self.blobs.push(blobs);
     }
 
     /// The services of a site by its number; 0 is the founder.
     pub(crate) fn services(&self, number: usize) -> Arc<Services> {
-        Arc::clone(&self.net.sites.lock().unwrap()[&self.names[number]].1)
+        Arc::clone(&self.net.sites.lock().expect("nobody panics meanwhile")[&self.names[number]].1)
     }
 
     /// The next requests between sites meet these faults, in this order.
     pub(crate) fn plan(&self, faults: &[Fault]) {
-        self.net.faults.lock().unwrap().extend(faults);
+        self.net
+            .faults
+            .lock()
+            .expect("nobody panics meanwhile")
+            .extend(faults);
     }
 
     /// All requests between sites meet this fault, or none.
     pub(crate) fn break_all(&self, fault: Option<Fault>) {
-        *self.net.broken.lock().unwrap() = fault;
+        *self.net.broken.lock().expect("nobody panics meanwhile") = fault;
     }
 
     /// Nobody reaches the site any more.
     pub(crate) fn cut(&self, number: usize) {
-        self.net.cut.lock().unwrap().insert(self.names[number]);
+        self.net
+            .cut
+            .lock()
+            .expect("nobody panics meanwhile")
+            .insert(self.names[number]);
     }
 
     /// Everybody reaches everybody.
     pub(crate) fn heal(&self) {
-        self.net.cut.lock().unwrap().clear();
+        self.net
+            .cut
+            .lock()
+            .expect("nobody panics meanwhile")
+            .clear();
     }
 
     /// What clients asked and sites handed on since this was asked last.
     pub(crate) fn sent(&self) -> Vec<(String, String)> {
-        let mut sent = std::mem::take(&mut *self.net.sent.lock().unwrap());
+        let mut sent = std::mem::take(&mut *self.net.sent.lock().expect("nobody panics meanwhile"));
         // Sites speak of more than that with each other.
         sent.retain(|(_, line)| !line.contains(" /luc/"));
         sent
