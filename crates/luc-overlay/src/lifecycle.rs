@@ -10,7 +10,6 @@ use luc_core::time::{Duration, Instant};
 
 use crate::contacts::draw_some;
 use crate::durable::Durable;
-use crate::event::Event;
 use crate::members::Change;
 use crate::message::{Farewell, Rumour, Scope};
 use crate::neighbour::{Room, Standing};
@@ -39,11 +38,6 @@ impl Overlay {
         contacts: Vec<PeerId>,
         effects: &mut Effects<Self>,
     ) {
-        if matches!(self.phase, Phase::Serving | Phase::Asleep) {
-            return effects.emit(Event::Ignored {
-                reason: "the overlay is started already",
-            });
-        }
         for peer in contacts {
             if peer.site != self.me.site {
                 self.contacts
@@ -51,6 +45,10 @@ impl Overlay {
             } else if peer != self.me && !self.mates.contains(&peer) {
                 self.mates.push(peer);
             }
+        }
+        if matches!(self.phase, Phase::Serving | Phase::Asleep) {
+            // More doors to knock at, for as long as nobody is known behind any.
+            return;
         }
         self.serve(now, effects);
     }

@@ -19,6 +19,7 @@
 
 mod driver;
 mod keeper;
+mod sights;
 mod status;
 pub mod wire;
 
@@ -33,6 +34,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 pub use keeper::{FileKeeper, Keeper, KeeperError};
+pub use sights::{Gone, Sight};
 pub use status::{Member, Move, Size, Status, Story};
 
 use crate::fabric::{Channel, Fabric};
@@ -76,6 +78,8 @@ enum Input {
     Contacts(Vec<PeerId>),
     /// Somebody wants to know.
     Status(oneshot::Sender<Status>),
+    /// Somebody wants to hear who comes and goes.
+    Follow(mpsc::UnboundedSender<Sight>),
     /// Leave for good and end.
     Leave,
 }
@@ -113,6 +117,13 @@ impl BrainHandle {
         let (answer, asked) = oneshot::channel();
         self.inputs.send(Input::Status(answer)).await.ok()?;
         asked.await.ok()
+    }
+
+    /// Who comes and goes from now on. Read it: nothing of it is dropped.
+    pub async fn follow(&self) -> mpsc::UnboundedReceiver<Sight> {
+        let (follower, followed) = mpsc::unbounded_channel();
+        let _ = self.inputs.send(Input::Follow(follower)).await;
+        followed
     }
 
     /// Tells the others that this node leaves for good, and ends.

@@ -14,6 +14,7 @@ use luc_node::{Brain, Command, Durable, Event, Kept, Message, Timer};
 use tokio::sync::mpsc;
 use tokio::time::Instant as Clock;
 
+use super::sights::{Sight, Sights};
 use super::status::{Chronicle, Member, Size, Status};
 use super::{CHANNEL, Input, Keeper, Keys, Setup, wire};
 use crate::fabric::Fabric;
@@ -60,6 +61,7 @@ pub(super) struct Driver {
     timers: BinaryHeap<Reverse<Due>>,
     timers_asked: u64,
     chronicle: Chronicle,
+    sights: Sights,
     load: Option<Size>,
     dropped: u64,
 }
@@ -81,6 +83,7 @@ impl Driver {
             timers: BinaryHeap::new(),
             timers_asked: 0,
             chronicle: Chronicle::default(),
+            sights: Sights::default(),
             load: None,
             dropped: 0,
         }
@@ -120,13 +123,17 @@ impl Driver {
             Input::Sample(host) => self.sample(*host).await,
             Input::Contacts(contacts) => self.command(Command::Start { contacts }).await,
             Input::Status(answer) => drop(answer.send(self.status())),
+            Input::Follow(follower) => self.sights.follow(follower),
             Input::Leave => {}
         }
     }
 
     async fn message(&mut self, from: PeerId, bytes: &[u8]) {
         match wire::decode(bytes) {
-            Ok(message) => self.step(luc_core::Input::Message { from, message }).await,
+            Ok(message) => {
+                self.sights.hear(self.origin.elapsed(), from);
+                self.step(luc_core::Input::Message { from, message }).await;
+            }
             Err(error) => {
                 self.dropped += 1;
                 tracing::debug!(%from, %error, "a brain's message was dropped");
@@ -224,6 +231,8 @@ impl Driver {
     }
 
     async fn keep_place(&mut self) {
+        let members = self.brain.overlay().members();
+        self.sights.forget_but(|peer| members.get(peer).is_some());
         if self.place_moved {
             self.keep().await;
         }
@@ -243,9 +252,18 @@ impl Driver {
     fn overlay_event(&mut self, event: luc_overlay::Event) {
         use luc_overlay::Event;
         match event {
-            Event::Joined(peer) => tracing::info!(%peer, "a node is there"),
-            Event::Left(peer) => tracing::info!(%peer, "a node has left"),
-            Event::Failed(peer) => tracing::warn!(%peer, "a node does not answer any more"),
+            Event::Joined(peer) => {
+                tracing::info!(%peer, "a node is there");
+                self.sights.see(self.origin.elapsed(), Sight::Joined(peer));
+            }
+            Event::Left(peer) => {
+                tracing::info!(%peer, "a node has left");
+                self.sights.see(self.origin.elapsed(), Sight::Left(peer));
+            }
+            Event::Failed(peer) => {
+                tracing::warn!(%peer, "a node does not answer any more");
+                self.sights.see(self.origin.elapsed(), Sight::Failed(peer));
+            }
             Event::Stood { peer, standing } => tracing::info!(%peer, ?standing, "a node stands"),
             Event::Moved(place) => {
                 self.kept.keep_coordinate(place);
@@ -325,8 +343,10 @@ impl Driver {
             distance: known
                 .coordinate
                 .map(|other| place.distance(&other).as_secs_f64()),
+            coordinate: known.coordinate,
             standing: known.standing,
             room: known.room.0,
+            heard: self.sights.heard(known.peer),
         });
         Status {
             me: self.me,
@@ -335,6 +355,7 @@ impl Driver {
             is_delegate: overlay.is_delegate(),
             is_free: self.brain.dvms().is_free(),
             members: members.collect(),
+            gone: self.sights.gone(),
             load: self.load,
             now: self.now().as_secs_f64(),
             stories: self.chronicle.stories(),

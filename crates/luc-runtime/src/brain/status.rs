@@ -11,6 +11,8 @@ use luc_dvms::plan::{Plan, Reason};
 use luc_overlay::{Coordinate, Standing};
 use serde::{Deserialize, Serialize};
 
+use super::sights::Gone;
+
 /// How many stories are remembered.
 const STORIES_MAX: usize = 64;
 
@@ -29,6 +31,9 @@ pub struct Status {
     pub is_free: bool,
     /// Whom it keeps: its site, and delegates of others if it is one.
     pub members: Vec<Member>,
+    /// Who is not there any more, the newest last.
+    #[serde(default)]
+    pub gone: Vec<Gone>,
     /// What its host asks for and has, in hundredths of a core; `None` before the first sample.
     pub load: Option<Size>,
     /// Now.
@@ -55,10 +60,16 @@ pub struct Member {
     pub peer: PeerId,
     /// The expected round trip in seconds, if its place is known.
     pub distance: Option<f64>,
+    /// Its place, as it last said.
+    #[serde(default)]
+    pub coordinate: Option<Coordinate>,
     /// Whether it serves.
     pub standing: Standing,
     /// Its room in per cent of its processors, as it last said.
     pub room: i8,
+    /// When a message of it came in last; `None` if it is known from others.
+    #[serde(default)]
+    pub heard: Option<f64>,
 }
 
 /// One partition, from its leader's side.
