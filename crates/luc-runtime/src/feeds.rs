@@ -135,6 +135,8 @@ struct Shared {
     served: Mutex<BTreeMap<SitePrefix, Served>>,
     /// The directory has changed.
     changed: Notify,
+    /// Ends the pauses before the next stream.
+    hurry: Notify,
     stop: CancellationToken,
 }
 
@@ -166,9 +168,10 @@ impl Feeds {
             followed: Mutex::default(),
             served: Mutex::default(),
             changed: Notify::new(),
+            hurry: Notify::new(),
             stop: stop.clone(),
         });
-        interests::refresh(&shared, None);
+        interests::begin(&shared);
         manage::adjust(&shared);
         spawn(&stop, interests::run(Arc::clone(&shared)));
         spawn(&stop, manage::run(Arc::clone(&shared)));
@@ -185,17 +188,19 @@ impl Feeds {
         ending(&self.shared.stop, serving).await;
     }
 
-    /// Says that the directory has changed.
+    /// Says that the directory has changed, or that a site which was away may be back: whoever
+    /// pauses before its next stream tries now.
     pub fn sites_changed(&self) {
         self.shared.changed.notify_one();
+        self.shared.hurry.notify_waiters();
     }
 
     /// Asks that copies of `interest` be held from now on, for as long as
     /// [`Pacing::asked`] and longer if asked again.
     pub fn ask(&self, interest: Interest) {
         let until = Instant::now() + self.shared.pacing.asked;
-        if lock(&self.shared.asked).ask(interest, until) {
-            interests::refresh(&self.shared, None);
+        if lock(&self.shared.asked).ask(interest.clone(), until) {
+            interests::add(&self.shared, interest);
             self.shared.asking.notify_one();
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use luc_core::Entropy;
 use luc_core::entropy::SplitMix64;
 use luc_state::feed::{ApplyError, Batch, BatchRefused, Expectations, Follower, Token};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::status::{Followed, Progress};
 use super::wire::{Joiner, Said, Told, Unpacker, WireError};
@@ -56,7 +56,8 @@ pub(super) async fn run(shared: Arc<Shared>, followed: Arc<Followed>) {
             Ended::Forbidden(_) => shared.pacing.refused,
             _ => pause(&shared, failures, &mut random),
         };
-        sleep(pause).await;
+        // Somebody may know that it is worth trying.
+        let _ = timeout(pause, shared.hurry.notified()).await;
     }
 }
 

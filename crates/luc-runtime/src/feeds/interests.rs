@@ -42,17 +42,32 @@ impl Asked {
     }
 }
 
-/// Says anew what is wanted. `lives` counts if it is known; else what it said last stays.
-pub(super) fn refresh(shared: &Shared, lives: Option<&Lives>) {
+/// Says what is wanted before anything is known to have been asked for.
+pub(super) fn begin(shared: &Shared) {
     let snapshot = shared.store.snapshot();
-    let counted;
-    let lives = if let Some(lives) = lives {
-        lives
-    } else {
-        counted = Lives::of(&shared.store, &snapshot);
-        &counted
+    refresh(shared, &snapshot, &Lives::of(&shared.store, &snapshot));
+}
+
+/// Adds to what is wanted what was just asked for.
+pub(super) fn add(shared: &Shared, interest: Interest) {
+    let domain = match &interest {
+        Interest::Project(project) => domain_of(&shared.store.snapshot(), project),
+        Interest::Domain(_) => None,
     };
-    let wanted = wanted(&snapshot, lives, &mut lock(&shared.asked));
+    shared.wanted.send_if_modified(|wanted| {
+        let new = match interest {
+            Interest::Project(project) => wanted.projects.insert(project),
+            Interest::Domain(domain) => wanted.domains.insert(domain),
+        };
+        domain.is_some_and(|domain| wanted.domains.insert(domain)) || new
+    });
+}
+
+/// Says anew what is wanted.
+fn refresh(shared: &Shared, snapshot: &Snapshot, lives: &Lives) {
+    // Under one lock with the questions: what is asked for meanwhile is added afterwards.
+    let mut asked = lock(&shared.asked);
+    let wanted = wanted(snapshot, lives, &mut asked);
     shared.wanted.send_if_modified(|held| {
         let news = *held != wanted;
         *held = wanted;
@@ -99,7 +114,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
             () = shared.asking.notified() => {}
             _ = sweep.tick() => {}
         }
-        refresh(&shared, Some(&lives));
+        refresh(&shared, &shared.store.snapshot(), &lives);
     }
 }
 

@@ -182,3 +182,90 @@ impl Unpacker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use luc_core::SitePrefix;
+    use luc_state::feed::{BATCH_VERSION, Entry, Token};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn batch(ids: &[String]) -> Batch {
+        let gone = |id: &String| Entry::Gone {
+            kind: "volume".to_owned(),
+            id: id.clone(),
+        };
+        Batch {
+            version: BATCH_VERSION,
+            home: SitePrefix::from_bytes([7; 6]),
+            from: Token::default(),
+            to: Token::default(),
+            reset: false,
+            part: 0,
+            more: false,
+            entries: ids.iter().map(gone).collect(),
+        }
+    }
+
+    fn joined(frames: &[Bytes]) -> Vec<u8> {
+        let mut joiner = Joiner::default();
+        let (last, first) = frames.split_last().expect("at least one frame");
+        for frame in first {
+            assert!(joiner.push(frame).expect("its form is right").is_none());
+        }
+        let message = joiner.push(last).expect("its form is right");
+        message.expect("it is complete")
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_packed_is_unpacked_message_by_message(
+            messages in prop::collection::vec(prop::collection::vec("[a-z]{0,300}", 0..200), 1..6),
+        ) {
+            let (mut packer, mut unpacker) = (Packer::new(), Unpacker::new());
+            for ids in messages {
+                let frames = packer.pack(&Told::Batch(batch(&ids))).expect("it is JSON");
+                let told = unpacker.unpack(&joined(&frames)).expect("it was packed");
+                let Told::Batch(read) = told else { panic!("a batch") };
+                let sent = batch(&ids).encode().expect("JSON");
+                prop_assert_eq!(read.encode().expect("JSON"), sent);
+            }
+        }
+
+        #[test]
+        fn garbage_is_refused(bytes in prop::collection::vec(any::<u8>(), 0..2000)) {
+            prop_assert!(Unpacker::new().unpack(&bytes).is_err());
+        }
+    }
+
+    #[test]
+    fn a_message_that_is_longer_than_a_frame_takes_several() {
+        let mut random = luc_core::entropy::SplitMix64::new(3);
+        let mut noise = vec![0; 3 * STREAM_FRAME_BYTES_MAX];
+        luc_core::Entropy::fill(&mut random, &mut noise);
+        let frames = frames(&noise);
+        assert_eq!(frames.len(), 4, "each has a byte of its own");
+        assert_eq!(joined(&frames), noise);
+    }
+
+    #[test]
+    fn what_expands_without_end_is_refused() {
+        let mut small = Vec::new();
+        let mut packer = Packer::new();
+        let zeros = vec![0u8; MESSAGE_BYTES_MAX + 1];
+        packer
+            .feed(&zeros, FlushCompress::Sync, &mut small)
+            .expect("it can be packed");
+        assert!(small.len() < 1 << 20);
+        let refused = Unpacker::new().unpack(&small);
+        assert!(matches!(refused, Err(WireError::TooLarge)));
+    }
+
+    #[test]
+    fn what_a_newer_follower_says_is_passed_over() {
+        let read = Said::read(br#"{"sing":{"song":1}}"#).expect("it is JSON");
+        assert_eq!(read, None);
+        assert!(Said::read(b"{").is_err());
+    }
+}

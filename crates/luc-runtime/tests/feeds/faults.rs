@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
+use luc_core::Entropy;
+use luc_core::entropy::SplitMix64;
+use luc_runtime::fabric::Channel;
 use luc_runtime::feeds::{Interest, Pacing};
 use luc_state::feed::Tombstone;
-use tokio::time::sleep;
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
 
-use crate::world::{Machine, World, prefix, project};
+use crate::world::{Machine, World, key, machine, prefix, project};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -143,6 +147,50 @@ async fn a_home_keeps_nothing_for_a_follower_that_it_has_outrun() {
     away.level_with(home).await;
     assert_eq!(away.held(1).len(), 500);
     assert_eq!(away.status(1).resets, 1, "only the first");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_follower_that_takes_nothing_is_given_up() {
+    let mut world = World::new(&[1, 2]).await;
+    let site = world.crash(2);
+    drop(site);
+    let home = world.site(1);
+    let large = "x".repeat(100_000);
+    for number in 0..300 {
+        // Cannot be compressed to nothing: each has its own noise.
+        let mut random = SplitMix64::new(number);
+        let noise: String = (0..6000)
+            .map(|_| format!("{:016x}", random.next_u64()))
+            .collect();
+        let mut machine = machine(&format!("m{number}"), "p");
+        machine
+            .rest
+            .insert("noise".to_owned(), Value::String(noise + &large));
+        home.write(|tx| tx.insert(machine.clone()).map(drop)).await;
+    }
+    let node = world.bare(2);
+    let deadline = Instant::now() + Duration::from_secs(5);
+    let stream = node.open_stream(key(1), Channel::FEED, deadline).await;
+    let (mut send, recv) = stream.expect("a stream");
+    let filter = r#"{"number":1,"projects":["p"],"domains":[]}"#;
+    let held = r#"{"epoch":0,"revision":0,"filter":0}"#;
+    let hello = format!(
+        r#"{{"hello":{{"version":1,"held":{held},"filter":{{"number":0}},"wanted":{filter}}}}}"#
+    );
+    let mut frame = vec![0];
+    frame.extend(hello.as_bytes());
+    send.send(frame).await.expect("it is taken");
+    let streams = || home.feeds.served().first().map(|served| served.streams);
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(streams(), Some(1));
+    let sent = home.feeds.served()[0].bytes_out;
+    assert!(
+        sent < 16 << 20,
+        "{sent} bytes wait for somebody who takes nothing"
+    );
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!(streams(), Some(0));
+    drop((send, recv));
 }
 
 #[tokio::test(start_paused = true)]

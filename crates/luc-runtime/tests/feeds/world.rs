@@ -10,7 +10,7 @@ use luc_core::SitePrefix;
 use luc_core::entropy::SplitMix64;
 use luc_core::id::ProjectId;
 use luc_runtime::fabric::memory::Network;
-use luc_runtime::fabric::{Channel, Ends, Handler, Members, Peer, RecvHalf, Refusal};
+use luc_runtime::fabric::{Channel, Ends, Fabric, Handler, Members, Peer, RecvHalf, Refusal};
 use luc_runtime::fabric::{SendHalf, Standing};
 use luc_runtime::feeds::{Directory, FeedSite, FeedStatus, Feeds, Interest, Pacing};
 use luc_runtime::{NodeKey, NodeSecret};
@@ -81,7 +81,7 @@ pub(crate) fn prefix(number: u8) -> SitePrefix {
     SitePrefix::from_bytes([number; 6])
 }
 
-fn key(number: u8) -> NodeKey {
+pub(crate) fn key(number: u8) -> NodeKey {
     NodeSecret::from_seed(&[number; 32]).key()
 }
 
@@ -212,6 +212,20 @@ impl World {
 
     pub(crate) async fn start_again(&mut self, number: u8, engine: MemoryEngine) {
         self.start(number, engine, 65_536).await;
+    }
+
+    /// A node of a site without feeds.
+    pub(crate) fn bare(&self, number: u8) -> Arc<dyn Fabric> {
+        let members = Arc::new(Members::strict());
+        for other in &self.numbers {
+            let id = key(*other).peer_id(prefix(*other));
+            members.set(key(*other), Standing::Member(id));
+        }
+        let ends = Ends {
+            admission: members,
+            handler: Arc::new(Streams::default()),
+        };
+        self.network.start(key(number), prefix(number), ends)
     }
 
     pub(crate) fn site(&self, number: u8) -> &Site {
