@@ -20,6 +20,7 @@ use luc_state::{Snapshot, Stored, Tx, TxError};
 
 use super::model::lease::Item;
 use super::model::quota::{Limits, QuotaClass, QuotaSet, QuotaUsage, Resource, UNLIMITED, Used};
+pub(in crate::compute) use lease::check_group;
 pub use lease::{Lent, Shortage};
 pub use upkeep::{IDLE, pending, set_reserve, settle, tidy};
 

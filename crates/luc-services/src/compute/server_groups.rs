@@ -14,7 +14,7 @@ use serde_json::json;
 use super::model::quota::Resource;
 use super::model::server_group::{GroupPolicy, ServerGroup};
 use super::page::{LIMIT_MAX, check_parameters};
-use super::quota::Held;
+use super::quota::{Held, Lent, check_group, exchange};
 use super::write::{WriteError, transact};
 use crate::Services;
 use crate::ports::Drawn;
@@ -93,7 +93,7 @@ pub(super) async fn create(services: &Services, request: &Request) -> Result<Rep
     request.authorize(&request.own_target())?;
     let wish = request.body::<CreateServerGroup>()?.server_group;
     let group = made(services, request, &wish)?;
-    transact(&services.store, |tx| store(tx, &group)).await?;
+    exchange::transact(services, |tx, lent| store(tx, lent, &group)).await?;
     Reply::json(&json!({"server_group": view::whole(request, &group)}))
 }
 
@@ -133,7 +133,7 @@ fn made(
 }
 
 /// Adds `group`, unless its project, or its user there, has as many as allowed.
-fn store(tx: &mut Tx<'_>, group: &ServerGroup) -> Result<(), WriteError> {
+fn store(tx: &mut Tx<'_>, lent: &Lent, group: &ServerGroup) -> Result<(), WriteError> {
     let held = Held::within(tx, group.project.as_str());
     let groups = tx.find(&ServerGroup::BY_PROJECT, &key(&[group.project.as_str()]));
     let of_user = groups
@@ -151,6 +151,7 @@ fn store(tx: &mut Tx<'_>, group: &ServerGroup) -> Result<(), WriteError> {
         let message = "Quota exceeded, too many server groups.".to_owned();
         return Err(ApiError::QuotaExceeded { message }.into());
     }
+    check_group(tx, lent, &group.project, &group.user)?;
     tx.insert(group.clone())?;
     Ok(())
 }

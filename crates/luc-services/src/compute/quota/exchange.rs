@@ -19,10 +19,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::super::model::lease::{Claim, Item, LeaseHeld, QuotaLease, Share};
-use super::super::model::quota::QuotaUsage;
 use super::super::write::{WriteError, of_write};
-use super::lease::{Heard, Lent, Seat, Shortage, bound, used_of};
-use super::{Held, protocol, usage_of};
+use super::lease::{Books, Heard, Lent, Seat, Shortage, bound};
+use super::{Held, protocol};
 use crate::Services;
 use crate::identity::model::{Domain, Project};
 use crate::ports::sites::{ForwardError, Forwarded, ForwardedBody};
@@ -147,11 +146,11 @@ pub(super) async fn ask(
     want: &Share,
 ) -> Result<Option<Answer>, ApiError> {
     let said = services.store.transact(|tx| {
-        let usage = usage_of(tx, project);
+        let books = Books::within(tx, services.site, project);
         let mut said = bound(tx, services.site, project);
         // What was used before there was a limit is held, too.
         for item in want.0.keys() {
-            let used = used_of(&usage, item);
+            let used = books.used(item);
             if used > said.share.of(item) {
                 said.share.0.insert(item.clone(), used);
             }
@@ -289,7 +288,7 @@ async fn grant_once(
         };
         let others: Vec<_> = others.iter().filter(|lease| lease.site != site).collect();
         let held = Held::within(tx, project.as_str());
-        let usage = usage_of(tx, project);
+        let books = Books::within(tx, services.site, project);
         let kept = tx.get::<QuotaLease>(QuotaLease::id_of(project, services.site));
         let stored = tx.get::<QuotaLease>(QuotaLease::id_of(project, site));
         let mut lease = stored.as_ref().map_or_else(
@@ -302,13 +301,13 @@ async fn grant_once(
                 return u64::MAX;
             };
             let reserved = kept.as_ref().map_or(0, |kept| kept.reserve.of(item));
-            let here = used_of(&usage, item).max(reserved);
+            let here = books.used(item).max(reserved);
             let taken = others.iter().map(|lease| lease.taken(item));
             limit.saturating_sub(taken.fold(here, u64::saturating_add))
         };
         let before = lease.granted.share.clone();
         let free = |item: &Item| room(item).saturating_sub(before.of(item));
-        // Twice what is missing, or a twentieth of the limit, so that not every server is asked for.
+        // As much again, or a twentieth of the limit, so that not every server is asked for.
         let extra = |item: &Item| match held.limit(item) {
             Some(limit) => (limit / 20).max(want.of(item).saturating_sub(before.of(item))),
             None => 0,
@@ -394,14 +393,14 @@ pub(super) async fn give_back(
     let site = services.site;
     let now = services.clock.now();
     let given = services.store.transact(|tx| {
-        let usage = usage_of(tx, project);
+        let books = Books::within(tx, site, project);
         let mut held = bound(tx, site, project);
         if let Some(granted) = granted {
             protocol::accept(&mut held, granted);
         }
         let lease = tx.get::<QuotaLease>(QuotaLease::id_of(project, site));
         let reserve = lease.map(|lease| lease.reserve.clone());
-        let keep = kept(&usage, &held, &reserve.unwrap_or_default());
+        let keep = kept(&books, &held, &reserve.unwrap_or_default());
         if protocol::shrink(&mut held, &keep, &need) {
             tx.put(LeaseHeld {
                 project: project.clone(),
@@ -415,9 +414,9 @@ pub(super) async fn give_back(
 }
 
 /// What a site cannot give back: what it uses, and what is reserved for it.
-pub(super) fn kept(usage: &QuotaUsage, held: &Claim, reserve: &Share) -> Share {
+pub(super) fn kept(books: &Books, held: &Claim, reserve: &Share) -> Share {
     let kept = held.share.0.keys().map(|item| {
-        let count = used_of(usage, item).max(reserve.of(item));
+        let count = books.used(item).max(reserve.of(item));
         (item.clone(), count)
     });
     Share(kept.collect())

@@ -12,11 +12,12 @@ use std::sync::Arc;
 use luc_core::SitePrefix;
 use luc_core::id::{ProjectId, UserId};
 use luc_core::time::Timestamp;
-use luc_state::{Stored, Tx, key};
+use luc_state::{Snapshot, Stored, Tx, key};
 
 use super::super::model::lease::{Claim, Item, LeaseHeld, QuotaLease, Share};
 use super::super::model::quota::{QuotaUsage, Resource};
-use super::{Delta, Held, ReserveError, protocol};
+use super::super::model::server_group::ServerGroup;
+use super::{Delta, Held, ReserveError, protocol, usage_of};
 use crate::identity::model::{Domain, Project};
 
 /// The resources of which sites are lent a part.
@@ -119,8 +120,50 @@ pub(super) fn bound(tx: &Tx<'_>, site: SitePrefix, project: &ProjectId) -> Claim
     bound
 }
 
+/// What one site uses of a project's limits.
+pub(super) struct Books {
+    usage: QuotaUsage,
+    /// Whose server groups there are; they have no counter.
+    groups: Vec<UserId>,
+}
+
+impl Books {
+    /// As a transaction at `site` sees them.
+    pub(super) fn within(tx: &Tx<'_>, site: SitePrefix, project: &ProjectId) -> Self {
+        let groups = tx.find(&ServerGroup::BY_PROJECT, &key(&[project.as_str()]));
+        let own = groups.iter().filter(|group| group.home() == site);
+        Self {
+            usage: usage_of(tx, project),
+            groups: own.map(|group| group.user.clone()).collect(),
+        }
+    }
+
+    /// As a snapshot of `site` shows them.
+    pub(super) fn of(snapshot: &Snapshot, site: SitePrefix, project: &ProjectId) -> Self {
+        let groups = snapshot.find(&ServerGroup::BY_PROJECT, &key(&[project.as_str()]));
+        let own = groups.filter(|group| group.home() == site);
+        let usage = snapshot.get::<QuotaUsage>(project);
+        Self {
+            usage: usage.map_or_else(
+                || QuotaUsage::none(project.clone()),
+                |usage| usage.value().clone(),
+            ),
+            groups: own.map(|group| group.user.clone()).collect(),
+        }
+    }
+
+    /// How much of `item`.
+    pub(super) fn used(&self, item: &Item) -> u64 {
+        if item.resource != Resource::ServerGroups {
+            return used_of(&self.usage, item);
+        }
+        let of_user = |user: &&UserId| item.user.as_ref().is_none_or(|wanted| wanted == *user);
+        self.groups.iter().filter(of_user).count() as u64
+    }
+}
+
 /// What `usage` counts of `item`.
-pub(super) fn used_of(usage: &QuotaUsage, item: &Item) -> u64 {
+fn used_of(usage: &QuotaUsage, item: &Item) -> u64 {
     match &item.user {
         None => usage.used.of(item.resource),
         Some(user) => usage
@@ -132,11 +175,45 @@ pub(super) fn used_of(usage: &QuotaUsage, item: &Item) -> u64 {
 
 /// Refuses a wish for which this site was not lent enough.
 pub(super) fn check(tx: &mut Tx<'_>, lent: &Lent, wish: &Wish<'_>) -> Result<(), ReserveError> {
-    let rows = rows(wish);
+    check_rows(tx, lent, wish.project, &rows(wish))
+}
+
+/// Refuses one more server group of `user` in `project` for which this site was not lent enough.
+pub(in crate::compute) fn check_group(
+    tx: &mut Tx<'_>,
+    lent: &Lent,
+    project: &ProjectId,
+    user: &UserId,
+) -> Result<(), ReserveError> {
+    let resource = Resource::ServerGroups;
+    let held = Held::within(tx, project.as_str());
+    let books = Books::within(tx, lent.site, project);
+    let apart = held.sets_apart(user, resource).then(|| user.clone());
+    let users = std::iter::once(None).chain(apart.map(Some));
+    let rows: Vec<Row> = users
+        .filter_map(|user| {
+            let item = Item { resource, user };
+            Some(Row {
+                used: books.used(&item),
+                more: 1,
+                limit: held.limit(&item)?,
+                item,
+            })
+        })
+        .collect();
+    check_rows(tx, lent, project, &rows)
+}
+
+fn check_rows(
+    tx: &mut Tx<'_>,
+    lent: &Lent,
+    project: &ProjectId,
+    rows: &[Row],
+) -> Result<(), ReserveError> {
     if rows.is_empty() {
         return Ok(());
     }
-    let room: Vec<u64> = match Seat::of(tx, lent.site, wish.project) {
+    let room: Vec<u64> = match Seat::of(tx, lent.site, project) {
         Seat::Here(others) => {
             let free = |row: &Row| {
                 let taken = others.iter().map(|lease| lease.taken(&row.item));
@@ -148,7 +225,7 @@ pub(super) fn check(tx: &mut Tx<'_>, lent: &Lent, wish: &Wish<'_>) -> Result<(),
             let granted = lent.heard.as_ref().and_then(|heard| heard.granted.as_ref());
             if granted.is_some_and(|granted| protocol::accept(&mut bound, granted)) {
                 tx.put(LeaseHeld {
-                    project: wish.project.clone(),
+                    project: project.clone(),
                     bound: bound.clone(),
                     changed_at: lent.now,
                 })?;
@@ -164,7 +241,7 @@ pub(super) fn check(tx: &mut Tx<'_>, lent: &Lent, wish: &Wish<'_>) -> Result<(),
     if over.is_empty() {
         return Ok(());
     }
-    Err(refusal(lent, wish, &rows, &over))
+    Err(refusal(lent, project, rows, &over))
 }
 
 /// What is asked for of limited items.
@@ -195,7 +272,7 @@ fn rows(wish: &Wish<'_>) -> Vec<Row> {
     rows
 }
 
-fn refusal(lent: &Lent, wish: &Wish<'_>, rows: &[Row], over: &[(&Row, u64)]) -> ReserveError {
+fn refusal(lent: &Lent, project: &ProjectId, rows: &[Row], over: &[(&Row, u64)]) -> ReserveError {
     let heard = match &lent.heard {
         Some(heard) if !heard.again => heard,
         _ => {
@@ -207,7 +284,7 @@ fn refusal(lent: &Lent, wish: &Wish<'_>, rows: &[Row], over: &[(&Row, u64)]) -> 
                 (row.item.clone(), lacks)
             });
             return ReserveError::Lease(Box::new(Shortage {
-                project: wish.project.clone(),
+                project: project.clone(),
                 want: Share(want.collect::<BTreeMap<_, _>>()),
                 lacking: Share(lacking.collect()),
             }));
@@ -227,7 +304,7 @@ fn refusal(lent: &Lent, wish: &Wish<'_>, rows: &[Row], over: &[(&Row, u64)]) -> 
                 "Quota exceeded: lease of site {} for project {}: {}; its home {home} cannot be \
                  reached",
                 heard.own,
-                wish.project,
+                project,
                 parts.collect::<Vec<_>>().join("; ")
             )
         }

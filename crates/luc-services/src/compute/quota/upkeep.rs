@@ -11,11 +11,10 @@ use luc_core::id::ProjectId;
 use luc_state::{Snapshot, key};
 
 use super::super::model::lease::{Item, LeaseHeld, QuotaLease, Share};
-use super::super::model::quota::QuotaUsage;
 use super::super::write::{WriteError, transact};
+use super::Held;
 use super::exchange::{ask, give_back, home_of, recall};
-use super::lease::used_of;
-use super::{Held, usage_of};
+use super::lease::Books;
 use crate::Services;
 use crate::identity::model::Project;
 
@@ -81,9 +80,7 @@ async fn forget(services: &Services, project: &ProjectId) -> Result<(), ApiError
 /// limit was lowered and not every site has given back yet.
 pub fn pending(snapshot: &Snapshot, site: SitePrefix, project: &ProjectId) -> Share {
     let held = Held::of(snapshot, project.as_str());
-    let none = QuotaUsage::none(project.clone());
-    let usage = snapshot.get::<QuotaUsage>(project);
-    let usage = usage.as_ref().map_or(&none, |usage| usage.value());
+    let books = Books::of(snapshot, site, project);
     let leases: Vec<_> = snapshot
         .find(&QuotaLease::BY_PROJECT, &key(&[project.as_str()]))
         .filter(|lease| lease.site != site)
@@ -97,7 +94,7 @@ pub fn pending(snapshot: &Snapshot, site: SitePrefix, project: &ProjectId) -> Sh
     let beyond = items.into_iter().filter_map(|item| {
         let limit = held.limit(&item)?;
         let taken = leases.iter().map(|lease| lease.taken(&item));
-        let taken = taken.fold(used_of(usage, &item), u64::saturating_add);
+        let taken = taken.fold(books.used(&item), u64::saturating_add);
         let beyond = taken.saturating_sub(limit);
         (beyond > 0).then_some((item, beyond))
     });
@@ -132,7 +129,7 @@ pub async fn set_reserve(
         let found = tx.get::<Project>(project);
         let found = found.ok_or_else(|| ApiError::not_found("There is no such project."))?;
         let held = Held::within(tx, project.as_str());
-        let usage = usage_of(tx, project);
+        let books = Books::within(tx, services.site, project);
         let leases = tx.find(&QuotaLease::BY_PROJECT, &key(&[project.as_str()]));
         for (item, count) in &reserve.0 {
             let others = leases.iter().filter(|lease| lease.site != site);
@@ -140,7 +137,7 @@ pub async fn set_reserve(
                 .map(|lease| lease.taken(item))
                 .fold(0, u64::saturating_add);
             if site != services.site {
-                taken = taken.saturating_add(used_of(&usage, item));
+                taken = taken.saturating_add(books.used(item));
             }
             let limit = held.limit(item).unwrap_or(u64::MAX);
             if limit.saturating_sub(taken) < *count {

@@ -7,11 +7,14 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use luc_core::Entropy as _;
 use luc_core::entropy::SplitMix64;
-use luc_core::id::{DomainId, UserId};
+use luc_core::id::{DomainId, ServerGroupId, UserId};
+use luc_core::time::Timestamp;
 use luc_core::units::{MemoryMib, Vcpus};
 use luc_state::{MemoryEngine, Store, StoreOptions};
 
-use super::super::super::model::quota::{QuotaSet, Resource};
+use super::super::super::model::quota::{QuotaSet, QuotaUsage, Resource};
+use super::super::super::model::server_group::{GroupPolicy, ServerGroup};
+use super::super::lease::check_group;
 use super::super::upkeep::{pending, set_reserve, settle, tidy};
 use super::super::{Delta, release, reserve};
 use super::*;
@@ -251,6 +254,36 @@ async fn one_limit_holds_for_all_sites_together() {
     world.give(0, 1).await;
     world.take(1, 1).await.unwrap();
     assert_eq!(world.used_in_all(), 12);
+}
+
+#[tokio::test]
+async fn server_groups_are_lent_as_well() {
+    let world = World::new().await;
+    let user = UserId::parse("ada").unwrap();
+    let group = |at: usize, number: u32| ServerGroup {
+        id: ServerGroupId::parse(&format!("g{at}-{number}")).unwrap(),
+        name: "g".to_owned(),
+        project: project(),
+        user: user.clone(),
+        policy: GroupPolicy::Affinity,
+        max_per_host: None,
+        members: Vec::new(),
+        created_at: Timestamp::default(),
+    };
+    let mut made = 0;
+    for number in 0..7 {
+        for at in 0..3 {
+            let group = group(at, number);
+            let services = &world.clouds[at].services;
+            let stored = transact(services, |tx, lent| {
+                check_group(tx, lent, &project(), &user)?;
+                tx.insert(group.clone())?;
+                Ok(())
+            });
+            made += u32::from(stored.await.is_ok());
+        }
+    }
+    assert_eq!(made, 10, "the limit of server groups is Nova's");
 }
 
 #[tokio::test]
