@@ -17,6 +17,7 @@
 pub(crate) mod forward;
 pub(crate) mod gather;
 mod names;
+pub(crate) mod numbers;
 pub(crate) mod prior;
 pub(crate) mod spill;
 pub(crate) mod stale;

@@ -26,7 +26,7 @@ use crate::reply::Reply;
 use crate::request::{Payload, Place, Request};
 use crate::routing::forward::{Head, Outgoing, forward};
 use crate::routing::prior::{self, Destination};
-use crate::routing::{Arrival, gather, spill, stale};
+use crate::routing::{Arrival, gather, numbers, spill, stale};
 use crate::{Services, compute, identity, image, operations};
 
 static AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
@@ -211,6 +211,7 @@ async fn settle(
             let to = Destination {
                 site: home,
                 by_birth: false,
+                number: None,
             };
             hand_on(services, to, Outgoing { head, body }, arrival).await
         }
@@ -265,9 +266,14 @@ async fn spill(
 async fn hand_on(
     services: &Arc<Services>,
     to: Destination,
-    outgoing: Outgoing,
+    mut outgoing: Outgoing,
     arrival: &Arrival,
 ) -> Result<Answer, ApiError> {
+    if let Some((here, there)) = to.number {
+        outgoing.head.uri = numbers::rewritten(&outgoing.head.uri, &here.to_string(), there);
+        let answer = forward(services, to.site, outgoing, arrival).await?;
+        return Ok(Answer::Other(numbers::lifted(answer, to.site).await));
+    }
     let search = (to.by_birth && !outgoing.head.writes()).then(|| outgoing.head.clone());
     let answered = forward(services, to.site, outgoing, arrival).await;
     match (answered, search) {

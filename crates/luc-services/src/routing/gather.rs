@@ -3,8 +3,10 @@
 //! Hosts, services and aggregates are known to their site alone. A request that lists them is asked
 //! of every site at once, each for its own, and the answers become one: lists one after the other,
 //! in the order of the sites' names, numbers added up. Who does not answer in time is named in the
-//! header of [`super::stale`]. Pages are cut from the whole.
+//! header of [`super::stale`]. Pages are cut from the whole. Lists of the servers of all projects are
+//! put together, too, for a site holds copies of some projects only.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -17,7 +19,7 @@ use luc_core::SitePrefix;
 use serde_json::{Value, json};
 
 use super::forward::{Head, ask_each};
-use super::{Arrival, stale};
+use super::{Arrival, numbers, stale};
 use crate::Services;
 use crate::compute::availability_zones;
 use crate::ports::sites::SiteView;
@@ -34,7 +36,9 @@ const PART_MAX: usize = 64 << 20;
 const LIMIT_MAX: u64 = 1_000;
 
 /// The requests whose answers are put together.
-const GATHERED: [ComputeOp; 8] = [
+const GATHERED: [ComputeOp; 10] = [
+    ComputeOp::ListServers,
+    ComputeOp::ListServersDetail,
     ComputeOp::ListHypervisors,
     ComputeOp::ListHypervisorsDetail,
     ComputeOp::ShowHypervisorStatistics,
@@ -70,6 +74,10 @@ impl Gather {
             return Ok(None);
         };
         if arrival.alone || !GATHERED.contains(&op) {
+            return Ok(None);
+        }
+        let servers = matches!(op, ComputeOp::ListServers | ComputeOp::ListServersDetail);
+        if servers && !of_all_projects(&request.query) {
             return Ok(None);
         }
         let mut others = services.sites.all();
@@ -110,7 +118,9 @@ impl Gather {
             match answer {
                 None => silent.push(view),
                 Some(answer) if answer.status().is_success() => {
-                    parts.push((view.name, read(answer).await?));
+                    let mut part = read(answer).await?;
+                    numbers::lift(&mut part, view.site);
+                    parts.push((view.name, part));
                 }
                 Some(answer) => {
                     let (site, status) = (view.name, answer.status().as_u16());
@@ -141,6 +151,18 @@ impl Gather {
         }
         Ok(stale::mark_for(Reply::json(&whole)?, &silent))
     }
+}
+
+/// Whether a list of servers is asked for whole: of all projects, which no site holds all of, and
+/// not by pages, which are cut from what is held here.
+fn of_all_projects(query: &Query) -> bool {
+    let all = ["all_tenants", "all_projects"];
+    let named = all.iter().filter_map(|name| query.last(name));
+    let paged = query.has("limit") || query.has("marker");
+    !paged
+        && named
+            .into_iter()
+            .any(|value| !matches!(value, "0" | "false" | "False"))
 }
 
 impl Page {
@@ -228,7 +250,15 @@ fn merge(whole: &mut Value, part: Value) {
                 }
             }
         }
-        (Value::Array(whole), Value::Array(part)) => whole.extend(part),
+        (Value::Array(whole), Value::Array(part)) => {
+            // What several sites hold is listed once.
+            let id = |item: &Value| item["id"].as_str().map(str::to_owned);
+            let known: BTreeSet<String> = whole.iter().filter_map(id).collect();
+            let news = part
+                .into_iter()
+                .filter(|item| id(item).is_none_or(|id| !known.contains(&id)));
+            whole.extend(news);
+        }
         (whole @ Value::Number(_), Value::Number(part)) => {
             if let (Some(own), Some(part)) = (whole.as_i64(), part.as_i64()) {
                 *whole = json!(own.saturating_add(part));

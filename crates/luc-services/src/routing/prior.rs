@@ -5,7 +5,7 @@ use luc_api::image::ImageOp;
 use luc_api::{Endpoint, Operation, Service, Verb};
 use luc_core::{SitePrefix, Uuid};
 
-use super::{Arrival, names};
+use super::{Arrival, names, numbers};
 use crate::Services;
 
 /// The site to which a request goes at once.
@@ -15,6 +15,8 @@ pub(crate) struct Destination {
     pub(crate) site: SitePrefix,
     /// Whether it is only known that the record was born there.
     pub(crate) by_birth: bool,
+    /// A number in the path that the site counts otherwise, and how.
+    pub(crate) number: Option<(u64, u64)>,
 }
 
 /// Reads that only the home of the record can answer, for what they show is not in the store.
@@ -42,23 +44,38 @@ pub(crate) fn destination(
     let snapshot = services.store.snapshot();
     let mut homes = Vec::new();
     for (name, id) in params {
+        if numbers::is_number(service, name)
+            && let Some((site, there)) = numbers::foreign(services, id)
+        {
+            let number = id.parse().ok().map(|here| (here, there));
+            return Some(Destination {
+                site,
+                by_birth: false,
+                number,
+            });
+        }
         let finders = names::finders(service, name);
         match finders.iter().find_map(|find| find(&snapshot, id)) {
             Some(home) => homes.push(home),
             None if finders.is_empty() => {}
             None => {
                 if let Some(site) = foreign_birth(services, id) {
-                    let by_birth = true;
-                    return Some(Destination { site, by_birth });
+                    return Some(Destination {
+                        site,
+                        by_birth: true,
+                        number: None,
+                    });
                 }
             }
         }
     }
     let site = *homes.first()?;
     let elsewhere = site != services.site && homes.iter().all(|home| *home == site);
-    let by_birth = false;
-    (elsewhere && !rows.iter().any(|row| reads_copies(row)))
-        .then_some(Destination { site, by_birth })
+    (elsewhere && !rows.iter().any(|row| reads_copies(row))).then_some(Destination {
+        site,
+        by_birth: false,
+        number: None,
+    })
 }
 
 /// The other site of this cloud at which `id` was born.

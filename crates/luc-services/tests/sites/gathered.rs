@@ -105,3 +105,25 @@ async fn zones_of_all_sites_are_listed_and_a_silent_one_is_closed() {
         assert_eq!(zones, expected, "{path}");
     }
 }
+
+#[tokio::test]
+async fn what_sites_count_for_themselves_is_told_apart() {
+    let world = world().await;
+    let path = "/compute/v2.1/os-hypervisors/detail";
+    let list = world.ask(0, "GET", path, json!(null)).await;
+    let list = list.body["hypervisors"].as_array().cloned();
+    let ids: Vec<_> = list
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|item| item["id"].as_u64())
+        .collect();
+    assert_eq!(ids.len(), 3);
+    for id in &ids {
+        let path = format!("/compute/v2.1/os-hypervisors/{id}");
+        let shown = world.ask(0, "GET", &path, json!(null)).await;
+        assert_eq!(shown.body["hypervisor"]["id"], *id, "{}", shown.body);
+    }
+    let (first, rest) = ids.split_first().expect("there are three");
+    assert_eq!(*first, 1, "its own as they are");
+    assert!(rest.iter().all(|id| id >> 20 > 0));
+}

@@ -10,7 +10,7 @@ use crate::world::{Answer, NAMES, World};
 const SERVERS: &str = "/compute/v2.1/servers";
 
 /// A world with an image, and hosts at these sites.
-async fn world(hosts: &[usize]) -> (World, String) {
+pub(crate) async fn world(hosts: &[usize]) -> (World, String) {
     let world = World::new().await;
     for number in hosts {
         world.host(*number).await;
@@ -33,7 +33,7 @@ async fn world(hosts: &[usize]) -> (World, String) {
 }
 
 /// Asks a site for a server with these members more, and these hints.
-async fn make(world: &World, at: usize, image: &str, more: Value, hints: Value) -> Answer {
+pub(crate) async fn make(world: &World, at: usize, image: &str, more: Value, hints: Value) -> Answer {
     let mut server = json!({"name": "vm", "imageRef": image, "flavorRef": "1"});
     if let (Some(server), Value::Object(more)) = (server.as_object_mut(), more) {
         server.extend(more);
@@ -180,6 +180,14 @@ async fn a_server_is_listed_and_deleted_at_any_site() {
     world.settle().await;
     let list = world.ask(2, "GET", SERVERS, json!(null)).await;
     assert_eq!(list.body["servers"][0]["id"], id.as_str());
+    let all = format!("{SERVERS}?all_tenants=1");
+    let list = world.ask(0, "GET", &all, json!(null)).await;
+    assert_eq!(
+        list.body["servers"].as_array().map(Vec::len),
+        Some(1),
+        "once"
+    );
+    world.sent();
     let path = format!("{SERVERS}/{id}");
     let deleted = world.ask(2, "DELETE", &path, json!(null)).await;
     assert_eq!(deleted.status, StatusCode::NO_CONTENT, "{}", deleted.body);
