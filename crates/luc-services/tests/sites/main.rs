@@ -3,6 +3,7 @@
 
 mod gathered;
 mod lent;
+mod lent;
 mod once;
 mod placed;
 mod routed;

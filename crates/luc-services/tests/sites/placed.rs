@@ -33,7 +33,13 @@ pub(crate) async fn world(hosts: &[usize]) -> (World, String) {
 }
 
 /// Asks a site for a server with these members more, and these hints.
-pub(crate) async fn make(world: &World, at: usize, image: &str, more: Value, hints: Value) -> Answer {
+pub(crate) pub(crate) async fn make(
+    world: &World,
+    at: usize,
+    image: &str,
+    more: Value,
+    hints: Value,
+) -> Answer {
     let mut server = json!({"name": "vm", "imageRef": image, "flavorRef": "1"});
     if let (Some(server), Value::Object(more)) = (server.as_object_mut(), more) {
         server.extend(more);
