@@ -159,9 +159,9 @@ async fn a_follower_that_takes_nothing_is_given_up() {
     for number in 0..300 {
         // Cannot be compressed to nothing: each has its own noise.
         let mut random = SplitMix64::new(number);
-        let noise: String = (0..6000)
-            .map(|_| format!("{:016x}", random.next_u64()))
-            .collect();
+        let mut noise = vec![0; 48_000];
+        random.fill(&mut noise);
+        let noise = hex::encode(noise);
         let mut machine = machine(&format!("m{number}"), "p");
         machine
             .rest
