@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::brains::args::DvmsCommand;
 use crate::config::DriverKind;
+use crate::operate_args::{IdentityCommand, JoinArgs, NodesCommand, OpCommand, SiteCommand};
 use crate::sim::args::SimCommand;
 
 /// LUC OS: many small data centres, one OpenStack-compatible cloud, no centre.
@@ -29,12 +31,42 @@ pub enum Command {
     /// Found or inspect a cloud.
     #[command(subcommand)]
     Cloud(CloudCommand),
-    /// Run one node: the program a server runs.
+    /// Run one node: the program a server runs; or look at the nodes of the cloud.
     Node(NodeArgs),
+    /// Look at the sites of the cloud, and let them come and go.
+    #[command(subcommand)]
+    Site(SiteCommand),
+    /// Join a site as a node, or the cloud as a site.
+    Join(JoinArgs),
+    /// Ask what became of writes that another site had to carry out.
+    #[command(subcommand)]
+    Op(OpCommand),
+    /// Look after the identity service.
+    #[command(subcommand)]
+    Identity(IdentityCommand),
+    /// Cut a site of a running `luc up --sites` off from the others.
+    #[command(after_help = "Example:\n  luc split rennes --data-dir .luc")]
+    Split {
+        /// The site.
+        site: String,
+        /// The directory that `luc up` was given.
+        #[arg(long, default_value = ".luc", value_name = "DIR")]
+        data_dir: PathBuf,
+    },
+    /// Take back every cut of a running `luc up --sites`.
+    #[command(after_help = "Example:\n  luc heal --data-dir .luc")]
+    Heal {
+        /// The directory that `luc up` was given.
+        #[arg(long, default_value = ".luc", value_name = "DIR")]
+        data_dir: PathBuf,
+    },
     /// Run a development cloud in this process.
     Up(UpArgs),
     /// Show the main job: boot real machines with the stock OpenStack client.
     Demo(DemoArgs),
+    /// Look at the distributed scheduler of machines: loads, partitions, plans and their reasons.
+    #[command(subcommand)]
+    Dvms(DvmsCommand),
     /// Simulate whole clouds with the very code that nodes run.
     #[command(subcommand)]
     Sim(SimCommand),
@@ -84,13 +116,18 @@ pub struct CreateArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     luc node --config /etc/luc/luc.toml\n  \
+    luc node list                         # the nodes of all sites\n  \
     LUC_LOG=debug luc node --config luc.toml\n\n\
     SIGTERM and SIGINT end it gracefully; virtual machines go on running and are taken over by \
     the next start.")]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct NodeArgs {
     /// The node's configuration.
-    #[arg(long, value_name = "FILE")]
-    pub config: PathBuf,
+    #[arg(long, value_name = "FILE", required = true)]
+    pub config: Option<PathBuf>,
+    /// Instead of running one.
+    #[command(subcommand)]
+    pub command: Option<NodesCommand>,
 }
 
 /// How to run a development cloud.
@@ -98,7 +135,8 @@ pub struct NodeArgs {
 #[command(after_help = "Examples:\n  \
     luc up                                  # one node, QEMU, port 9000, data in ./.luc\n  \
     luc up --nodes 6 --driver fake          # six computes that only pretend\n  \
-    luc up --listen 127.0.0.1:0 --ephemeral # a free port, nothing kept\n\n\
+    luc up --listen 127.0.0.1:0 --ephemeral # a free port, nothing kept\n  \
+    luc up --driver fake --sites grenoble,luxembourg,nancy,rennes   # four sites, one cloud\n\n\
     Then, in another shell:\n  \
     export OS_CLIENT_CONFIG_FILE=.luc/clouds.yaml OS_CLOUD=luc\n  \
     openstack server list")]
@@ -124,6 +162,17 @@ pub struct UpArgs {
     /// The name of the site.
     #[arg(long, default_value = "site-1", value_name = "NAME")]
     pub site: String,
+    /// Several sites instead of one, each with --nodes computes and an API port of its own.
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "NAME,…",
+        conflicts_with = "site"
+    )]
+    pub sites: Vec<String>,
+    /// Round trips between the sites in ms: a JSON array of rows, or rows of numbers with commas.
+    #[arg(long, value_name = "FILE", requires = "sites")]
+    pub rtt: Option<PathBuf>,
 }
 
 /// How to show the main job.
@@ -212,12 +261,27 @@ mod tests {
             &["up"],
             &["demo"],
             &["config", "show"],
+            &["dvms", "status"],
+            &["dvms", "explain"],
             &["sim", "run"],
             &["sim", "trace"],
             &["sim", "sweep"],
             &["sim", "check"],
             &["sim", "replay"],
             &["sim", "report"],
+            &["site", "ticket"],
+            &["site", "list"],
+            &["site", "show"],
+            &["site", "leave"],
+            &["site", "remove"],
+            &["site", "allow"],
+            &["node", "list"],
+            &["node", "revoke"],
+            &["join"],
+            &["op", "show"],
+            &["identity", "rotate"],
+            &["split"],
+            &["heal"],
         ] {
             let mut found = &command;
             for name in path {

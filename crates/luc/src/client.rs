@@ -40,6 +40,19 @@ pub struct Answer {
     pub body: Value,
 }
 
+impl Answer {
+    /// Sends a request and reads what comes; `what` names it in errors.
+    async fn read(request: reqwest::RequestBuilder, what: &str) -> anyhow::Result<Self> {
+        let response = request.send().await.with_context(|| what.to_owned())?;
+        let status = response.status();
+        let text = response.bytes().await.with_context(|| what.to_owned())?;
+        Ok(Self {
+            status,
+            body: serde_json::from_slice(&text).unwrap_or_default(),
+        })
+    }
+}
+
 impl Client {
     /// Authenticates and reads the catalog.
     pub async fn login(access: &Access) -> anyhow::Result<Self> {
@@ -93,6 +106,11 @@ impl Client {
         })
     }
 
+    /// The token.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
     /// The id of the project that the token is scoped to.
     pub fn project(&self) -> &str {
         &self.project
@@ -118,19 +136,67 @@ impl Client {
         if let Some(body) = body {
             request = request.json(&body);
         }
-        let response = request
+        Answer::read(request, &format!("{method} {url}")).await
+    }
+
+    /// Asks the node itself, outside the OpenStack services: `path` begins with `/luc`.
+    pub async fn ask_node(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> anyhow::Result<Answer> {
+        let prefix = luc_api::Service::Compute.facts().prefix;
+        let base = self.compute.split(prefix).next().unwrap_or_default();
+        let url = format!("{base}{path}");
+        let mut request = self.http.request(method.clone(), &url);
+        request = request.header("X-Auth-Token", &self.token);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        Answer::read(request, &format!("{method} {url}")).await
+    }
+
+    /// Changes an image by a JSON Patch (RFC 6902).
+    pub async fn patch_image(&self, path: &str, patch: &Value) -> anyhow::Result<Answer> {
+        let url = format!("{}{path}", self.image);
+        let request = self
+            .http
+            .patch(&url)
+            .header("X-Auth-Token", &self.token)
+            .header(
+                "Content-Type",
+                "application/openstack-images-v2.1-json-patch",
+            )
+            .body(patch.to_string());
+        Answer::read(request, &format!("PATCH {url}")).await
+    }
+
+    /// Issues a token from its own, and revokes that one.
+    pub async fn issue_and_revoke(&self) -> anyhow::Result<()> {
+        let url = format!("{}/auth/tokens", self.identity);
+        let body = json!({"auth": {
+            "identity": {"methods": ["token"], "token": {"id": self.token}},
+        }});
+        let issued = self.http.post(&url).json(&body).send().await;
+        let issued = issued.with_context(|| format!("POST {url}"))?;
+        let token = issued
+            .headers()
+            .get("x-subject-token")
+            .with_context(|| format!("POST {url}: {}", issued.status()))?
+            .clone();
+        let revoked = self
+            .http
+            .delete(&url)
+            .header("X-Auth-Token", &self.token)
+            .header("X-Subject-Token", token)
             .send()
             .await
-            .with_context(|| format!("{method} {url}"))?;
-        let status = response.status();
-        let text = response
-            .bytes()
-            .await
-            .with_context(|| format!("{method} {url}"))?;
-        Ok(Answer {
-            status,
-            body: serde_json::from_slice(&text).unwrap_or_default(),
-        })
+            .with_context(|| format!("DELETE {url}"))?;
+        if !revoked.status().is_success() {
+            bail!("DELETE {url}: {}", revoked.status());
+        }
+        Ok(())
     }
 
     /// Reads; an error for anything but success.

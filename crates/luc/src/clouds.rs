@@ -3,6 +3,7 @@
 //! Source: openstacksdk, "Configuring OpenStack SDK Applications". Both files hold the password
 //! and are therefore readable by their owner only.
 
+use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -48,6 +49,39 @@ impl Access {
         )
     }
 
+    /// The cloud called `name` of a `clouds.yaml` in block style with a password, as this program
+    /// writes it.
+    pub fn from_clouds(text: &str, name: &str) -> anyhow::Result<Self> {
+        let mut inside = None;
+        let mut found = BTreeMap::new();
+        for line in text
+            .lines()
+            .filter(|line| !line.trim_start().starts_with('#'))
+        {
+            let depth = line.len() - line.trim_start().len();
+            let Some((key, value)) = line.trim().split_once(':') else {
+                continue;
+            };
+            match inside {
+                Some(above) if depth > above => {
+                    found.insert(key.trim().to_owned(), unquoted(value.trim()));
+                }
+                _ => inside = (depth > 0 && unquoted(key.trim()) == name).then_some(depth),
+            }
+        }
+        let member = |key: &str| {
+            let value = found.get(key).cloned();
+            value.with_context(|| format!("the cloud '{name}' has no `{key}`"))
+        };
+        Ok(Self {
+            auth_url: member("auth_url")?,
+            user: member("username")?,
+            password: Secret::new(member("password")?),
+            project: member("project_name")?,
+            region: found.get("region_name").cloned().unwrap_or_default(),
+        })
+    }
+
     /// The text of a file for `source`.
     pub fn openrc(&self) -> String {
         let quoted = |text: &str| format!("'{}'", text.replace('\'', "'\\''"));
@@ -72,6 +106,11 @@ impl Access {
         write_private(&directory.join("openrc"), self.openrc().as_bytes())?;
         Ok(clouds)
     }
+}
+
+/// A scalar of YAML: plain, or quoted as JSON does.
+fn unquoted(value: &str) -> String {
+    serde_json::from_str(value).unwrap_or_else(|_| value.trim_matches('\'').to_owned())
 }
 
 /// Writes a file that only its owner can read, replacing an older one whole or not at all.
@@ -121,6 +160,25 @@ mod tests {
             openrc.contains(r#"OS_PASSWORD='it'\''s "quoted": yes'"#),
             "{openrc}"
         );
+    }
+
+    #[test]
+    fn an_entry_is_read_as_it_was_written() {
+        let mut other = access();
+        other.user = "somebody".to_owned();
+        let text = format!(
+            "clouds:\n{}{}",
+            other.clouds_entry("nancy"),
+            access().clouds_entry("rennes")
+        );
+        let read = Access::from_clouds(&text, "rennes").unwrap();
+        assert_eq!(read.user, "admin");
+        assert_eq!(read.password.reveal(), access().password.reveal());
+        assert_eq!(
+            Access::from_clouds(&text, "nancy").unwrap().user,
+            "somebody"
+        );
+        assert!(Access::from_clouds(&text, "lyon").is_err());
     }
 
     #[test]

@@ -70,7 +70,8 @@ pub struct NodeConfig {
     pub roles: Vec<Role>,
     /// Where it keeps everything.
     pub data_dir: PathBuf,
-    /// For a node without the role `controller`: the URL of a controller of its site.
+    /// For a node without the role `controller` that has not joined with a ticket: the URL of a
+    /// controller of its site, over a network that the operator trusts.
     pub controller_url: Option<String>,
     /// For the same: the file with the site's join secret, made by `luc cloud create`.
     pub join_secret_file: Option<PathBuf>,
@@ -252,19 +253,11 @@ impl Config {
         if self.node.roles.is_empty() {
             bail!("node.roles is empty: use \"controller\", \"compute\" or both");
         }
-        if !self.has(Role::Controller) {
-            if self.node.controller_url.is_none() {
-                bail!(
-                    "node.controller_url is missing: a node without the role \"controller\" \
-                       needs the URL of one, such as \"http://10.0.0.1:9000\""
-                );
-            }
-            if self.node.join_secret_file.is_none() {
-                bail!(
-                    "node.join_secret_file is missing: copy `join.secret` from the \
-                       controller's data directory and name it here"
-                );
-            }
+        if self.node.controller_url.is_some() != self.node.join_secret_file.is_some() {
+            bail!(
+                "node.controller_url and node.join_secret_file belong together; a node that has \
+                 joined with a ticket needs neither"
+            );
         }
         if !["auto", "kvm", "tcg"].contains(&self.compute.accel.as_str()) {
             bail!(
@@ -321,7 +314,10 @@ mod tests {
     fn what_cannot_work_is_refused_with_what_would() {
         for (text, part) in [
             ("[node]\nroles = []", "node.roles"),
-            ("[node]\nroles = [\"compute\"]", "controller_url"),
+            (
+                "[node]\ncontroller_url = \"http://a:1\"",
+                "join_secret_file",
+            ),
             ("[node]\nname = \"a b\"", "node.name"),
             ("[compute]\naccel = \"xen\"", "\"tcg\""),
             (

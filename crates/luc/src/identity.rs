@@ -22,6 +22,14 @@ pub fn signing_key(directory: &Path, site: SitePrefix) -> anyhow::Result<Signing
         .with_context(|| format!("{} is not a token key", path.display()))
 }
 
+/// A new key in place of the one in `directory`. It is there before anything is signed with it.
+pub fn new_signing_key(directory: &Path, site: SitePrefix) -> anyhow::Result<SigningKey> {
+    let key = SigningKey::generate(site, &SystemRandomness);
+    let path = directory.join("signing.key");
+    write_private(&path, key.to_text().reveal().as_bytes())?;
+    Ok(key)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

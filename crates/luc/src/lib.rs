@@ -5,12 +5,14 @@
 //! ([`agents`], [`remote`], [`drivers`]) join the ports of the crates below.
 
 pub mod agents;
+pub mod brains;
 pub mod cli;
 pub mod client;
 pub mod cloud;
 pub mod clouds;
 pub mod config;
 mod console;
+pub mod control;
 pub mod demo;
 pub mod drivers;
 pub mod fabrics;
@@ -21,6 +23,9 @@ pub mod join;
 pub mod many;
 pub mod metrics;
 pub mod node;
+pub mod operate;
+pub mod operate_args;
+pub mod outpost;
 pub mod peering;
 pub mod remote;
 pub mod run;

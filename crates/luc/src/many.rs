@@ -14,6 +14,8 @@ use luc_api::value::Secret;
 use luc_core::SitePrefix;
 use luc_runtime::fabric::memory::{Network, Quality};
 use luc_services::sites::{Invitation, Label, Purpose, invite};
+use luc_sim::network::matrix::read;
+use luc_sim::network::round_trips::RoundTrips;
 
 use crate::cloud::{self, Site};
 use crate::clouds::{Access, write_private};
@@ -199,6 +201,47 @@ impl Cloud {
         })
     }
 
+    /// What a person needs to know to use it.
+    pub fn welcome(&self, data_dir: &Path) -> String {
+        let width = self.sites.iter().map(|site| site.name.len()).max();
+        let width = width.unwrap_or_default();
+        let lines = self.sites.iter().map(|site| {
+            let (name, address) = (&site.name, site.node.address);
+            format!("  {name:width$}  http://{address}")
+        });
+        let sites = lines.collect::<Vec<_>>().join("\n");
+        let first = self.sites.first().map_or("", |site| site.name.as_str());
+        let last = self.sites.last().map_or("", |site| site.name.as_str());
+        let (file, data_dir) = (self.clouds_yaml.display(), data_dir.display());
+        format!(
+            "One cloud of {} sites is up:\n{sites}\n\n  export OS_CLIENT_CONFIG_FILE={file} \
+             OS_CLOUD={first}\n  openstack server list          # the same at every site\n  \
+             luc site list\n\n  luc split {last} --data-dir {data_dir}   # cut it off\n  \
+             luc heal --data-dir {data_dir}",
+            self.sites.len()
+        )
+    }
+
+    /// The same for programs.
+    pub fn to_json(&self) -> serde_json::Value {
+        let sites = self.sites.iter().map(|site| {
+            serde_json::json!({
+                "name": site.name,
+                "prefix": site.prefix.to_string(),
+                "url": format!("http://{}", site.node.address),
+                "auth_url": site.access.auth_url,
+            })
+        });
+        let password = self.sites.first().map(|site| site.access.password.reveal());
+        serde_json::json!({
+            "sites": sites.collect::<Vec<_>>(),
+            "user": "admin",
+            "password": password,
+            "clouds_yaml": self.clouds_yaml,
+            "pid": std::process::id(),
+        })
+    }
+
     /// Cuts the site `name` off from all others.
     pub fn split(&self, name: &str) -> anyhow::Result<()> {
         let cut = self.site(name)?.prefix;
@@ -245,6 +288,26 @@ impl Cloud {
         }
         Ok(())
     }
+}
+
+/// The round trips in a file, in ms, as the simulator reads them.
+pub fn read_round_trips(file: &Path) -> anyhow::Result<Vec<Vec<f64>>> {
+    let text = std::fs::read_to_string(file);
+    let text = text.with_context(|| format!("reading {}", file.display()))?;
+    let read = if text.trim_start().starts_with('[') {
+        read::json(&text)
+    } else {
+        read::csv(&text)
+    };
+    let read = read.with_context(|| format!("in {}", file.display()))?;
+    let RoundTrips::Sites { sites, micros, .. } = read else {
+        bail!(
+            "{} is a matrix of nodes; one of sites is needed",
+            file.display()
+        );
+    };
+    let row = |row: &[u32]| row.iter().map(|micros| f64::from(*micros) / 1e3).collect();
+    Ok(micros.chunks(usize::from(sites).max(1)).map(row).collect())
 }
 
 /// The prefix that the site of `config` has or will have.

@@ -14,7 +14,7 @@ use luc_core::time::Timestamp;
 use luc_engines::{EmbeddedEngine, EmbeddedOptions, TokioPause};
 use luc_services::Services;
 use luc_services::compute::Compute;
-use luc_services::compute::retention;
+use luc_services::compute::{quota, retention};
 use luc_services::identity::{Founding, HashCost, Identity};
 use luc_services::image::Images;
 use luc_services::operations;
@@ -24,18 +24,20 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::agents::{AgentHosts, LocalController, Ratios};
+use crate::brains::{Brains, seats};
 use crate::cloud::Site;
 use crate::config::{Config, Role};
 use crate::drivers::Drivers;
 use crate::fabrics::Fabrics;
 use crate::host::{KernelEntropy, SystemClock, SystemRandomness};
 use crate::metrics::Metrics;
+use crate::outpost::Outpost;
 use crate::peering::Peering;
 use crate::remote::{
-    ControllerSide, NodeSide, RemoteController, RemoteHosts, controller_router, node_router,
+    ControllerSide, Link, NodeSide, RemoteController, RemoteHosts, controller_router, node_router,
 };
 use crate::server::{self, Bound, Front};
-use crate::sites;
+use crate::sites::api::{self, Operators};
 
 /// How often what is long gone is forgotten.
 const HOUSEKEEPING: Duration = Duration::from_secs(3600);
@@ -169,6 +171,8 @@ pub struct Node {
     pub parts: Option<Parts>,
     agents: BTreeMap<String, Arc<Agent>>,
     peering: Option<Arc<Peering>>,
+    outpost: Option<Arc<Outpost>>,
+    brains: Option<Arc<Brains>>,
     stopping: CancellationToken,
     server: JoinHandle<anyhow::Result<()>>,
 }
@@ -190,7 +194,7 @@ impl Node {
         if config.has(Role::Controller) {
             Self::start_controller(config, hosts, bound, fabrics).await
         } else {
-            Self::start_compute(config, hosts, bound).await
+            Self::start_compute(config, hosts, bound, fabrics).await
         }
     }
 
@@ -217,6 +221,10 @@ impl Node {
             parts.hosts.add(host, Arc::clone(&agent));
             agents.insert(host.clone(), agent);
         }
+        let services = &parts.services;
+        let brains =
+            seats::of_controller(config, fabrics, &peering, services, &url, &agents).await?;
+        brains.advise(services, &peering.sites, &stopping);
         tokio::spawn(keep_house(Arc::clone(&parts.services), stopping.clone()));
         let front = Front {
             services: Arc::clone(&parts.services),
@@ -227,14 +235,23 @@ impl Node {
             services: Arc::clone(&parts.services),
             hosts: Arc::clone(&parts.remote),
             secret: parts.secret.clone(),
+            membership: Arc::clone(&peering.membership),
         });
-        let operators = sites::api::router(sites::api::Operators {
+        parts
+            .remote
+            .with_fabric(Arc::clone(&peering.started.fabric));
+        let operators = Operators {
             services: Arc::clone(&parts.services),
             peering: Arc::clone(&peering),
             assembly,
-        });
-        let router = server::router(front).merge(inner).merge(operators);
-        peering.serve(router.clone());
+            data_dir: config.node.data_dir.clone(),
+        };
+        let shared = api::shared_router(operators.clone());
+        let others = server::router(front.clone()).merge(shared);
+        let router = server::router(front)
+            .merge(inner)
+            .merge(api::router(operators));
+        peering.serve(router.clone(), others);
         let server = tokio::spawn(server::serve(bound, router, stopping.clone()));
         tracing::info!(%address, site = %site.name, hosts = agents.len(), "the node is up");
         Ok(Self {
@@ -242,6 +259,8 @@ impl Node {
             parts: Some(parts),
             agents,
             peering: Some(peering),
+            outpost: None,
+            brains: Some(brains),
             stopping,
             server,
         })
@@ -251,35 +270,33 @@ impl Node {
         config: &Config,
         hosts: &[String],
         bound: Bound,
+        fabrics: &Fabrics,
     ) -> anyhow::Result<Self> {
         let address = bound.address;
-        let node = &config.node;
-        let url = node
-            .controller_url
-            .clone()
-            .context("node.controller_url is missing")?;
-        let file = node
-            .join_secret_file
-            .as_deref()
-            .context("node.join_secret_file is missing")?;
-        let secret = read_secret(file)?;
+        let outpost = Outpost::start(config, fabrics)?.map(Arc::new);
+        let link = match &outpost {
+            Some(outpost) => outpost.link(),
+            None => plain_link(config)?,
+        };
         let host = hosts.first().context("a compute node has a host")?;
         let controller =
-            RemoteController::new(&url, host, address, secret.clone())?.with_ratios(ratios(config));
+            RemoteController::new(link.clone(), host, address).with_ratios(ratios(config));
         let drivers = Drivers::open(&config.compute, &config.node.data_dir)?;
         let agent = agent(config, &drivers, host, Arc::new(controller)).await?;
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .build()
-            .context("preparing a client")?;
         let side = NodeSide {
             agent: Arc::clone(&agent),
-            controller: url,
-            secret,
-            http,
+            link,
         };
         let stopping = CancellationToken::new();
-        let server = tokio::spawn(server::serve(bound, node_router(side), stopping.clone()));
+        let router = node_router(side);
+        if let Some(outpost) = &outpost {
+            outpost.serve(router.clone(), stopping.clone());
+        }
+        let brains = match &outpost {
+            Some(outpost) => Some(seats::of_outpost(config, outpost, &agent).await?),
+            None => None,
+        };
+        let server = tokio::spawn(server::serve(bound, router, stopping.clone()));
         tracing::info!(%address, host, "the compute node is up");
         let agents = BTreeMap::from([(host.clone(), agent)]);
         Ok(Self {
@@ -287,6 +304,8 @@ impl Node {
             parts: None,
             agents,
             peering: None,
+            outpost,
+            brains,
             stopping,
             server,
         })
@@ -302,11 +321,27 @@ impl Node {
         self.peering.as_ref()
     }
 
+    /// The node's end of the fabric, if it is a compute-only node that has joined.
+    pub fn outpost(&self) -> Option<&Arc<Outpost>> {
+        self.outpost.as_ref()
+    }
+
+    /// The brains of this process; none on a compute-only node that has joined nothing.
+    pub fn brains(&self) -> Option<&Arc<Brains>> {
+        self.brains.as_ref()
+    }
+
     /// Stops gracefully: requests and steps under way are finished; machines run on.
     pub async fn stop(self) -> anyhow::Result<()> {
         self.stopping.cancel();
+        if let Some(brains) = &self.brains {
+            brains.stop().await;
+        }
         if let Some(peering) = &self.peering {
             peering.shut_down().await;
+        }
+        if let Some(outpost) = &self.outpost {
+            outpost.shut_down().await;
         }
         let finished = tokio::time::timeout(Duration::from_secs(30), self.server).await;
         if let Some(parts) = &self.parts {
@@ -341,10 +376,21 @@ async fn keep_house(services: Arc<Services>, stopping: CancellationToken) {
             Err(error) => tracing::warn!(%error, "servers deleted long ago could not be forgotten"),
         }
         forget_operations(&services).await;
+        forget(&services).await;
         tokio::select! {
             () = tokio::time::sleep(HOUSEKEEPING) => {}
             () = stopping.cancelled() => return,
         }
+    }
+}
+
+/// Forgets what counts no longer: keys and revocations that no token can need, and gives back the
+/// leases of limits that were not used.
+async fn forget(services: &Services) {
+    let ended = luc_services::identity::forget_ended(services).await;
+    let tidied = quota::tidy(services, quota::IDLE).await;
+    for error in [ended.err(), tidied.err()].into_iter().flatten() {
+        tracing::warn!(%error, "what counts no longer could not be forgotten");
     }
 }
 
@@ -357,6 +403,18 @@ async fn forget_operations(services: &Services) {
         Ok(forgotten) => tracing::info!(forgotten, "operations of long ago are forgotten"),
         Err(error) => tracing::warn!(%error, "operations of long ago could not be forgotten"),
     }
+}
+
+/// The way to a controller for a node that has not joined.
+fn plain_link(config: &Config) -> anyhow::Result<Link> {
+    let node = &config.node;
+    let (Some(url), Some(file)) = (&node.controller_url, &node.join_secret_file) else {
+        anyhow::bail!(
+            "this node has joined nothing: run `luc join TICKET --config …` first (or set \
+             node.controller_url and node.join_secret_file)"
+        );
+    };
+    Link::plain(url, read_secret(file)?)
 }
 
 fn ratios(config: &Config) -> Ratios {

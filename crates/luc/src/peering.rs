@@ -2,7 +2,6 @@
 //! plugged together and kept up to date with the records.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use anyhow::Context as _;
@@ -166,9 +165,22 @@ impl Peering {
         self.feeds.get()
     }
 
-    /// Answers what other sites and nodes hand on with `router`.
-    pub fn serve(&self, router: Router) {
-        self.forwards.serve(router);
+    /// Answers what nodes of this site hand on with `own`, what other sites do with `others`.
+    pub fn serve(&self, own: Router, others: Router) {
+        self.forwards.serve(own, others);
+    }
+
+    /// Registers a compute host of this process that has a key of its own on the fabric.
+    pub async fn introduce_host(
+        &self,
+        services: &Services,
+        api_url: &str,
+        node: &NodeWish,
+    ) -> anyhow::Result<()> {
+        let cloud = self.site.cloud.unwrap_or(self.prefix);
+        sites::introduce(services, (&self.site.name, cloud, Some(api_url)), node)
+            .await
+            .with_context(|| format!("introducing the host {} to the cloud", node.name))
     }
 
     async fn introduce(&self, services: &Services, api_url: &str) -> anyhow::Result<()> {
@@ -257,10 +269,4 @@ async fn follow_records(records: Records, stopping: CancellationToken, feeds: Fe
             feeds.sites_changed();
         }
     }
-}
-
-/// What the join left in `directory`, for a node without a site of its own.
-pub fn welcomed(directory: &Path) -> anyhow::Result<Welcomed> {
-    Welcomed::read(directory)?
-        .with_context(|| format!("{} has joined nothing: run `luc join`", directory.display()))
 }

@@ -1,5 +1,8 @@
 //! A compute-only node and its controller: the agent's port, carried over HTTP inside a site.
 //!
+//! A node that has joined speaks it over streams of the fabric, where both sides have proven their
+//! keys ([`Link::Fabric`]); one that was only told a URL shows the site's join secret.
+//!
 //! The agent's port is a state with a number on either side, so anything may be lost or repeated
 //! (`luc_agent::controller`). Here it becomes four requests under `/luc/v1/hosts/<host>`, all of
 //! them idempotent:
@@ -11,17 +14,20 @@
 //! | `POST reports` | what the agent saw |
 //! | `POST heartbeat` | the node lives, what it has, where it is reached |
 //! | `GET images/<id>` | the bytes of an image |
+//! | `GET members` | who is of the cloud; for nodes on the fabric |
 //!
 //! The other way round, the controller asks a node for a console or for measurements at the address
-//! that the heartbeat named. Both sides show the site's join secret; this is for a network that the
-//! operator trusts, until nodes talk over the encrypted fabric.
+//! that the heartbeat named, or at the key it was heard from. Without the fabric both sides show the
+//! site's join secret, and the network must be one that the operator trusts.
 
 mod client;
+mod link;
 mod node;
 mod server;
 mod wire;
 
 pub use client::RemoteController;
+pub use link::Link;
 pub use node::{NodeSide, node_router};
 pub use server::{ControllerSide, RemoteHosts, controller_router};
 

@@ -10,8 +10,9 @@ use tracing_subscriber::EnvFilter;
 use crate::cli::{Cli, CloudCommand, Command, ConfigCommand, CreateArgs, NodeArgs, PolicyCommand};
 use crate::config::Config;
 use crate::node::Node;
+use crate::operate_args::{IdentityCommand, OpCommand};
 use crate::steps::{print, say};
-use crate::{cloud, demo, signals, sim, up};
+use crate::{brains, cloud, control, demo, operate, signals, sim, up};
 
 /// Carries out `cli`.
 pub async fn run(cli: Cli) -> anyhow::Result<()> {
@@ -21,7 +22,21 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
             start_logging(log.unwrap_or("warn"), false)?;
             create(args, cli.json).await
         }
-        Command::Node(args) => node(args, log).await,
+        Command::Node(args) => node(args, log, cli.json).await,
+        Command::Site(command) => {
+            start_logging(log.unwrap_or("warn"), false)?;
+            operate::site(command, cli.json).await
+        }
+        Command::Join(args) => {
+            start_logging(log.unwrap_or("warn"), false)?;
+            operate::join(args, cli.json).await
+        }
+        Command::Op(OpCommand::Show { id, api }) => operate::operation(&id, &api, cli.json).await,
+        Command::Identity(IdentityCommand::Rotate { void, api }) => {
+            operate::rotate(void, &api, cli.json).await
+        }
+        Command::Split { site, data_dir } => control::split(&data_dir, &site).await,
+        Command::Heal { data_dir } => control::heal(&data_dir).await,
         Command::Up(args) => {
             start_logging(log.unwrap_or("warn"), false)?;
             up::run(args, cli.json).await
@@ -30,6 +45,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
             start_logging(log.unwrap_or("error"), false)?;
             demo::run(args, cli.json).await
         }
+        Command::Dvms(command) => brains::show::run(command, cli.json).await,
         Command::Sim(command) => {
             start_logging(log.unwrap_or("warn"), false)?;
             tokio::task::spawn_blocking(move || sim::run(command, cli.json))
@@ -113,8 +129,11 @@ async fn create(args: CreateArgs, json_wanted: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn node(args: NodeArgs, log: Option<&str>) -> anyhow::Result<()> {
-    let config = Config::read(&args.config)?;
+async fn node(args: NodeArgs, log: Option<&str>, json_wanted: bool) -> anyhow::Result<()> {
+    if let Some(command) = args.command {
+        return operate::nodes(command, json_wanted).await;
+    }
+    let config = Config::read(&args.config.context("which node? Use --config FILE")?)?;
     start_logging(log.unwrap_or(&config.log.filter), config.log.json)?;
     let hosts: Vec<String> = config
         .has(crate::config::Role::Compute)

@@ -1,11 +1,13 @@
 //! `luc up`: a development cloud in one process, ready to be used.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use luc_api::Service;
 use luc_api::value::Secret;
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use crate::cli::UpArgs;
 use crate::cloud::{self, Kept, Site};
@@ -14,6 +16,7 @@ use crate::config::{ComputeConfig, Config, DriverKind, NodeConfig, SiteConfig};
 use crate::host::{SystemRandomness, generated_password};
 use crate::node::Node;
 use crate::steps::{print, say};
+use crate::{control, many};
 
 /// What a development cloud is to be.
 #[derive(Clone, Debug)]
@@ -178,6 +181,9 @@ pub async fn run(args: UpArgs, json_wanted: bool) -> anyhow::Result<()> {
             DriverKind::Fake
         }
     };
+    if !args.sites.is_empty() {
+        return run_many(args, driver, kept.path(), json_wanted).await;
+    }
     let cloud = Cloud::start(Plan {
         site: args.site,
         nodes: args.nodes,
@@ -195,4 +201,42 @@ pub async fn run(args: UpArgs, json_wanted: bool) -> anyhow::Result<()> {
     }
     crate::signals::interrupted().await?;
     cloud.stop().await
+}
+
+/// Runs `luc up --sites` until it is interrupted.
+async fn run_many(
+    args: UpArgs,
+    driver: DriverKind,
+    data_dir: &Path,
+    json_wanted: bool,
+) -> anyhow::Result<()> {
+    let round_trips_ms = match &args.rtt {
+        Some(file) => many::read_round_trips(file)?,
+        None => many::Plan::round_trips(&args.sites),
+    };
+    let plan = many::Plan {
+        sites: args.sites,
+        round_trips_ms,
+        nodes: args.nodes,
+        driver,
+        accel: args.accel,
+        listen: args.listen,
+        data_dir: data_dir.to_owned(),
+    };
+    let cloud = Arc::new(many::Cloud::start(&plan).await?);
+    let stopping = CancellationToken::new();
+    let control = control::serve(data_dir, Arc::clone(&cloud), stopping.clone()).await?;
+    if json_wanted {
+        print(&cloud.to_json().to_string());
+    } else {
+        print(&cloud.welcome(data_dir));
+        say("Ctrl-C ends it; data and machines stay, and the next `luc up` takes them over.");
+    }
+    crate::signals::interrupted().await?;
+    stopping.cancel();
+    control.await.context("ending the control port")?;
+    match Arc::into_inner(cloud) {
+        Some(cloud) => cloud.stop().await,
+        None => bail!("somebody still uses the cloud; it ends at once"),
+    }
 }

@@ -6,54 +6,50 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use axum::body::Body;
 use futures::StreamExt as _;
+use http::header::CONTENT_TYPE;
+use http::{Method, Request, Response, StatusCode};
 use luc_agent::controller::Wishes as AgentWishes;
 use luc_agent::controller::{Change, Controller, ControllerError, ImageData, Images};
 use luc_agent::host::Heartbeat;
 use luc_agent::observed::Observed;
-use luc_api::value::Secret;
 use luc_core::id::ImageId;
-use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::agents::Ratios;
 
 use super::wire::{self, Alive, Refusal, VERSION};
-use super::{SECRET_HEADER, WAIT};
+use super::{Link, WAIT};
+
+/// How long the controller may take over a report.
+const TELL: Duration = Duration::from_secs(10);
+
+/// The longest answer that is read whole: all wishes of a host.
+const ANSWER_BYTES_MAX: usize = 256 << 20;
 
 /// A controller that is reached over the network.
 #[derive(Clone)]
 pub struct RemoteController {
-    http: reqwest::Client,
+    link: Link,
     base: String,
     host: String,
     reached_at: SocketAddr,
-    secret: Secret,
     ratios: Ratios,
 }
 
 impl RemoteController {
-    /// The controller at `url`, asked for the wishes of `host`, which itself is reached at
+    /// The controller behind `link`, asked for the wishes of `host`, which itself is reached at
     /// `reached_at`.
-    pub fn new(
-        url: &str,
-        host: &str,
-        reached_at: SocketAddr,
-        secret: Secret,
-    ) -> anyhow::Result<Self> {
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .connect_timeout(Duration::from_secs(5))
-            .build()?;
-        let base = format!("{}/luc/v1/hosts/{host}", url.trim_end_matches('/'));
-        Ok(Self {
-            http,
-            base,
+    pub fn new(link: Link, host: &str, reached_at: SocketAddr) -> Self {
+        Self {
+            link,
+            base: format!("/luc/v1/hosts/{host}"),
             host: host.to_owned(),
             reached_at,
-            secret,
             ratios: Ratios::default(),
-        })
+        }
     }
 
     /// The same with other allocation ratios.
@@ -63,19 +59,53 @@ impl RemoteController {
         self
     }
 
-    fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let url = format!("{}/{path}", self.base);
-        self.http
-            .request(method, url)
-            .header(SECRET_HEADER, self.secret.reveal())
+    /// Sends; a refusal in the controller's own words.
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+        patience: Duration,
+    ) -> Result<Response<Body>, ControllerError> {
+        let unavailable = |reason: String| ControllerError::Unavailable { reason };
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{}/{path}", self.base))
+            .header(CONTENT_TYPE, "application/json")
+            .body(body.map_or_else(Body::empty, Body::from))
+            .map_err(|error| unavailable(error.to_string()))?;
+        let response = self
+            .link
+            .ask(request, patience)
+            .await
+            .map_err(unavailable)?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let refusal: Option<Refusal> = json(response).await.ok();
+        let reason = refusal.map_or_else(|| status.to_string(), |refusal| refusal.reason);
+        if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+            Err(ControllerError::Unavailable { reason })
+        } else {
+            Err(ControllerError::Refused { reason })
+        }
+    }
+
+    /// Sends something and expects nothing back.
+    async fn tell<T: Serialize>(&self, path: &str, what: &T) -> Result<(), ControllerError> {
+        let body = serde_json::to_vec(what).map_err(|error| ControllerError::Refused {
+            reason: error.to_string(),
+        })?;
+        let sent = self.send(Method::POST, path, Some(body), TELL);
+        sent.await.map(drop)
     }
 
     async fn wishes_after(&self, after: Option<u64>) -> Result<wire::Wishes, ControllerError> {
         let path = after.map_or_else(|| "wishes".to_owned(), |rev| format!("wishes?after={rev}"));
-        let request = self
-            .request(Method::GET, &path)
-            .timeout(WAIT + Duration::from_secs(10));
-        let wishes: wire::Wishes = json(send(request).await?).await?;
+        let patience = WAIT + Duration::from_secs(10);
+        let wishes: wire::Wishes =
+            json(self.send(Method::GET, &path, None, patience).await?).await?;
         if wishes.version != VERSION {
             let reason = format!(
                 "the controller speaks version {} of the conversation, this node {VERSION}",
@@ -127,8 +157,9 @@ async fn next_change(mut following: Following) -> Option<(Change, Following)> {
 #[async_trait]
 impl Images for RemoteController {
     async fn image(&self, id: &ImageId) -> Result<ImageData, ControllerError> {
-        let response = send(self.request(Method::GET, &format!("images/{id}"))).await?;
-        let bytes = response.bytes_stream();
+        let path = format!("images/{id}");
+        let response = self.send(Method::GET, &path, None, WAIT).await?;
+        let bytes = response.into_body().into_data_stream();
         Ok(ImageData::Stream(
             bytes
                 .map(|part| part.map_err(std::io::Error::other))
@@ -159,10 +190,7 @@ impl Controller for RemoteController {
     }
 
     async fn report(&self, reports: Vec<Observed>) -> Result<(), ControllerError> {
-        let request = self.request(Method::POST, "reports").json(&reports);
-        send(request.timeout(Duration::from_secs(10)))
-            .await
-            .map(drop)
+        self.tell("reports", &reports).await
     }
 
     async fn heartbeat(&self, heartbeat: Heartbeat) -> Result<(), ControllerError> {
@@ -172,39 +200,15 @@ impl Controller for RemoteController {
             ratios: self.ratios,
             heartbeat,
         };
-        let request = self.request(Method::POST, "heartbeat").json(&alive);
-        send(request.timeout(Duration::from_secs(10)))
-            .await
-            .map(drop)
+        self.tell("heartbeat", &alive).await
     }
 }
 
-/// Sends; a refusal in the controller's own words.
-async fn send(request: RequestBuilder) -> Result<Response, ControllerError> {
-    let response = request
-        .send()
-        .await
-        .map_err(|error| ControllerError::Unavailable {
-            reason: error.to_string(),
-        })?;
-    let status = response.status();
-    if status.is_success() {
-        return Ok(response);
-    }
-    let refusal: Option<Refusal> = response.json().await.ok();
-    let reason = refusal.map_or_else(|| status.to_string(), |refusal| refusal.reason);
-    if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
-        Err(ControllerError::Unavailable { reason })
-    } else {
-        Err(ControllerError::Refused { reason })
-    }
-}
-
-async fn json<T: DeserializeOwned>(response: Response) -> Result<T, ControllerError> {
-    response
-        .json()
-        .await
-        .map_err(|error| ControllerError::Unavailable {
-            reason: format!("an answer that is none: {error}"),
-        })
+async fn json<T: DeserializeOwned>(response: Response<Body>) -> Result<T, ControllerError> {
+    let no_answer = |reason: String| ControllerError::Unavailable {
+        reason: format!("an answer that is none: {reason}"),
+    };
+    let body = axum::body::to_bytes(response.into_body(), ANSWER_BYTES_MAX).await;
+    let body = body.map_err(|error| no_answer(error.to_string()))?;
+    serde_json::from_slice(&body).map_err(|error| no_answer(error.to_string()))
 }

@@ -2,31 +2,30 @@
 //! request to the cloud's API on to the controller, so that any node answers for the cloud.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::Router;
-use axum::body::Body;
 use axum::extract::{Path, Query, Request, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 use http::{HeaderMap, StatusCode, header};
 use luc_agent::agent::Agent;
-use luc_api::value::Secret;
 use luc_core::id::ServerId;
+use luc_runtime::fabric::Peer;
 use serde::Deserialize;
 
-use super::shows;
 use super::wire::{Console, Refusal};
+use super::{Link, shows};
+
+/// How long the controller may take to begin an answer.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// What the node's port needs.
 pub struct NodeSide {
     /// The node's agent.
     pub agent: Arc<Agent>,
-    /// The controller's URL.
-    pub controller: String,
-    /// The site's join secret.
-    pub secret: Secret,
-    /// For handing requests on.
-    pub http: reqwest::Client,
+    /// The way to the controller.
+    pub link: Link,
 }
 
 /// The routes of a compute-only node.
@@ -48,9 +47,10 @@ async fn console(
     State(side): State<Arc<NodeSide>>,
     Path(server): Path<String>,
     Query(asked): Query<Lines>,
+    peer: Option<Extension<Peer>>,
     headers: HeaderMap,
 ) -> Response {
-    let id = match allowed(&side, &headers, &server) {
+    let id = match allowed(&side, &headers, peer, &server) {
         Ok(id) => id,
         Err(refusal) => return refusal,
     };
@@ -63,9 +63,10 @@ async fn console(
 async fn stats(
     State(side): State<Arc<NodeSide>>,
     Path(server): Path<String>,
+    peer: Option<Extension<Peer>>,
     headers: HeaderMap,
 ) -> Response {
-    let id = match allowed(&side, &headers, &server) {
+    let id = match allowed(&side, &headers, peer, &server) {
         Ok(id) => id,
         Err(refusal) => return refusal,
     };
@@ -79,12 +80,25 @@ async fn stats(
     clippy::result_large_err,
     reason = "a refusal is an answer; it is made once a request"
 )]
-fn allowed(side: &NodeSide, headers: &HeaderMap, server: &str) -> Result<ServerId, Response> {
-    if !shows(headers, &side.secret) {
-        return Err(refuse(
-            StatusCode::UNAUTHORIZED,
-            "the join secret is wrong".to_owned(),
-        ));
+fn allowed(
+    side: &NodeSide,
+    headers: &HeaderMap,
+    peer: Option<Extension<Peer>>,
+    server: &str,
+) -> Result<ServerId, Response> {
+    let known = match (&side.link, peer) {
+        (
+            Link::Fabric {
+                membership, site, ..
+            },
+            Some(Extension(peer)),
+        ) => membership.controllers(*site).contains(&peer.key),
+        (Link::Plain { secret, .. }, _) => shows(headers, secret),
+        (Link::Fabric { .. }, None) => false,
+    };
+    if !known {
+        let reason = "only a controller of this site may ask".to_owned();
+        return Err(refuse(StatusCode::UNAUTHORIZED, reason));
     }
     ServerId::parse(server).map_err(|error| refuse(StatusCode::BAD_REQUEST, error.to_string()))
 }
@@ -96,36 +110,17 @@ pub(super) fn refuse(status: StatusCode, reason: String) -> Response {
 /// Hands a request on to the controller and its answer back, both streamed.
 async fn hand_on(State(side): State<Arc<NodeSide>>, request: Request) -> Response {
     let (mut parts, body) = request.into_parts();
-    let path = parts
-        .uri
-        .path_and_query()
-        .map_or("/", |whole| whole.as_str());
-    let url = format!("{}{path}", side.controller.trim_end_matches('/'));
     if let Some(host) = parts.headers.remove(header::HOST) {
         // Links in the answer name the node that was asked.
         parts.headers.entry("x-forwarded-host").or_insert(host);
     }
     parts.headers.remove(header::CONNECTION);
     parts.headers.remove(super::SECRET_HEADER);
-    let asked = side
-        .http
-        .request(parts.method, url)
-        .headers(parts.headers)
-        .body(reqwest::Body::wrap_stream(body.into_data_stream()))
-        .send()
-        .await;
-    match asked {
-        Ok(answer) => {
-            let mut response = Response::new(Body::empty());
-            *response.status_mut() = answer.status();
-            *response.headers_mut() = answer.headers().clone();
-            response.headers_mut().remove(header::TRANSFER_ENCODING);
-            response.headers_mut().remove(header::CONNECTION);
-            *response.body_mut() = Body::from_stream(answer.bytes_stream());
-            response
-        }
-        Err(error) => {
-            let message = format!("The controller of this site cannot be reached: {error}");
+    let request = Request::from_parts(parts, body);
+    match side.link.hand_on(request, PATIENCE).await {
+        Ok(answer) => answer,
+        Err(reason) => {
+            let message = format!("The controller of this site cannot be reached: {reason}");
             let mut response = refuse(StatusCode::SERVICE_UNAVAILABLE, message);
             let later = http::HeaderValue::from_static("5");
             response.headers_mut().insert(header::RETRY_AFTER, later);

@@ -3,20 +3,22 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, Query, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 use futures::StreamExt as _;
 use http::{HeaderMap, StatusCode};
 use luc_agent::controller::{Controller as _, ControllerError, ImageData, Images as _};
 use luc_agent::observed::Observed;
 use luc_api::value::Secret;
 use luc_core::id::{ImageId, ServerId};
+use luc_runtime::NodeKey;
+use luc_runtime::fabric::{Channel, Fabric, Peer};
 use luc_services::Services;
 use luc_services::compute::ports::AskError;
 use serde::Deserialize;
@@ -26,9 +28,13 @@ use super::node::refuse;
 use super::wire::{Alive, Change, Console, Refusal, VERSION, Wishes};
 use super::{SECRET_HEADER, WAIT, shows};
 use crate::agents::{Followed, LocalController};
+use crate::sites::Membership;
 
 /// A report of a whole host fits; nothing larger is read.
 const BODY_LENGTH_MAX: usize = 64 << 20;
+
+/// How long a node may take to answer about a machine.
+const ASKED: Duration = Duration::from_secs(10);
 
 /// What the controller's routes need.
 #[derive(Clone)]
@@ -39,6 +45,8 @@ pub struct ControllerSide {
     pub hosts: Arc<RemoteHosts>,
     /// The site's join secret.
     pub secret: Secret,
+    /// Who is of the cloud.
+    pub membership: Arc<Membership>,
 }
 
 /// The routes under `/luc/v1/hosts` for compute-only nodes.
@@ -48,6 +56,7 @@ pub fn controller_router(side: ControllerSide) -> Router {
         .route("/luc/v1/hosts/{host}/reports", post(reports))
         .route("/luc/v1/hosts/{host}/heartbeat", post(heartbeat))
         .route("/luc/v1/hosts/{host}/images/{image}", get(image))
+        .route("/luc/v1/hosts/{host}/members", get(members))
         .layer(DefaultBodyLimit::max(BODY_LENGTH_MAX))
         .with_state(side)
 }
@@ -57,13 +66,52 @@ impl ControllerSide {
         clippy::result_large_err,
         reason = "a refusal is an answer; it is made once a request"
     )]
-    fn controller(&self, host: &str, headers: &HeaderMap) -> Result<LocalController, Response> {
-        if !shows(headers, &self.secret) {
-            tracing::warn!(host, "a node was refused: its join secret is wrong");
-            let reason = "the join secret is wrong".to_owned();
+    fn controller(
+        &self,
+        host: &str,
+        headers: &HeaderMap,
+        peer: Known,
+    ) -> Result<LocalController, Response> {
+        let known = match &peer {
+            Some(Extension(peer)) => self.is_node(host, peer),
+            None => shows(headers, &self.secret),
+        };
+        if !known {
+            tracing::warn!(
+                host,
+                "a node was refused: it does not prove that it is this host"
+            );
+            let reason = "the join secret is wrong, or the key is another node's".to_owned();
             return Err(refuse(StatusCode::UNAUTHORIZED, reason));
         }
         Ok(LocalController::new(Arc::clone(&self.services), host))
+    }
+
+    /// Whether `peer` is the node called `host` of this site.
+    fn is_node(&self, host: &str, peer: &Peer) -> bool {
+        let own = self.services.site;
+        let key = peer.key.to_string();
+        peer.id().is_some_and(|id| id.site == own)
+            && self.membership.with(|members| {
+                let nodes = members.site(own).map(|own| own.nodes.as_slice());
+                let mut nodes = nodes.unwrap_or_default().iter();
+                nodes.any(|node| node.key == key && node.name == host)
+            })
+    }
+}
+
+/// Who asks over the fabric; `None` where somebody asks at the API port.
+type Known = Option<Extension<Peer>>;
+
+async fn members(
+    State(side): State<ControllerSide>,
+    Path(host): Path<String>,
+    peer: Known,
+    headers: HeaderMap,
+) -> Response {
+    match side.controller(&host, &headers, peer) {
+        Ok(_) => axum::Json(side.membership.members()).into_response(),
+        Err(refusal) => refusal,
     }
 }
 
@@ -76,9 +124,10 @@ async fn wishes(
     State(side): State<ControllerSide>,
     Path(host): Path<String>,
     Query(asked): Query<After>,
+    peer: Known,
     headers: HeaderMap,
 ) -> Response {
-    let controller = match side.controller(&host, &headers) {
+    let controller = match side.controller(&host, &headers, peer) {
         Ok(controller) => controller,
         Err(refusal) => return refusal,
     };
@@ -143,10 +192,11 @@ async fn changes(controller: &LocalController, after: u64) -> Wishes {
 async fn reports(
     State(side): State<ControllerSide>,
     Path(host): Path<String>,
+    peer: Known,
     headers: HeaderMap,
     axum::Json(reports): axum::Json<Vec<Observed>>,
 ) -> Response {
-    match side.controller(&host, &headers) {
+    match side.controller(&host, &headers, peer) {
         Ok(controller) => done(controller.report(reports).await),
         Err(refusal) => refusal,
     }
@@ -155,11 +205,13 @@ async fn reports(
 async fn heartbeat(
     State(side): State<ControllerSide>,
     Path(host): Path<String>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    from: Option<Extension<ConnectInfo<SocketAddr>>>,
+    peer: Known,
     headers: HeaderMap,
     axum::Json(alive): axum::Json<Alive>,
 ) -> Response {
-    let controller = match side.controller(&host, &headers) {
+    let key = peer.as_ref().map(|peer| peer.key);
+    let controller = match side.controller(&host, &headers, peer) {
         Ok(controller) => controller,
         Err(refusal) => return refusal,
     };
@@ -170,18 +222,23 @@ async fn heartbeat(
         );
         return refuse(StatusCode::CONFLICT, reason);
     }
-    let reached = SocketAddr::new(from.ip(), alive.reached_at.port());
+    let ip = from.map_or(alive.reached_at.ip(), |from| from.0.0.ip());
+    let reached = match key {
+        Some(key) => Reached::Key(key),
+        None => Reached::Address(SocketAddr::new(ip, alive.reached_at.port())),
+    };
     side.hosts.learn(&host, reached);
-    let controller = controller.reached_at(from.ip()).with_ratios(alive.ratios);
+    let controller = controller.reached_at(ip).with_ratios(alive.ratios);
     done(controller.heartbeat(alive.heartbeat).await)
 }
 
 async fn image(
     State(side): State<ControllerSide>,
     Path((host, image)): Path<(String, String)>,
+    peer: Known,
     headers: HeaderMap,
 ) -> Response {
-    let controller = match side.controller(&host, &headers) {
+    let controller = match side.controller(&host, &headers, peer) {
         Ok(controller) => controller,
         Err(refusal) => return refusal,
     };
@@ -218,7 +275,17 @@ fn done(outcome: Result<(), ControllerError>) -> Response {
 pub struct RemoteHosts {
     http: reqwest::Client,
     secret: Secret,
-    addresses: Mutex<BTreeMap<String, SocketAddr>>,
+    reached: Mutex<BTreeMap<String, Reached>>,
+    fabric: OnceLock<Arc<dyn Fabric>>,
+}
+
+/// Where a node is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reached {
+    /// Over the fabric.
+    Key(NodeKey),
+    /// At its port.
+    Address(SocketAddr),
 }
 
 impl RemoteHosts {
@@ -232,17 +299,21 @@ impl RemoteHosts {
         Ok(Self {
             http,
             secret,
-            addresses: Mutex::default(),
+            reached: Mutex::default(),
+            fabric: OnceLock::new(),
         })
     }
 
-    fn learn(&self, host: &str, address: SocketAddr) {
-        let mut addresses = self
-            .addresses
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if addresses.insert(host.to_owned(), address) != Some(address) {
-            tracing::info!(host, %address, "a compute node has joined");
+    /// Asks nodes that are on the fabric over `fabric`.
+    pub fn with_fabric(&self, fabric: Arc<dyn Fabric>) {
+        // A second one would be a programming error that changes nothing.
+        let _ = self.fabric.set(fabric);
+    }
+
+    fn learn(&self, host: &str, at: Reached) {
+        let mut reached = self.reached.lock().unwrap_or_else(PoisonError::into_inner);
+        if reached.insert(host.to_owned(), at) != Some(at) {
+            tracing::info!(host, ?at, "a compute node has come");
         }
     }
 
@@ -271,24 +342,23 @@ impl RemoteHosts {
     }
 
     async fn ask(&self, host: &str, server: &ServerId, what: &str) -> Result<Value, AskError> {
-        let address = {
-            let addresses = self
-                .addresses
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            addresses.get(host).copied()
+        let reached = {
+            let reached = self.reached.lock().unwrap_or_else(PoisonError::into_inner);
+            reached.get(host).copied()
         };
         let unreachable = || AskError::Unreachable {
             host: host.to_owned(),
         };
-        let address = address.ok_or_else(unreachable)?;
-        let url = format!("http://{address}/luc/v1/machines/{server}/{what}");
-        let request = self
-            .http
-            .get(url)
-            .header(SECRET_HEADER, self.secret.reveal());
-        let answer = request.send().await.map_err(|_| unreachable())?;
-        let status = answer.status();
+        let failed = |reason: String| AskError::Failed {
+            host: host.to_owned(),
+            reason,
+        };
+        let path = format!("/luc/v1/machines/{server}/{what}");
+        let (status, body) = match reached.ok_or_else(unreachable)? {
+            Reached::Address(address) => self.ask_at(address, &path).await,
+            Reached::Key(key) => self.ask_over_fabric(key, &path).await,
+        }
+        .ok_or_else(unreachable)?;
         if status == StatusCode::NOT_FOUND {
             return Err(AskError::NoSuchServer {
                 host: host.to_owned(),
@@ -296,16 +366,28 @@ impl RemoteHosts {
             });
         }
         if !status.is_success() {
-            let refusal: Option<Refusal> = answer.json().await.ok();
+            let refusal: Option<Refusal> = serde_json::from_slice(&body).ok();
             let reason = refusal.map_or_else(|| status.to_string(), |refusal| refusal.reason);
-            return Err(AskError::Failed {
-                host: host.to_owned(),
-                reason,
-            });
+            return Err(failed(reason));
         }
-        answer.json().await.map_err(|error| AskError::Failed {
-            host: host.to_owned(),
-            reason: error.to_string(),
-        })
+        serde_json::from_slice(&body).map_err(|error| failed(error.to_string()))
+    }
+
+    async fn ask_at(&self, address: SocketAddr, path: &str) -> Option<(StatusCode, Bytes)> {
+        let request = self.http.get(format!("http://{address}{path}"));
+        let request = request.header(SECRET_HEADER, self.secret.reveal());
+        let answer = request.send().await.ok()?;
+        Some((answer.status(), answer.bytes().await.ok()?))
+    }
+
+    async fn ask_over_fabric(&self, key: NodeKey, path: &str) -> Option<(StatusCode, Bytes)> {
+        let fabric = self.fabric.get()?;
+        let request = http::Request::get(path).body(Body::empty()).ok()?;
+        let deadline = tokio::time::Instant::now() + ASKED;
+        let asked = luc_runtime::http::send(&**fabric, key, Channel::FORWARD, request, deadline);
+        let answer = asked.await.ok()?;
+        let status = answer.status();
+        let body = axum::body::to_bytes(answer.into_body(), BODY_LENGTH_MAX).await;
+        Some((status, body.ok()?))
     }
 }

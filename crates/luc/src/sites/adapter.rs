@@ -29,6 +29,12 @@ pub trait Copies: Send + Sync + 'static {
     async fn follow(&self, interest: Interest, patience: Duration) -> bool;
 }
 
+/// What network coordinates say of sites.
+pub trait Places: Send + Sync + 'static {
+    /// The expected round trip between two sites.
+    fn between(&self, a: SitePrefix, b: SitePrefix) -> Option<Duration>;
+}
+
 /// The other sites, for the services of one controller.
 pub struct CloudSites {
     site: SitePrefix,
@@ -37,6 +43,7 @@ pub struct CloudSites {
     membership: Arc<Membership>,
     pulse: Arc<Pulse>,
     copies: OnceLock<Arc<dyn Copies>>,
+    places: OnceLock<Arc<dyn Places>>,
 }
 
 impl CloudSites {
@@ -55,6 +62,7 @@ impl CloudSites {
             membership,
             pulse,
             copies: OnceLock::new(),
+            places: OnceLock::new(),
         }
     }
 
@@ -62,6 +70,11 @@ impl CloudSites {
     pub fn with_copies(&self, copies: Arc<dyn Copies>) {
         // A second one would be a programming error that changes nothing.
         let _ = self.copies.set(copies);
+    }
+
+    /// Asks `places` from now on for round trips that nobody has measured.
+    pub fn with_places(&self, places: Arc<dyn Places>) {
+        let _ = self.places.set(places);
     }
 
     /// The round trips and signs of life.
@@ -98,13 +111,14 @@ impl CloudSites {
         if a == b {
             return Some(Duration::ZERO);
         }
-        if a == self.site {
-            return self.pulse.rtt(b);
-        }
-        if b == self.site {
-            return self.pulse.rtt(a);
-        }
-        self.pulse.rtt_between(a, b)
+        let measured = if a == self.site {
+            self.pulse.rtt(b)
+        } else if b == self.site {
+            self.pulse.rtt(a)
+        } else {
+            self.pulse.rtt_between(a, b)
+        };
+        measured.or_else(|| self.places.get()?.between(a, b))
     }
 }
 

@@ -9,12 +9,16 @@
 //! | `POST /luc/v1/sites/<name>/domains` | admin | which domains an edge site may hold |
 //! | `GET /luc/v1/nodes`, `DELETE /luc/v1/nodes/<id>` | reader, admin | nodes; a key is revoked |
 //! | `POST /luc/v1/tickets` | admin | a ticket for a node or a site |
+//! | `GET /luc/v1/dvms?all=true` | reader | the brains of the site or cloud, and their plans |
 //! | `GET /luc/v1/operations/<id>` | reader | what became of a forwarded write |
+//! | `POST /luc/v1/signing-key` | admin | this site signs tokens with a new key |
 //!
 //! Callers show a token; the role `admin` on a project of the `default` domain, or system scope,
 //! may change things, `reader` may look. What another site must do is handed on to it. Refusals
 //! have one form: `{"error": {"code", "title", "message"}}`.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,8 +32,10 @@ use luc_api::ApiError;
 use luc_core::SitePrefix;
 use luc_core::id::{DomainId, NodeId};
 use luc_core::time::Timestamp;
+use luc_runtime::feeds::Feeds;
 use luc_services::Services;
 use luc_services::caller::{Caller, Scope};
+use luc_services::identity::{OldKey, rotate_key};
 use luc_services::operations;
 use luc_services::ports::sites::{ForwardError, Forwarded, ForwardedBody, Sites as _};
 use luc_services::sites::{self, Invitation, Label, NodeInfo, Purpose};
@@ -37,6 +43,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::assembly::Assembly;
+use crate::brains::{self, Brains};
 use crate::peering::Peering;
 
 /// The longest body that is read.
@@ -54,10 +61,21 @@ pub struct Operators {
     pub peering: Arc<Peering>,
     /// The conversation with other controllers.
     pub assembly: Arc<Assembly>,
+    /// Where the node keeps its keys.
+    pub data_dir: PathBuf,
 }
 
-/// The routes under `/luc/v1`.
+/// All routes, for people.
 pub fn router(operators: Operators) -> Router {
+    let operations = Router::new()
+        .route("/luc/v1/operations/{id}", get(operation))
+        .route("/luc/v1/signing-key", post(rotate))
+        .with_state(operators.clone());
+    shared_router(operators).merge(operations)
+}
+
+/// The routes that sites hand on to each other.
+pub fn shared_router(operators: Operators) -> Router {
     Router::new()
         .route("/luc/v1/sites", get(list_sites))
         .route("/luc/v1/sites/leave", post(leave))
@@ -66,7 +84,6 @@ pub fn router(operators: Operators) -> Router {
         .route("/luc/v1/nodes", get(list_nodes))
         .route("/luc/v1/nodes/{node}", delete(revoke))
         .route("/luc/v1/tickets", post(ticket))
-        .route("/luc/v1/operations/{id}", get(operation))
         .with_state(operators)
 }
 
@@ -346,6 +363,39 @@ async fn operation(
     operators.answer(request, Needs::Reader, work).await
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rotation {
+    #[serde(default)]
+    void_old: bool,
+}
+
+async fn rotate(State(operators): State<Operators>, request: Request) -> Response {
+    let work = async move |operators: Operators, body: Bytes| {
+        let Rotation { void_old } = parsed(&body)?;
+        let services = &operators.services;
+        let fresh = crate::identity::new_signing_key(&operators.data_dir, services.site);
+        let fresh = fresh.map_err(|error| ApiError::internal(format!("{error:#}")))?;
+        let id = fresh.id().to_owned();
+        let old = if void_old { OldKey::Void } else { OldKey::Keep };
+        rotate_key(services, fresh, old).await?;
+        Ok(json!({"key": id}))
+    };
+    operators.answer(request, Needs::Admin, work).await
+}
+
+async fn dvms(
+    State(operators): State<Operators>,
+    Query(asked): Query<brains::api::Asked>,
+    request: Request,
+) -> Response {
+    let work = async move |operators: Operators, _: Bytes| {
+        let view = brains::api::view(&operators.brains, &operators.services, asked).await;
+        serde_json::to_value(view).map_err(|_| ApiError::Bug)
+    };
+    operators.answer(request, Needs::Reader, work).await
+}
+
 /// A time as people and programs read it (RFC 3339); empty if it is beyond what that can say.
 fn shown(at: Timestamp) -> String {
     let seconds = time::OffsetDateTime::from_unix_timestamp(at.unix_secs());
@@ -364,6 +414,9 @@ impl Operators {
         let pulse = self.peering.sites.pulse();
         let own = self.services.site;
         let millis = |duration: Duration| duration.as_secs_f64() * 1e3;
+        let status = self.peering.feeds().map(Feeds::status).unwrap_or_default();
+        let lags: BTreeMap<SitePrefix, Duration> =
+            status.iter().map(|feed| (feed.site, feed.lag)).collect();
         self.peering.membership.with(|members| {
             views
                 .iter()
@@ -384,6 +437,7 @@ impl Operators {
                         "reachable": view.reachable,
                         "age_ms": millis(view.age),
                         "rtt_ms": rtt.map(millis),
+                        "lag_ms": lags.get(&view.site).copied().map(millis),
                         "room": view.room.map(|room| json!({
                             "vcpus": room.vcpus,
                             "memory_mib": room.memory_mib,

@@ -20,7 +20,15 @@ use super::membership::Membership;
 pub struct Forwards {
     site: SitePrefix,
     membership: Arc<Membership>,
-    router: OnceLock<Router>,
+    routers: OnceLock<Routers>,
+}
+
+/// What is answered to whom.
+struct Routers {
+    /// To the nodes of this site.
+    own: Router,
+    /// To the controllers of other sites.
+    others: Router,
 }
 
 impl Forwards {
@@ -29,14 +37,14 @@ impl Forwards {
         Self {
             site,
             membership,
-            router: OnceLock::new(),
+            routers: OnceLock::new(),
         }
     }
 
-    /// Answers with `router` from now on.
-    pub fn serve(&self, router: Router) {
-        // A second router would be a programming error that changes nothing.
-        let _ = self.router.set(router);
+    /// Answers the nodes of this site with `own` and other sites with `others` from now on.
+    pub fn serve(&self, own: Router, others: Router) {
+        // Said twice, this would be a programming error that changes nothing.
+        let _ = self.routers.set(Routers { own, others });
     }
 }
 
@@ -49,27 +57,24 @@ impl Handler for Forwards {
     fn datagram(&self, _: Peer, _: Channel, _: Bytes) {}
 
     async fn stream(&self, from: Peer, _: Channel, send: SendHalf, recv: RecvHalf) {
-        let (Some(router), Some(peer)) = (self.router.get(), from.id()) else {
+        let (Some(routers), Some(peer)) = (self.routers.get(), from.id()) else {
             return;
         };
-        // A node of this site hands on what clients asked it; a controller of another site says
-        // that it forwards, under which operation.
-        let (site, own) = (peer.site, self.site);
-        let controller = self.membership.controllers(site).contains(&from.key);
-        if site != own && !controller {
-            return;
+        let site = peer.site;
+        if site == self.site {
+            luc_runtime::http::serve(from, send, recv, routers.own.clone()).await;
+        } else if self.membership.controllers(site).contains(&from.key) {
+            let marked = axum::middleware::from_fn(move |request: Request, next: Next| {
+                mark(site, request, next)
+            });
+            let router = routers.others.clone().layer(marked);
+            luc_runtime::http::serve(from, send, recv, router).await;
         }
-        let marked = axum::middleware::from_fn(move |request: Request, next: Next| {
-            mark(site, own, request, next)
-        });
-        luc_runtime::http::serve(from, send, recv, router.clone().layer(marked)).await;
     }
 }
 
-async fn mark(site: SitePrefix, own: SitePrefix, request: Request, next: Next) -> Response {
-    if site == own {
-        return next.run(request).await;
-    }
+/// Says which site hands `request` on, and under which operation.
+async fn mark(site: SitePrefix, request: Request, next: Next) -> Response {
     match wire::received(site, request) {
         Ok(request) => next.run(request).await,
         Err(error) => (StatusCode::BAD_REQUEST, Body::from(error.to_string())).into_response(),

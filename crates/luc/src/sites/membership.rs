@@ -14,11 +14,24 @@ use luc_core::{PeerId, SitePrefix};
 use luc_runtime::NodeKey;
 use luc_runtime::fabric::{Admission, Fabric, Standing};
 use luc_services::sites::{Label, Member, Members};
+use tokio::sync::watch;
 
 /// Derived from a list of members, for quick answers.
 struct View {
     members: Members,
     standings: BTreeMap<NodeKey, Standing>,
+    nodes: BTreeMap<PeerId, Named>,
+}
+
+/// A member as people know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// Its key.
+    pub key: NodeKey,
+    /// The name of its site.
+    pub site: String,
+    /// Its name.
+    pub name: String,
 }
 
 /// Who is of the cloud at this moment.
@@ -27,6 +40,7 @@ pub struct Membership {
     told: Option<Members>,
     others: Standing,
     view: ArcSwap<View>,
+    changes: watch::Sender<u64>,
 }
 
 impl Membership {
@@ -50,6 +64,7 @@ impl Membership {
             told,
             others,
             view: ArcSwap::from_pointee(view),
+            changes: watch::Sender::new(0),
         }
     }
 
@@ -60,6 +75,7 @@ impl Membership {
             return false;
         }
         self.view.store(Arc::new(View::of(members)));
+        self.changes.send_modify(|number| *number += 1);
         true
     }
 
@@ -80,10 +96,22 @@ impl Membership {
 
     /// The key of `peer`, if it is a member.
     pub fn key_of(&self, peer: PeerId) -> Option<NodeKey> {
-        let view = self.view.load();
-        let found = view.standings.iter();
-        let mut found = found.filter(|(_, standing)| **standing == Standing::Member(peer));
-        found.next().map(|(key, _)| *key)
+        self.view.load().nodes.get(&peer).map(|node| node.key)
+    }
+
+    /// Who `peer` is, if it is a member.
+    pub fn named(&self, peer: PeerId) -> Option<Named> {
+        self.view.load().nodes.get(&peer).cloned()
+    }
+
+    /// The nodes that are members, by the names of protocols.
+    pub fn nodes(&self) -> BTreeMap<PeerId, Named> {
+        self.view.load().nodes.clone()
+    }
+
+    /// Counts the changes.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 
     /// The registered sites but this one.
@@ -127,17 +155,30 @@ impl Admission for Membership {
 impl View {
     fn of(members: Members) -> Self {
         let mut standings = BTreeMap::new();
+        let mut nodes = BTreeMap::new();
         for member in &members.sites {
             for node in &member.nodes {
-                if let Ok(key) = node.key.parse::<NodeKey>() {
-                    standings.insert(key, Standing::Member(key.peer_id(member.site)));
-                }
+                let Ok(key) = node.key.parse::<NodeKey>() else {
+                    continue;
+                };
+                let (peer, site, name) = (
+                    key.peer_id(member.site),
+                    member.name.clone(),
+                    node.name.clone(),
+                );
+                standings.insert(key, Standing::Member(peer));
+                nodes.insert(peer, Named { key, site, name });
             }
         }
         for key in members.revoked.iter().filter_map(|key| key.parse().ok()) {
             standings.insert(key, Standing::Refused);
+            nodes.retain(|_, node| node.key != key);
         }
-        Self { members, standings }
+        Self {
+            members,
+            standings,
+            nodes,
+        }
     }
 }
 

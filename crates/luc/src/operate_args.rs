@@ -1,0 +1,186 @@
+//! The arguments of the operator's commands, with examples.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+/// Where the API is and who asks.
+#[derive(Debug, Clone, Args)]
+pub struct ApiArgs {
+    /// The URL of any node, such as http://10.0.0.1:9000.
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// A token instead of a password.
+    #[arg(long, env = "OS_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    pub token: Option<String>,
+    /// The user.
+    #[arg(long, default_value = "admin", value_name = "NAME")]
+    pub user: String,
+    /// The file with the user's password.
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
+    /// The project.
+    #[arg(long, default_value = "admin", value_name = "NAME")]
+    pub project: String,
+    /// The entry of the clouds.yaml that OS_CLIENT_CONFIG_FILE names.
+    #[arg(long, env = "OS_CLOUD", value_name = "NAME")]
+    pub cloud: Option<String>,
+}
+
+/// Look at the sites of the cloud, and let them come and go.
+#[derive(Debug, Subcommand)]
+pub enum SiteCommand {
+    /// Make a ticket: good once, for a node of this site or for another site.
+    #[command(after_help = "Examples:\n  \
+        luc site ticket --node                        # a node joins this site\n  \
+        luc site ticket --site --label edge --expires 1d\n\n\
+        Whoever has the text may join: treat it as a password until it is used.")]
+    Ticket(TicketArgs),
+    /// List the sites as seen from here: label, health, round trip, lag.
+    #[command(after_help = "Examples:\n  luc site list\n  luc site list --json")]
+    List {
+        /// Where the API is.
+        #[command(flatten)]
+        api: ApiArgs,
+    },
+    /// Show a site and its nodes.
+    #[command(after_help = "Example:\n  luc site show nancy")]
+    Show {
+        /// Its name or prefix.
+        site: String,
+        /// Where the API is.
+        #[command(flatten)]
+        api: ApiArgs,
+    },
+    /// Take the site that is asked out of the cloud; refused while it owns something.
+    #[command(
+        after_help = "Example:\n  luc site leave --url http://10.0.4.1:9000 --password-file pw"
+    )]
+    Leave {
+        /// Where the API is.
+        #[command(flatten)]
+        api: ApiArgs,
+    },
+    /// End the membership of another site, for good.
+    #[command(after_help = "Examples:\n  luc site remove rennes\n  \
+        luc site remove rennes --insist    # what it still owns is given up")]
+    Remove {
+        /// Its name or prefix.
+        site: String,
+        /// Even though it still owns something.
+        #[arg(long)]
+        insist: bool,
+        /// Where the API is.
+        #[command(flatten)]
+        api: ApiArgs,
+    },
+    /// Say which domains an edge site may hold; without any, all of them.
+    #[command(after_help = "Example:\n  luc site allow kiosk --domain 0a1b… --domain 2c3d…")]
+    Allow {
+        /// Its name or prefix.
+        site: String,
+        /// A domain's id; may be given several times.
+        #[arg(long, value_name = "ID")]
+        domain: Vec<String>,
+        /// Where the API is.
+        #[command(flatten)]
+        api: ApiArgs,
+    },
+}
+
+/// How to make a ticket.
+#[derive(Debug, Args)]
+pub struct TicketArgs {
+    /// For a node of this site.
+    #[arg(long, conflicts_with = "site")]
+    pub node: bool,
+    /// For another site; this is what it is without --node.
+    #[arg(long)]
+    pub site: bool,
+    /// How far the word of the site will count.
+    #[arg(long, default_value = "trusted", value_parser = ["trusted", "edge"])]
+    pub label: String,
+    /// A domain that an edge site may hold; may be given several times, and later.
+    #[arg(long, value_name = "ID")]
+    pub domain: Vec<String>,
+    /// For how long it is good.
+    #[arg(long, default_value = "1h", value_name = "TIME")]
+    pub expires: String,
+    /// Where the API is.
+    #[command(flatten)]
+    pub api: ApiArgs,
+}
+
+/// How to join.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    luc join luc1-… --config /etc/luc/luc.toml --name nancy     # a site joins the cloud\n  \
+    luc join luc1-… --config luc.toml --data-dir data --name h2 # a node joins a site\n\n\
+    A configuration that is there is used as it is; else one is written. Run again with the same \
+    ticket after an interruption. Then `luc node --config luc.toml` starts it.")]
+pub struct JoinArgs {
+    /// The ticket that `luc site ticket` printed.
+    pub ticket: String,
+    /// The node's configuration; written if it is not there.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where the node keeps everything.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// The name of the site or node.
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+}
+
+/// Look at nodes and end their membership.
+#[derive(Debug, Subcommand)]
+pub enum NodesCommand {
+    /// List the nodes of all sites as seen from here.
+    #[command(after_help = "Examples:\n  luc node list\n  luc node list --json")]
+    List {
+        /// Where the API is.
+        #[command(flatten)]
+        api: ApiArgs,
+    },
+    /// Revoke the key of a node, for good.
+    #[command(
+        after_help = "Example:\n  luc node revoke 3fa9c6…    # the id that `luc node list` shows"
+    )]
+    Revoke {
+        /// The node's id or key.
+        node: String,
+        /// Where the API is.
+        #[command(flatten)]
+        api: ApiArgs,
+    },
+}
+
+/// Ask what became of writes that another site had to carry out.
+#[derive(Debug, Subcommand)]
+pub enum OpCommand {
+    /// Show the outcome of an operation that a 504 named.
+    #[command(after_help = "Example:\n  luc op show 0c1d2e3f-…")]
+    Show {
+        /// The operation's id.
+        id: String,
+        /// Where the API is.
+        #[command(flatten)]
+        api: ApiArgs,
+    },
+}
+
+/// Look after the identity service.
+#[derive(Debug, Subcommand)]
+pub enum IdentityCommand {
+    /// Sign tokens with a new key from now on, at the site that is asked.
+    #[command(after_help = "Examples:\n  luc identity rotate\n  \
+        luc identity rotate --void    # the old key was stolen: its tokens end")]
+    Rotate {
+        /// Tokens of the old key end at once.
+        #[arg(long)]
+        void: bool,
+        /// Where the API is.
+        #[command(flatten)]
+        api: ApiArgs,
+    },
+}
