@@ -19,10 +19,11 @@ use std::time::Duration;
 
 use luc_api::ApiError;
 use luc_core::SitePrefix;
-use luc_core::id::OpId;
+use luc_core::id::{OpId, ProjectId};
 use luc_core::time::Timestamp;
 use luc_state::TxError;
 use tokio::sync::OwnedMutexGuard;
+use tokio::time::Instant;
 
 use crate::Services;
 use crate::write::settled;
@@ -33,6 +34,12 @@ pub use show::show;
 
 /// How long operations are remembered.
 pub const KEPT: Duration = Duration::from_secs(24 * 3600);
+
+/// How long nobody waits again for copies of a project that did not come.
+const NO_WAIT: Duration = Duration::from_secs(60);
+
+/// From how many such projects on all are forgotten.
+const IN_VAIN_MAX: usize = 4_096;
 
 /// How many are forgotten in one transaction, which holds up others.
 const BATCH: usize = 500;
@@ -47,6 +54,8 @@ pub struct Operations {
     /// Those that are carried out here at the moment.
     turns: Mutex<BTreeMap<OpId, Arc<tokio::sync::Mutex<()>>>>,
     sent: Mutex<Sent>,
+    /// Projects of which not every site sent its part in time, and when that was.
+    in_vain: Mutex<BTreeMap<ProjectId, Instant>>,
 }
 
 #[derive(Debug, Default)]
@@ -107,6 +116,23 @@ impl Operations {
     /// Whether an operation is carried out here, or handed on, at this moment.
     fn is_under_way(&self, id: &OpId) -> bool {
         self.turns().contains_key(id) || self.sent().under_way.contains(id)
+    }
+
+    /// Whether to wait for copies of `project`: not if that was in vain a short while ago.
+    pub(crate) fn may_wait_for(&self, project: &ProjectId) -> bool {
+        let in_vain = self.in_vain.lock().unwrap_or_else(PoisonError::into_inner);
+        in_vain
+            .get(project)
+            .is_none_or(|since| since.elapsed() >= NO_WAIT)
+    }
+
+    /// Notes that copies of `project` were waited for in vain.
+    pub(crate) fn waited_in_vain(&self, project: &ProjectId) {
+        let mut in_vain = self.in_vain.lock().unwrap_or_else(PoisonError::into_inner);
+        if in_vain.len() >= IN_VAIN_MAX {
+            in_vain.clear();
+        }
+        in_vain.insert(project.clone(), Instant::now());
     }
 
     fn turns(&self) -> MutexGuard<'_, BTreeMap<OpId, Arc<tokio::sync::Mutex<()>>>> {

@@ -302,7 +302,11 @@ async fn follow(services: &Services, service: Service, caller: Option<&Caller>, 
         && !arrival.alone
     {
         let interest = Interest::Project(project.clone());
-        services.sites.follow(interest, FOLLOW).await;
+        let may_wait = services.operations.may_wait_for(project);
+        let patience = if may_wait { FOLLOW } else { Duration::ZERO };
+        if !services.sites.follow(interest, patience).await && may_wait {
+            services.operations.waited_in_vain(project);
+        }
     }
 }
 

@@ -39,7 +39,9 @@ pub trait Sites: Send + Sync + 'static {
     async fn caught_up(&self, site: SitePrefix, revision: u64, patience: Duration) -> bool;
 
     /// Asks that this site hold a copy of what belongs to `interest` from now on, and waits until
-    /// every reachable site has sent its part; `false` if that took longer than `patience`.
+    /// every reachable site has sent its part; `false` if that took longer than `patience`. Asked
+    /// at every request of a project: what is followed already must cost next to nothing, and be
+    /// `true` at once whether or not its homes are silent.
     async fn follow(&self, interest: Interest, patience: Duration) -> bool;
 }
 

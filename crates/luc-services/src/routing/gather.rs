@@ -3,8 +3,8 @@
 //! Hosts, services and aggregates are known to their site alone. A request that lists them is asked
 //! of every site at once, each for its own, and the answers become one: lists one after the other,
 //! in the order of the sites' names, numbers added up. Who does not answer in time is named in the
-//! header of [`super::stale`]. Pages are cut from the whole. Lists of the servers of all projects are
-//! put together, too, for a site holds copies of some projects only.
+//! header of [`super::stale`]. Pages are cut from the whole. Lists of the servers of all projects
+//! are put together, too, for a site holds copies of some projects only.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! A cloud of a few sites, each with a store of its own. The network between them hands requests on,
-//! or loses them; feeds keep copies of what belongs to the admin's project everywhere.
+//! A cloud of a few sites, each with a store of its own. The network between them hands requests
+//! on, or loses them; feeds keep copies of what belongs to the admin's project everywhere.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
