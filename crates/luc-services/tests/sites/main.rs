@@ -3,7 +3,6 @@
 
 mod gathered;
 mod lent;
-mod lent;
 mod once;
 mod placed;
 mod routed;

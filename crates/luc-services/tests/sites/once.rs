@@ -213,3 +213,24 @@ async fn operations_are_forgotten_after_a_day() {
     assert_eq!(operations::purge(&founder, before(&world)).await, Ok(1));
     assert!(operations_of(&founder).is_empty());
 }
+
+#[tokio::test]
+async fn a_write_whose_answer_was_lost_by_a_crash_is_not_made_again() {
+    let world = World::new().await;
+    let founder = world.services(0);
+    hand_on(&world, &founder, "op-1", ada()).await;
+    let crashed = founder.store.transact(|tx| {
+        let stored = tx.get::<Operation>("op-1").expect("it is noted");
+        let mut operation = stored.value().clone();
+        operation.answer = None;
+        tx.update(operation).map(drop)
+    });
+    crashed.await.expect("it is written");
+    let again = hand_on(&world, &founder, "op-1", ada()).await;
+    assert_eq!(again.status, StatusCode::GATEWAY_TIMEOUT, "{}", again.body);
+    assert_eq!(named_operation(&again), "op-1");
+    assert_eq!(adas(&founder).len(), 1);
+    let shown = operations::show(&founder, "op-1").await;
+    let shown = shown.expect("it is known");
+    assert_eq!(shown["operation"]["outcome"], "done", "{shown}");
+}

@@ -33,7 +33,7 @@ pub(crate) async fn world(hosts: &[usize]) -> (World, String) {
 }
 
 /// Asks a site for a server with these members more, and these hints.
-pub(crate) pub(crate) async fn make(
+pub(crate) async fn make(
     world: &World,
     at: usize,
     image: &str,
