@@ -143,6 +143,9 @@ class Lab:
             "ready": str(self.directory / "bridge.ready"),
             "counters": str(self.directory / "bridge.bytes"),
         }
+        # What an earlier lab in this directory has left.
+        for left in (config["ready"], config["counters"]):
+            Path(left).unlink(missing_ok=True)
         path = self.directory / "bridge.json"
         path.write_text(json.dumps(config), encoding="utf-8")
         self.start("bridge", [sys.executable, HERE / "bridge.py", path], None)
