@@ -210,6 +210,9 @@ pub struct DemoArgs {
     /// Leave the cloud running until it is interrupted.
     #[arg(long)]
     pub keep: bool,
+    /// Only the machines of one site, not the four sites.
+    #[arg(long)]
+    pub one_site: bool,
     /// How long a machine may take to reach user space, in seconds.
     #[arg(long, default_value_t = 180, value_name = "SECS")]
     pub boot_timeout: u64,

@@ -3,7 +3,10 @@
 //! It starts a cloud, uploads a bootable image, boots real machines with the *stock* OpenStack
 //! client, shows their consoles reaching user space, lists them, stops and deletes them, and says
 //! how long each step took. Without QEMU it says so loudly and uses the fake driver; without the
-//! stock client it says so and speaks the same API itself.
+//! stock client it says so and speaks the same API itself. Then four sites show that they are one
+//! cloud, also while one is cut off.
+
+mod sites;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -67,7 +70,10 @@ pub async fn run(args: DemoArgs, json_wanted: bool) -> anyhow::Result<()> {
     }
     let stop = cloud.stop();
     steps.run("stop the cloud", stop).await?;
-    let facts = outcome?;
+    let mut facts = outcome?;
+    if !args.one_site {
+        facts["many_sites"] = sites::show(&mut steps).await?;
+    }
     if json_wanted {
         print(&json!({"steps": steps.to_json(), "facts": facts}).to_string());
     } else {

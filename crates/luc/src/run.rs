@@ -38,7 +38,9 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Split { site, data_dir } => control::split(&data_dir, &site).await,
         Command::Heal { data_dir } => control::heal(&data_dir).await,
         Command::Up(args) => {
-            start_logging(log.unwrap_or("warn"), false)?;
+            // While sites come one after the other, some hear of others before they know them.
+            let quiet = "warn,luc_runtime::fabric=error";
+            start_logging(log.unwrap_or(quiet), false)?;
             up::run(args, cli.json).await
         }
         Command::Demo(args) => {

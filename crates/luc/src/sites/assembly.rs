@@ -81,10 +81,11 @@ impl Assembly {
 
     /// Asks `site` for a sign of life and remembers what it says.
     pub async fn greet(&self, site: SitePrefix, patience: Duration) {
-        let asked = Instant::now();
+        let (asked, known) = (Instant::now(), self.pulse.is_reachable(site));
         if let Ok(Reply::Sign(sign)) = self.ask(site, &Question::Greeting, patience).await {
-            // Connections are measured by the fabric; this is for the first moments.
-            if self.pulse.rtt(site).is_none() {
+            // The fabric measures connections; this is for the first moments of one, and not for
+            // the very first answer, which waited for the handshake.
+            if known && self.pulse.rtt(site).is_none() {
                 self.pulse.measured(site, asked.elapsed());
             }
             self.pulse.told(site, &sign);
