@@ -245,6 +245,7 @@ impl Node {
             peering: Arc::clone(&peering),
             assembly,
             data_dir: config.node.data_dir.clone(),
+            brains: Arc::clone(&brains),
         };
         let shared = api::shared_router(operators.clone());
         let others = server::router(front.clone()).merge(shared);

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use luc_core::PeerId;
+use luc_dvms::Cpu;
 use luc_dvms::ballot::Ballot;
 use luc_dvms::event::{Cause, PartitionEnd};
 use luc_dvms::plan::{Plan, Reason};
@@ -214,7 +215,9 @@ fn moves(plan: &Plan) -> Vec<Move> {
 fn explained(reason: &Reason) -> String {
     match reason {
         Reason::Overload { demand, capacity } => {
-            format!("its host is asked for {demand} of a core and has {capacity}")
+            let cores = |cpu: &Cpu| f64::from(cpu.0) / 100.0;
+            let (demand, capacity) = (cores(demand), cores(capacity));
+            format!("its host is asked for {demand:.1} cores and has {capacity:.1}")
         }
         Reason::MakesWay { step } => format!("it makes way for move {}", step.0),
         Reason::Bypass { step } => format!("a stop on its way: move {} takes it on", step.0),

@@ -63,11 +63,14 @@ pub struct Operators {
     pub assembly: Arc<Assembly>,
     /// Where the node keeps its keys.
     pub data_dir: PathBuf,
+    /// The brains of this process.
+    pub brains: Arc<Brains>,
 }
 
 /// All routes, for people.
 pub fn router(operators: Operators) -> Router {
     let operations = Router::new()
+        .route("/luc/v1/dvms", get(dvms))
         .route("/luc/v1/operations/{id}", get(operation))
         .route("/luc/v1/signing-key", post(rotate))
         .with_state(operators.clone());
@@ -391,7 +394,7 @@ async fn dvms(
 ) -> Response {
     let work = async move |operators: Operators, _: Bytes| {
         let view = brains::api::view(&operators.brains, &operators.services, asked).await;
-        serde_json::to_value(view).map_err(|_| ApiError::Bug)
+        serde_json::to_value(view).map_err(|error| ApiError::internal(error.to_string()))
     };
     operators.answer(request, Needs::Reader, work).await
 }
