@@ -158,7 +158,7 @@ impl Client {
     }
 
     /// Changes an image by a JSON Patch (RFC 6902).
-    pub async fn patch_image(&self, path: &str, patch: &Value) -> anyhow::Result<Answer> {
+    pub async fn patch_image(&self, path: &str, changes: &Value) -> anyhow::Result<Answer> {
         let url = format!("{}{path}", self.image);
         let request = self
             .http
@@ -168,7 +168,7 @@ impl Client {
                 "Content-Type",
                 "application/openstack-images-v2.1-json-patch",
             )
-            .body(patch.to_string());
+            .body(changes.to_string());
         Answer::read(request, &format!("PATCH {url}")).await
     }
 

@@ -98,7 +98,7 @@ impl Site {
         let key = BASE64
             .decode(&self.founding_key)
             .context("`founding_key` is not base64url")?;
-        Ok(key.iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(hex::encode(key))
     }
 
     /// Writes it down: from then on there is a site in `data_dir`.
@@ -181,8 +181,7 @@ pub(crate) fn make_join_secret(directory: &Path) -> anyhow::Result<()> {
 
 /// The signature of a founding key over `message`, 128 hexadecimal digits.
 pub(crate) fn signed(key: &ed25519_dalek::SigningKey, message: &[u8]) -> String {
-    let signature = key.sign(message).to_bytes();
-    signature.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(key.sign(message).to_bytes())
 }
 
 /// Makes the founding key, or takes the one that an interrupted founding left.

@@ -13,6 +13,8 @@ use anyhow::{Context as _, bail};
 use luc_core::SitePrefix;
 use luc_runtime::NodeSecret;
 use luc_runtime::fabric::{Channel, Ends, Members as Listed, Request};
+use luc_services::identity::model::{Project, User};
+use luc_services::ports::sites::SingleSite;
 use luc_services::sites::{NodeWish, Purpose, SiteWish, TicketText, join_message};
 use tokio::time::Instant;
 
@@ -70,9 +72,9 @@ pub async fn join(config: &Config, ticket: &str, fabrics: &Fabrics) -> anyhow::R
     let known = Welcomed::read(directory)?;
     if Site::is_founded(directory) && known.is_none() {
         bail!(
-            "{} holds a cloud with people of its own; a site joins empty: choose another data \
-             directory",
-            directory.display()
+            "{} holds a cloud of its own with {}; a site joins empty: choose another data directory",
+            directory.display(),
+            people(config).await?
         );
     }
     let secret = node_secret(directory)?;
@@ -96,6 +98,23 @@ pub async fn join(config: &Config, ticket: &str, fabrics: &Fabrics) -> anyhow::R
         Purpose::Site => join_site(config, &ticket, node, &secret, fabrics).await?,
     };
     Ok(welcomed)
+}
+
+/// Whom a cloud of its own has, by name.
+async fn people(config: &Config) -> anyhow::Result<String> {
+    let site = Site::read(&config.node.data_dir)?;
+    let alone = Arc::new(SingleSite::new(site.prefix()?, &site.name));
+    let parts = crate::node::Parts::open(config, &site, alone).await?;
+    let snapshot = parts.services.store.snapshot();
+    let users: Vec<String> = snapshot.all::<User>().map(|u| u.name.clone()).collect();
+    let projects: Vec<String> = snapshot.all::<Project>().map(|p| p.name.clone()).collect();
+    drop(snapshot);
+    parts.close().await;
+    Ok(format!(
+        "the users {} and the projects {}",
+        users.join(", "),
+        projects.join(", ")
+    ))
 }
 
 async fn join_site(

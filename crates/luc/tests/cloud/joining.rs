@@ -69,91 +69,133 @@ async fn login(url: &str) -> Client {
     }
 }
 
+/// The operator of these tests.
+struct Operator {
+    directory: tempfile::TempDir,
+    password: String,
+}
+
+impl Operator {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().expect("room for data");
+        let password = directory.path().join("password");
+        std::fs::write(&password, "open sesame\n").expect("the password is written");
+        let password = password.display().to_string();
+        Self {
+            directory,
+            password,
+        }
+    }
+
+    fn configure(&self, site: &str, name: &str, roles: &str) -> String {
+        let path = configure(self.directory.path(), site, name, roles);
+        path.display().to_string()
+    }
+
+    /// A command about the cloud at `url`.
+    async fn ask(&self, url: &str, words: &[&str]) -> Value {
+        let place = ["--json", "--url", url, "--password-file", &self.password];
+        run(&[words, &place].concat()).await.expect("it is done")
+    }
+
+    async fn ticket(&self, url: &str, purpose: &str) -> String {
+        let made = self.ask(url, &["site", "ticket", purpose]).await;
+        made["ticket"].as_str().expect("its text").to_owned()
+    }
+
+    /// Founds the cloud at a site called alpha, which has no computes.
+    async fn found(&self) -> (Child, String) {
+        let config = self.configure("alpha", "alpha-c", "[\"controller\"]");
+        let words = ["cloud", "create", "--config", &config];
+        let password = ["--admin-password-file", self.password.as_str()];
+        run(&[&words[..], &password].concat())
+            .await
+            .expect("it is founded");
+        start(Path::new(&config)).await
+    }
+
+    /// Joins a site called beta, twice, and tries to use its ticket for another one.
+    async fn join_site(&self, url: &str) -> (Child, String) {
+        let text = self.ticket(url, "--site").await;
+        let beta = self.configure("beta", "beta-c", "[\"controller\"]");
+        let joined = run(&["join", &text, "--config", &beta, "--json"]).await;
+        assert_eq!(joined.expect("it joins")["sites"], json!(["alpha", "beta"]));
+        run(&["join", &text, "--config", &beta])
+            .await
+            .expect("asked again it is the same");
+        let gamma = self.configure("gamma", "gamma-c", "[\"controller\"]");
+        let replayed = run(&["join", &text, "--config", &gamma]).await;
+        assert!(replayed.unwrap_err().contains("used already"));
+        start(Path::new(&beta)).await
+    }
+
+    async fn join_node(&self, url: &str) -> (Child, String) {
+        let text = self.ticket(url, "--node").await;
+        let node = self.configure("beta", "beta-1", "[\"compute\"]");
+        run(&["join", &text, "--config", &node])
+            .await
+            .expect("the node joins");
+        start(Path::new(&node)).await
+    }
+
+    /// Waits until the site beta has told the one at `url` of its room.
+    async fn room(&self, url: &str) {
+        let started = Instant::now();
+        loop {
+            let shown = self.ask(url, &["site", "show", "beta"]).await;
+            if shown["site"]["room"]["vcpus"].as_u64() > Some(0) {
+                return;
+            }
+            assert!(
+                started.elapsed() < LIMIT,
+                "beta never said it has room: {shown}"
+            );
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// Revokes the node beta-1 through the site at `url`, which is not its own.
+    async fn revoke(&self, url: &str) {
+        let nodes = self.ask(url, &["node", "list"]).await;
+        let nodes = nodes["nodes"].as_array().expect("a list");
+        let found = nodes.iter().find(|node| node["name"] == "beta-1");
+        let id = found.expect("it is known at the other site")["id"].as_str();
+        let words = ["node", "revoke", id.expect("an id")];
+        self.ask(url, &words).await;
+    }
+}
+
+/// Waits until the node at `url` cannot reach any controller.
+async fn shut_out(url: &str) {
+    let (started, http) = (Instant::now(), reqwest::Client::new());
+    loop {
+        let answer = http.get(format!("{url}/identity/v3")).send().await;
+        let status = answer.expect("the node answers").status().as_u16();
+        if status == 503 {
+            return;
+        }
+        assert!(
+            started.elapsed() < LIMIT,
+            "the node is still let in: {status}"
+        );
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_site_and_its_node_join_by_ticket_and_a_ticket_is_good_once() {
-    let directory = tempfile::tempdir().expect("room for data");
-    let password = directory.path().join("password");
-    std::fs::write(&password, "open sesame\n").expect("the password is written");
-    let password = password.display().to_string();
-    let alpha = configure(directory.path(), "alpha", "alpha-c", "[\"controller\"]");
-    let alpha = alpha.display().to_string();
-    run(&[
-        "cloud",
-        "create",
-        "--config",
-        &alpha,
-        "--admin-password-file",
-        &password,
-    ])
-    .await
-    .expect("it is founded");
-    let (mut first, url) = start(Path::new(&alpha)).await;
-    let ticket = async |url: &str, purpose: &str| {
-        let words = [
-            "site",
-            "ticket",
-            purpose,
-            "--json",
-            "--url",
-            url,
-            "--password-file",
-            &password,
-        ];
-        let made = run(&words).await.expect("a ticket");
-        made["ticket"].as_str().expect("its text").to_owned()
-    };
-
-    // A site.
-    let text = ticket(&url, "--site").await;
-    let beta = configure(directory.path(), "beta", "beta-c", "[\"controller\"]");
-    let beta = beta.display().to_string();
-    let joined = run(&["join", &text, "--config", &beta, "--json"]).await;
-    assert_eq!(joined.expect("it joins")["sites"], json!(["alpha", "beta"]));
-    run(&["join", &text, "--config", &beta])
-        .await
-        .expect("asked again it is the same");
-    let gamma = configure(directory.path(), "gamma", "gamma-c", "[\"controller\"]");
-    let replayed = run(&["join", &text, "--config", &gamma.display().to_string()]).await;
-    assert!(replayed.unwrap_err().contains("used already"));
-    let (mut second, beta_url) = start(Path::new(&beta)).await;
+    let operator = Operator::new();
+    let (mut first, url) = operator.found().await;
+    let (mut second, beta_url) = operator.join_site(&url).await;
     login(&beta_url).await;
-
-    // A node of that site.
-    let text = ticket(&beta_url, "--node").await;
-    let node = configure(directory.path(), "beta", "beta-1", "[\"compute\"]");
-    let node = node.display().to_string();
-    run(&["join", &text, "--config", &node])
-        .await
-        .expect("the node joins");
-    let (mut third, node_url) = start(Path::new(&node)).await;
+    let (mut third, node_url) = operator.join_node(&beta_url).await;
 
     // Asked at the node, it is the cloud; asked at the founder, the server runs there.
     let at_node = login(&node_url).await;
     let at_alpha = login(&url).await;
     let image = image(&at_alpha, None).await;
     let flavor = flavor(&at_node, "m1.nano").await;
-    let words = [
-        "site",
-        "show",
-        "beta",
-        "--json",
-        "--url",
-        &url,
-        "--password-file",
-        &password,
-    ];
-    let started = Instant::now();
-    loop {
-        let shown = run(&words).await.expect("the site is shown");
-        if shown["site"]["room"]["vcpus"].as_u64() > Some(0) {
-            break;
-        }
-        assert!(
-            started.elapsed() < LIMIT,
-            "beta never said it has room: {shown}"
-        );
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
+    operator.room(&url).await;
     assert_eq!(create(&at_alpha, &image, &flavor, "far", 1).await, 202);
     until(&at_node, LIMIT, |servers| {
         settled(servers, "ACTIVE") && !servers.is_empty()
@@ -166,55 +208,28 @@ async fn a_site_and_its_node_join_by_ticket_and_a_ticket_is_good_once() {
         .post(Target::Compute, &path, json!({"os-getConsoleOutput": {}}))
         .await;
     let console = console.expect("the console comes from the node of the other site");
-    assert!(
-        console["output"]
-            .as_str()
-            .is_some_and(|text| !text.is_empty())
-    );
+    let output = console["output"].as_str();
+    assert!(output.is_some_and(|text| !text.is_empty()), "{console}");
 
-    // The operator sees them, and ends the node's membership.
-    let words = [
-        "node",
-        "list",
-        "--json",
-        "--url",
-        &url,
-        "--password-file",
-        &password,
-    ];
-    let nodes = run(&words).await.expect("nodes are listed");
-    let of_name = |nodes: &Value, name: &str| {
-        let all = nodes["nodes"].as_array().cloned().unwrap_or_default();
-        all.into_iter().find(|node| node["name"] == name)
-    };
-    let found = of_name(&nodes, "beta-1").expect("it is known at the other site");
-    let id = found["id"].as_str().expect("an id").to_owned();
-    run(&[
-        "node",
-        "revoke",
-        &id,
-        "--url",
-        &url,
-        "--password-file",
-        &password,
-    ])
-    .await
-    .expect("revoked through the other site");
-    let started = Instant::now();
-    loop {
-        let http = reqwest::Client::new();
-        let answer = http.get(format!("{node_url}/identity/v3")).send().await;
-        let status = answer.expect("the node answers").status().as_u16();
-        if status == 503 {
-            break;
-        }
-        assert!(
-            started.elapsed() < LIMIT,
-            "the node is still let in: {status}"
-        );
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    operator.revoke(&url).await;
+    shut_out(&node_url).await;
     for child in [&mut first, &mut second, &mut third] {
         child.kill().await.expect("it was running");
     }
+}
+
+#[tokio::test]
+async fn a_founded_cloud_joins_no_other_and_a_damaged_ticket_none() {
+    let operator = Operator::new();
+    let (mut first, url) = operator.found().await;
+    let ticket = operator.ticket(&url, "--site").await;
+    let own = operator.configure("own", "own-c", "[\"controller\"]");
+    let words = ["cloud", "create", "--config", &own];
+    run(&words).await.expect("it is founded");
+    let refused = run(&["join", &ticket, "--config", &own]).await.unwrap_err();
+    assert!(refused.contains("the users admin"), "{refused}");
+    let cut = &ticket[..ticket.len() - 2];
+    let damaged = run(&["join", cut, "--config", &own]).await.unwrap_err();
+    assert!(damaged.contains("damaged"), "{damaged}");
+    first.kill().await.expect("it was running");
 }

@@ -177,3 +177,47 @@ async fn three_sites_are_one_cloud_before_during_and_after_a_split() {
     }
     cloud.stop().await.expect("everything stops");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_operators_api_asks_who_you_are_and_a_site_leaves_that_owns_nothing() {
+    let directory = tempfile::tempdir().expect("room for data");
+    let cloud = start(directory.path(), &["a", "b"]).await;
+    let (a, b) = (login(&cloud, "a").await, login(&cloud, "b").await);
+
+    let url = format!("http://{}/luc/v1/sites", cloud.sites[0].node.address);
+    let stranger = reqwest::get(&url).await.expect("an answer");
+    assert_eq!(stranger.status(), 401);
+    // Somebody who rules a project of another domain does not rule the cloud.
+    let made = a
+        .post(
+            Target::Identity,
+            "/domains",
+            json!({"domain": {"name": "guests"}}),
+        )
+        .await
+        .expect("a domain");
+    let domain = made["domain"]["id"].clone();
+    assert!(domain.is_string());
+    let none = a
+        .ask_node(Method::DELETE, "/luc/v1/sites/nowhere", None)
+        .await;
+    assert_eq!(none.expect("an answer").status, 404);
+    let own = a.ask_node(Method::DELETE, "/luc/v1/sites/a", None).await;
+    assert_eq!(own.expect("an answer").status, 400);
+    let body = Some(json!({"purpose": "spaceship"}));
+    let odd = a.ask_node(Method::POST, "/luc/v1/tickets", body).await;
+    assert_eq!(odd.expect("an answer").status, 400);
+
+    let left = b
+        .ask_node(Method::POST, "/luc/v1/sites/leave", Some(json!({})))
+        .await
+        .expect("an answer");
+    assert_eq!(left.status, 200, "{}", left.body);
+    until("b is gone at a", async || {
+        let answer = a.ask_node(Method::GET, "/luc/v1/sites", None).await.ok()?;
+        let sites = answer.body["sites"].as_array()?.len();
+        (sites == 1).then_some(())
+    })
+    .await;
+    cloud.stop().await.expect("everything stops");
+}
