@@ -77,12 +77,14 @@
 //! - [`feed`]: how sites keep copies of each other's records.
 //! - `ledger`, `group`, `driver`: how transactions become commits (`docs/decisions/0001`).
 //! - `envelope`, `unknown`, `load`: the stored form.
+//! - `broken`: rules that a test of the checkers switches off.
 //! - `suite` (feature `suite`): what every engine must pass.
 //!
 //! **Invariant**: index entries, claims and fences change only together with their record.
 //! **Invariant**: a published snapshot is durable and never changes.
 //! **Boundary**: nothing outside this crate builds engine keys or reads stored JSON.
 
+mod broken;
 mod change;
 mod driver;
 pub mod engine;
@@ -113,6 +115,7 @@ mod tests;
 mod tx;
 mod unknown;
 
+pub use broken::Broken;
 pub use change::{Change, Commit, Watch, WatchEvent};
 pub use driver::Driver;
 pub use engine::{Engine, Operation};

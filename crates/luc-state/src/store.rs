@@ -15,6 +15,7 @@ use futures::task::AtomicWaker;
 use luc_core::id::OpId;
 use luc_core::{Entropy, SitePrefix};
 
+use crate::broken::Broken;
 use crate::change::{Log, Watch};
 use crate::driver::Driver;
 use crate::engine::{CommitError, Engine, EngineError, Operation, Proposal};
@@ -130,6 +131,8 @@ pub(crate) struct Inner {
     published: Arc<ArcSwap<Snapshot>>,
     log: Arc<Log>,
     repairs: Vec<Repair>,
+    /// A rule that is not kept; never in production.
+    pub(crate) broken: Option<Broken>,
 }
 
 impl Inner {
@@ -217,6 +220,7 @@ impl Store {
             published,
             log,
             repairs,
+            broken: options.broken,
         });
         let handle = Arc::new(Handle(Arc::clone(&inner)));
         Ok((
@@ -366,6 +370,7 @@ impl Store {
                 }
             }
             let mut tx = Tx::new(ledger.head(), self.inner.site, self.inner.shared);
+            tx.broken = self.inner.broken;
             let result = body(&mut tx).map_err(TransactError::Refused);
             let result = match (result, &self.rider) {
                 (Ok(value), Some(rider)) => mount(&**rider, &mut tx)

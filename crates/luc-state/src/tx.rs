@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use luc_core::SitePrefix;
 
+use crate::broken::Broken;
 use crate::envelope::Erased;
 use crate::key::{EngineKey, IndexKey};
 use crate::kinds::{DEFAULT_DOMAIN, HomeRule, Kind};
@@ -35,6 +36,8 @@ pub struct Tx<'a> {
     touched: BTreeMap<Kind, Table>,
     writes: Vec<Write>,
     reads: RefCell<Reads>,
+    /// A rule that is not kept; never in production.
+    pub(crate) broken: Option<Broken>,
 }
 
 /// What a transaction saw: each engine key with the stamp it had, `None` if it was absent.
@@ -117,7 +120,13 @@ impl<'a> Tx<'a> {
             touched: BTreeMap::new(),
             writes: Vec::new(),
             reads: RefCell::default(),
+            broken: None,
         }
+    }
+
+    /// Whether this transaction, for a test, does not keep `rule`.
+    pub(crate) fn is_broken(&self, rule: Broken) -> bool {
+        self.broken == Some(rule)
     }
 
     pub(crate) fn finish(self) -> Run {
@@ -329,7 +338,7 @@ impl<'a> Tx<'a> {
     }
 
     fn check_home(&self, kind: Kind, id: &str, home: SitePrefix) -> Result<(), TxError> {
-        if home == self.site {
+        if home == self.site || self.is_broken(Broken::CopiesWritable) {
             return Ok(());
         }
         let id = id.to_owned();

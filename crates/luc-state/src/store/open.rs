@@ -5,6 +5,7 @@ use std::sync::Arc;
 use luc_core::id::OpId;
 use luc_core::{Entropy, SitePrefix};
 
+use crate::broken::Broken;
 use crate::engine::{CommitError, Engine, EngineError, Operation, Proposal};
 use crate::load::{self, EntryError, Repair};
 use crate::pace::{Pause, Yielding, back_off};
@@ -19,6 +20,7 @@ pub struct StoreOptions {
     pub(super) pause: Arc<dyn Pause>,
     pub(super) attempts_max: u32,
     pub(super) log_changes_max: usize,
+    pub(super) broken: Option<Broken>,
 }
 
 impl StoreOptions {
@@ -31,6 +33,7 @@ impl StoreOptions {
             pause: Arc::new(Yielding),
             attempts_max: 100,
             log_changes_max: 65_536,
+            broken: None,
         }
     }
 
@@ -53,6 +56,13 @@ impl StoreOptions {
     #[must_use]
     pub const fn log_changes_max(mut self, changes: usize) -> Self {
         self.log_changes_max = changes;
+        self
+    }
+
+    /// For tests of the checkers only: a rule that this store does not keep.
+    #[must_use]
+    pub const fn broken(mut self, rule: Broken) -> Self {
+        self.broken = Some(rule);
         self
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use luc_core::SitePrefix;
 
 use super::Tx;
+use crate::broken::Broken;
 use crate::envelope::Erased;
 use crate::feed::Tombstone;
 use crate::key::{EngineKey, IndexKey};
@@ -104,7 +105,8 @@ impl Tx<'_> {
     /// seen again.
     pub(super) fn bury(&mut self, kind: Kind, id: &str, was: Option<&Scope>, is: Option<&Scope>) {
         let kept = self.head.schema.spec(Kind::Tombstone).is_some();
-        if !kept || was == is || matches!(is.or(was), None | Some(Scope::Site)) {
+        let dropped = self.is_broken(Broken::TombstonesDropped);
+        if !kept || dropped || was == is || matches!(is.or(was), None | Some(Scope::Site)) {
             return;
         }
         let grave = Tombstone::id_of(kind, id);
