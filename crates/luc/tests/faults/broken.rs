@@ -1,0 +1,31 @@
+//! Switches that break one rule each, to prove that the invariants can fail.
+
+use luc_state::Broken;
+
+/// A rule that is not kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rule {
+    /// A home does not remember what it has carried out: an operation that arrives twice is done
+    /// twice.
+    OutcomesForgotten,
+    /// Deletions leave no tombstone.
+    TombstonesDropped,
+    /// Copies of other sites' records are written as if they were own ones.
+    CopiesWritable,
+    /// A site answers before what was written elsewhere is visible here.
+    OwnWritesNotAwaited,
+    /// Batches are applied wherever the follower's cursor is.
+    CursorUnchecked,
+}
+
+impl Rule {
+    /// The switch of the store, where it is one.
+    pub(crate) fn of_the_store(self) -> Option<Broken> {
+        match self {
+            Self::TombstonesDropped => Some(Broken::TombstonesDropped),
+            Self::CopiesWritable => Some(Broken::CopiesWritable),
+            Self::CursorUnchecked => Some(Broken::CursorUnchecked),
+            Self::OutcomesForgotten | Self::OwnWritesNotAwaited => None,
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The disk of a site: what it says is written stays, whatever becomes of the process that wrote.
+//!
+//! A memory engine outlives the controllers that use it one after the other. Each of them has an
+//! [`Incarnation`]; when it is crashed nothing of it reaches the disk any more, as after kill −9,
+//! and a commit may be durable although nobody heard of it. Every commit goes into the [`Ledger`],
+//! which is how the invariants see states and not only answers.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use futures::future::pending;
+use luc_state::engine::{
+    CommitError, Engine, EngineError, EngineTraits, Feed, Loaded, Operation, Proposal,
+};
+use luc_state::{MemoryEngine, Revision};
+
+use crate::draw::{Draw, lock};
+use crate::ledger::Ledger;
+
+/// An engine that the ledger watches, and that takes its time.
+pub(crate) struct Disk {
+    site: usize,
+    engine: MemoryEngine,
+    ledger: Arc<Mutex<Ledger>>,
+    draw: Mutex<Draw>,
+}
+
+impl Disk {
+    /// The empty disk of the site number `site`. A shared one may be behind a lossy link.
+    pub(crate) fn new(site: usize, shared: bool, ledger: Arc<Mutex<Ledger>>, draw: Draw) -> Self {
+        let engine = if shared {
+            MemoryEngine::new()
+        } else {
+            MemoryEngine::sole()
+        };
+        Self {
+            site,
+            engine,
+            ledger,
+            draw: Mutex::new(draw),
+        }
+    }
+}
+
+#[async_trait]
+impl Engine for Disk {
+    fn traits(&self) -> EngineTraits {
+        self.engine.traits()
+    }
+
+    async fn load(&self, prefix: &str) -> Result<Loaded, EngineError> {
+        self.engine.load(prefix).await
+    }
+
+    async fn commit(&self, proposal: Proposal) -> Result<Revision, CommitError> {
+        let batch = proposal.batch.clone();
+        let revision = self.engine.commit(proposal).await?;
+        if !batch.is_empty() {
+            lock(&self.ledger).committed(self.site, revision.number(), &batch);
+        }
+        let syncing = lock(&self.draw).below(4);
+        if syncing > 1 {
+            tokio::time::sleep(std::time::Duration::from_millis(syncing - 1)).await;
+        }
+        Ok(revision)
+    }
+
+    async fn outcome(&self, operation: &Operation) -> Result<Option<Revision>, EngineError> {
+        self.engine.outcome(operation).await
+    }
+
+    async fn watch(&self, from: Revision) -> Result<Feed, EngineError> {
+        self.engine.watch(from).await
+    }
+
+    async fn compact(&self, until: Revision) -> Result<(), EngineError> {
+        self.engine.compact(until).await
+    }
+}
+
+/// The engine as one run of a controller has it.
+pub(crate) struct Incarnation {
+    engine: Arc<dyn Engine>,
+    alive: Arc<AtomicBool>,
+}
+
+impl Incarnation {
+    /// Over `engine`, until `alive` is false.
+    pub(crate) fn new(engine: Arc<dyn Engine>, alive: Arc<AtomicBool>) -> Self {
+        Self { engine, alive }
+    }
+
+    /// Goes no further if the process is gone.
+    async fn living(&self) {
+        if !self.alive.load(Ordering::Relaxed) {
+            pending::<()>().await;
+        }
+    }
+}
+
+#[async_trait]
+impl Engine for Incarnation {
+    fn traits(&self) -> EngineTraits {
+        self.engine.traits()
+    }
+
+    async fn load(&self, prefix: &str) -> Result<Loaded, EngineError> {
+        self.living().await;
+        self.engine.load(prefix).await
+    }
+
+    async fn commit(&self, proposal: Proposal) -> Result<Revision, CommitError> {
+        self.living().await;
+        let committed = self.engine.commit(proposal).await;
+        self.living().await;
+        committed
+    }
+
+    async fn outcome(&self, operation: &Operation) -> Result<Option<Revision>, EngineError> {
+        self.living().await;
+        self.engine.outcome(operation).await
+    }
+
+    async fn watch(&self, from: Revision) -> Result<Feed, EngineError> {
+        self.living().await;
+        self.engine.watch(from).await
+    }
+
+    async fn compact(&self, until: Revision) -> Result<(), EngineError> {
+        self.living().await;
+        self.engine.compact(until).await
+    }
+}

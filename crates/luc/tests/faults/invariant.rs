@@ -1,0 +1,12 @@
+//! What must be true of a cloud whatever happens to it; one file each.
+//!
+//! Those of states are looked at after each commit of a site (`look`), those of answers when the
+//! run is over and everything is healed (`judge`), read your writes while the clients go on.
+
+pub(crate) mod acknowledged_writes_survive;
+pub(crate) mod exactly_once;
+pub(crate) mod nothing_resurrected;
+pub(crate) mod one_home;
+pub(crate) mod quota_never_exceeded;
+pub(crate) mod read_your_writes;
+pub(crate) mod replicas_are_prefixes;

@@ -1,0 +1,253 @@
+//! What the disks of all sites hold and held: the records by commit, and how far each site says it
+//! has followed each other one.
+//!
+//! Kept beside the code under test, from nothing but what was made durable. At every commit those
+//! invariants are looked at that speak of states; what they find is kept until the end of the run.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use luc_core::SitePrefix;
+use luc_state::engine::Mutation;
+use luc_state::feed::{FeedCursor, FeedFilter, Filter};
+use luc_state::{Kind, Scope};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::invariant::{one_home, quota_never_exceeded, replicas_are_prefixes};
+
+/// A record as it was durable.
+#[derive(Debug)]
+pub(crate) struct Cell {
+    /// Its kind.
+    pub(crate) kind: Kind,
+    /// Kind and id, as the engine has them.
+    pub(crate) key: Arc<str>,
+    /// The site that it says may write it.
+    pub(crate) home: SitePrefix,
+    /// Who may hold a copy.
+    pub(crate) scope: Scope,
+    bytes: Arc<[u8]>,
+}
+
+/// What every record has around its value.
+#[derive(Deserialize)]
+struct Envelope {
+    home: SitePrefix,
+    scope: Scope,
+}
+
+impl Cell {
+    fn read(key: &str, bytes: &Arc<[u8]>) -> Option<Self> {
+        let (kind, _) = key.strip_prefix("r/")?.split_once('/')?;
+        let Envelope { home, scope } = serde_json::from_slice(bytes).ok()?;
+        Some(Self {
+            kind: Kind::named(kind)?,
+            key: key.into(),
+            home,
+            scope,
+            bytes: Arc::clone(bytes),
+        })
+    }
+
+    /// The record itself.
+    pub(crate) fn value(&self) -> Value {
+        let mut whole: Value = serde_json::from_slice(&self.bytes).unwrap_or_default();
+        whole["value"].take()
+    }
+
+    /// Whether both say the same.
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        let read = |cell: &Self| serde_json::from_slice::<Value>(&cell.bytes).ok();
+        self.bytes == other.bytes || read(self) == read(other)
+    }
+}
+
+/// Records by their key.
+pub(crate) type Cells = BTreeMap<Arc<str>, Arc<Cell>>;
+
+/// What became of one record in one commit: before and after.
+pub(crate) struct Step {
+    pub(crate) key: Arc<str>,
+    pub(crate) before: Option<Arc<Cell>>,
+    pub(crate) after: Option<Arc<Cell>>,
+}
+
+/// How far a site says that it has followed another, and what that one held then.
+#[derive(Default)]
+pub(crate) struct Mirror {
+    /// The revision of the home that the follower says it has.
+    pub(crate) revision: u64,
+    /// Under which filter.
+    pub(crate) filter: Filter,
+    /// Whether no step is half applied.
+    pub(crate) whole: bool,
+    /// What the home held at that revision.
+    pub(crate) held: Cells,
+    /// How many of the home's commits that are.
+    pub(crate) next: usize,
+    /// Whether everything is to be looked at next time.
+    pub(crate) unsure: bool,
+}
+
+/// One site's disk.
+pub(crate) struct Book {
+    /// The site.
+    pub(crate) site: SitePrefix,
+    /// What it holds.
+    pub(crate) now: Cells,
+    /// How it follows the others.
+    pub(crate) mirrors: BTreeMap<SitePrefix, Mirror>,
+    commits: Vec<(u64, Vec<Step>)>,
+}
+
+/// Something that must never be, and was.
+#[derive(Clone, Debug)]
+pub(crate) struct Violation {
+    /// The invariant, as a sentence.
+    pub(crate) invariant: &'static str,
+    /// What was seen.
+    pub(crate) seen: String,
+}
+
+/// The disks of all sites.
+#[derive(Default)]
+pub(crate) struct Ledger {
+    books: Vec<Book>,
+    /// What was found.
+    pub(crate) violations: Vec<Violation>,
+    /// The most that projects may have of something, by project and resource.
+    pub(crate) limits: BTreeMap<(String, quota_never_exceeded::Counted), usize>,
+}
+
+impl Ledger {
+    /// Begins the book of the next site.
+    pub(crate) fn begin(&mut self, site: SitePrefix) {
+        self.books.push(Book {
+            site,
+            now: Cells::new(),
+            mirrors: BTreeMap::new(),
+            commits: Vec::new(),
+        });
+    }
+
+    /// The books of all sites.
+    pub(crate) fn books(&self) -> &[Book] {
+        &self.books
+    }
+
+    /// Notes that something was seen that must not be.
+    pub(crate) fn accuse(&mut self, invariant: &'static str, seen: String) {
+        if self.violations.len() < 20 {
+            self.violations.push(Violation { invariant, seen });
+        }
+    }
+
+    /// A site has made this durable.
+    pub(crate) fn committed(&mut self, site: usize, revision: u64, batch: &[Mutation]) {
+        let book = &mut self.books[site];
+        if book
+            .commits
+            .last()
+            .is_some_and(|(last, _)| *last >= revision)
+        {
+            // An answer that was asked for again.
+            return;
+        }
+        let mut steps = Vec::new();
+        for mutation in batch.iter().filter(|m| m.key().starts_with("r/")) {
+            let after = match mutation {
+                Mutation::Put { key, value } => Cell::read(key, value).map(Arc::new),
+                Mutation::Delete { .. } => None,
+            };
+            let key: Arc<str> = mutation.key().into();
+            let before = match &after {
+                Some(cell) => book.now.insert(Arc::clone(&key), Arc::clone(cell)),
+                None => book.now.remove(&key),
+            };
+            steps.push(Step { key, before, after });
+        }
+        book.commits.push((revision, steps));
+        let moved = self.follow(site);
+        let book = &self.books[site];
+        let (_, steps) = &book.commits[book.commits.len() - 1];
+        let mut found = one_home::look(&self.books, site, steps);
+        found.extend(replicas_are_prefixes::look(book, steps, &moved));
+        found.extend(quota_never_exceeded::look(&self.books, &self.limits, steps));
+        for mirror in self.books[site].mirrors.values_mut() {
+            mirror.unsure &= !mirror.whole;
+        }
+        for violation in found {
+            self.accuse(violation.invariant, violation.seen);
+        }
+    }
+
+    /// Takes over what the last commit of a site says of how far it follows; the records of each
+    /// home that are different there now.
+    fn follow(&mut self, site: usize) -> BTreeMap<SitePrefix, Vec<Arc<str>>> {
+        let mut moved = BTreeMap::new();
+        let mut mirrors = std::mem::take(&mut self.books[site].mirrors);
+        let (_, steps) = &self.books[site].commits[self.books[site].commits.len() - 1];
+        for cell in steps.iter().filter_map(|step| step.after.as_ref()) {
+            match cell.kind {
+                Kind::FeedFilter => {
+                    let Ok(said) = serde_json::from_value::<FeedFilter>(cell.value()) else {
+                        continue;
+                    };
+                    if let Ok(home) = said.site.parse() {
+                        let mirror: &mut Mirror = mirrors.entry(home).or_default();
+                        mirror.filter = said.filter;
+                        mirror.unsure = true;
+                    }
+                }
+                Kind::FeedCursor => {
+                    let Ok(said) = serde_json::from_value::<FeedCursor>(cell.value()) else {
+                        continue;
+                    };
+                    let Ok(home) = said.site.parse::<SitePrefix>() else {
+                        continue;
+                    };
+                    let mirror = mirrors.entry(home).or_default();
+                    mirror.whole = said.whole;
+                    mirror.unsure |= !said.whole;
+                    mirror.revision = said.at.revision.number();
+                    if let Some(book) = self.books.iter().find(|book| book.site == home) {
+                        moved.insert(home, mirror.catch_up(&book.commits));
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.books[site].mirrors = mirrors;
+        moved
+    }
+}
+
+impl Mirror {
+    /// Moves what the home held to the revision that the follower has; the records that differ.
+    fn catch_up(&mut self, commits: &[(u64, Vec<Step>)]) -> Vec<Arc<str>> {
+        let end = commits.partition_point(|(revision, _)| *revision <= self.revision);
+        let mut touched = Vec::new();
+        for (_, steps) in commits.get(self.next..end).unwrap_or_default() {
+            for step in steps {
+                set(&mut self.held, &step.key, step.after.as_ref());
+                touched.push(Arc::clone(&step.key));
+            }
+        }
+        for (_, steps) in commits.get(end..self.next).unwrap_or_default().iter().rev() {
+            for step in steps.iter().rev() {
+                set(&mut self.held, &step.key, step.before.as_ref());
+                touched.push(Arc::clone(&step.key));
+            }
+        }
+        self.next = end;
+        touched
+    }
+}
+
+fn set(cells: &mut Cells, key: &Arc<str>, cell: Option<&Arc<Cell>>) {
+    match cell {
+        Some(cell) => cells.insert(Arc::clone(key), Arc::clone(cell)),
+        None => cells.remove(key),
+    };
+}

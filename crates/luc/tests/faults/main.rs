@@ -1,0 +1,178 @@
+//! Whole clouds in one process, on a paused clock, and everything that can go wrong drawn from a
+//! seed: sites with their real store, services, feeds and routing on a network in memory.
+//!
+//! ```text
+//! seed ─▶ World (sites, ways) ─▶ clients work, trouble is made ─▶ heal ─▶ converge ─▶ judge
+//!              │ every commit
+//!              └──▶ Ledger ──▶ invariants of states     answers ──▶ invariants of answers
+//! ```
+//!
+//! `LUC_FAULT_SEEDS=5000` runs more seeds; `LUC_FAULT_SEED=n` runs one and prints its log. The
+//! invariants are those of the state contract, one file each; each switch of [`broken`] breaks one
+//! rule and must be noticed by the invariant that is named.
+
+mod broken;
+mod client;
+mod deeds;
+mod disk;
+mod doors;
+mod draw;
+mod ending;
+mod invariant;
+mod ledger;
+mod ports;
+mod run;
+mod site;
+mod speech;
+mod trouble;
+mod world;
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use broken::Rule;
+use draw::lock;
+use invariant::{exactly_once, nothing_resurrected, read_your_writes, replicas_are_prefixes};
+use run::{Report, run};
+
+/// Seeds of an ordinary run of the tests.
+const SEEDS: u64 = 60;
+
+fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().expect("a number is expected"))
+}
+
+/// Runs seeds on a few threads.
+fn sweep(seeds: std::ops::Range<u64>) -> Vec<Report> {
+    let next = AtomicU64::new(seeds.start);
+    let reports = Mutex::new(Vec::new());
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds.end {
+                        return;
+                    }
+                    let mut report = run(seed, None);
+                    report.log = Vec::new();
+                    if let Some(failure) = report.failure() {
+                        eprintln!("{failure}");
+                    }
+                    lock(&reports).push(report);
+                }
+            });
+        }
+    });
+    reports.into_inner().expect("no thread has panicked")
+}
+
+/// The numbers of a sweep, in words.
+fn told(reports: &[Report]) -> String {
+    let sum = |of: fn(&Report) -> u64| reports.iter().map(of).sum::<u64>();
+    let mut faults: BTreeMap<_, u64> = BTreeMap::new();
+    for (fault, count) in reports.iter().flat_map(|report| &report.faults) {
+        *faults.entry(*fault).or_default() += count;
+    }
+    let slowest = reports.iter().map(|report| report.converged).max();
+    format!(
+        "{} seeds: {} requests, {} writes done, {} refused, {} unknown, {} reads after writes, \
+         {} answers lost after the commit; faults: {faults:?}; converged after at most {:?}",
+        reports.len(),
+        sum(|report| report.requests),
+        sum(|report| report.writes[0]),
+        sum(|report| report.writes[1]),
+        sum(|report| report.writes[2]),
+        sum(|report| report.probes),
+        sum(|report| report.answers_lost),
+        slowest.unwrap_or_default(),
+    )
+}
+
+#[test]
+fn whatever_goes_wrong_the_state_contract_is_kept() {
+    if number("LUC_FAULT_SEED").is_some() {
+        return;
+    }
+    let seeds = number("LUC_FAULT_SEEDS").unwrap_or(SEEDS);
+    let reports = sweep(0..seeds);
+    eprintln!("{}", told(&reports));
+    let failed: Vec<_> = reports.iter().filter_map(Report::failure).collect();
+    assert!(
+        failed.is_empty(),
+        "{} seeds failed: {}",
+        failed.len(),
+        failed[0]
+    );
+}
+
+#[test]
+fn replay_one_seed() {
+    let Some(seed) = number("LUC_FAULT_SEED") else {
+        return;
+    };
+    let report = run(seed, None);
+    for line in &report.log {
+        eprintln!("{line}");
+    }
+    eprintln!("{}", told(std::slice::from_ref(&report)));
+    if let Some(failure) = report.failure() {
+        panic!("{failure}");
+    }
+}
+
+/// The first seed at which a cloud without `rule` is caught by `invariant`, looking at `within`
+/// seeds.
+fn caught(rule: Rule, within: u64, invariants: &[&str]) -> Option<u64> {
+    (0..within).find(|seed| {
+        let report = run(*seed, Some(rule));
+        let mut found = report.violations.iter();
+        let caught = found.find(|violation| invariants.contains(&violation.invariant));
+        if let Some(violation) = caught {
+            eprintln!(
+                "{rule:?}, seed {seed}: {}: {}",
+                violation.invariant, violation.seen
+            );
+        }
+        caught.is_some()
+    })
+}
+
+#[test]
+fn a_home_that_forgets_what_it_carried_out_does_things_twice() {
+    let caught = caught(Rule::OutcomesForgotten, 20, &[exactly_once::EXACTLY_ONCE]);
+    assert!(caught.is_some());
+}
+
+#[test]
+fn a_feed_that_drops_tombstones_leaves_copies_of_what_is_gone() {
+    let invariants = [replicas_are_prefixes::REPLICAS_ARE_PREFIXES];
+    assert!(caught(Rule::TombstonesDropped, 20, &invariants).is_some());
+    let invariants = [nothing_resurrected::NOTHING_RESURRECTED];
+    assert!(caught(Rule::TombstonesDropped, 40, &invariants).is_some());
+}
+
+#[test]
+fn a_copy_that_is_written_differs_from_its_home() {
+    let invariants = [replicas_are_prefixes::REPLICAS_ARE_PREFIXES];
+    assert!(caught(Rule::CopiesWritable, 5, &invariants).is_some());
+}
+
+#[test]
+fn an_answer_that_does_not_wait_for_the_copy_is_caught_by_the_next_read() {
+    let caught = caught(
+        Rule::OwnWritesNotAwaited,
+        5,
+        &[read_your_writes::READ_YOUR_WRITES],
+    );
+    assert!(caught.is_some());
+}
+
+#[test]
+fn a_follower_that_applies_what_comes_late_goes_back_in_history() {
+    let invariants = [replicas_are_prefixes::REPLICAS_ARE_PREFIXES];
+    assert!(caught(Rule::CursorUnchecked, 20, &invariants).is_some());
+}

@@ -1,0 +1,131 @@
+//! What the services of a site need from outside, as a seed decides it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::body::Body;
+use http::Response;
+use luc::sites::CloudSites;
+use luc_api::Operation;
+use luc_core::SitePrefix;
+use luc_core::id::ServerId;
+use luc_core::time::Timestamp;
+use luc_services::compute::ports::{AskError, Hosts};
+use luc_services::ports::sites::{ForwardError, Forwarded, Interest, SiteView, Sites};
+use luc_services::ports::{Clock, Observer};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::draw::Draw;
+
+/// 2026-01-01T00:00:00Z.
+const BEGINNING: i64 = 1_767_225_600;
+
+/// The wall clock of a site, which is not that of the others.
+#[derive(Debug)]
+pub(crate) struct Skewed {
+    started: Instant,
+    ahead_micros: AtomicI64,
+}
+
+impl Skewed {
+    /// A clock that is some seconds off.
+    pub(crate) fn drawn(draw: &mut Draw) -> Self {
+        let clock = Self {
+            started: Instant::now(),
+            ahead_micros: AtomicI64::default(),
+        };
+        clock.jump(draw);
+        clock
+    }
+
+    /// Sets it anew: mostly a little off, seldom by minutes.
+    pub(crate) fn jump(&self, draw: &mut Draw) {
+        let most = if draw.chance(100) { 600_000 } else { 1_500 };
+        let ahead = i64::try_from(draw.below(2 * most)).unwrap_or_default();
+        let ahead = ahead - i64::try_from(most).unwrap_or_default();
+        self.ahead_micros.store(ahead * 1000, Ordering::Relaxed);
+    }
+}
+
+impl Clock for Skewed {
+    fn now(&self) -> Timestamp {
+        let passed = i64::try_from(self.started.elapsed().as_micros()).unwrap_or(i64::MAX);
+        let ahead = self.ahead_micros.load(Ordering::Relaxed);
+        Timestamp::from_unix_micros(BEGINNING * 1_000_000 + passed + ahead)
+    }
+}
+
+/// The other sites, and how often a site stopped waiting for a copy of what was written elsewhere.
+pub(crate) struct Watched {
+    pub(crate) sites: Arc<CloudSites>,
+    /// Those who ask are told that the copy is here, without waiting.
+    pub(crate) impatient: bool,
+    /// How often the whole patience was waited in vain.
+    pub(crate) in_vain: Arc<AtomicU64>,
+}
+
+#[async_trait]
+impl Sites for Watched {
+    fn all(&self) -> Vec<SiteView> {
+        self.sites.all()
+    }
+
+    fn nearest(&self, near: SitePrefix) -> Vec<(SitePrefix, Option<Duration>)> {
+        self.sites.nearest(near)
+    }
+
+    async fn forward(
+        &self,
+        site: SitePrefix,
+        request: Forwarded,
+    ) -> Result<Response<Body>, ForwardError> {
+        self.sites.forward(site, request).await
+    }
+
+    async fn caught_up(&self, site: SitePrefix, revision: u64, patience: Duration) -> bool {
+        if self.impatient {
+            return true;
+        }
+        let asked = Instant::now();
+        let seen = self.sites.caught_up(site, revision, patience).await;
+        if !seen && asked.elapsed() >= patience {
+            self.in_vain.fetch_add(1, Ordering::Relaxed);
+        }
+        seen
+    }
+
+    async fn follow(&self, interest: Interest, patience: Duration) -> bool {
+        self.sites.follow(interest, patience).await
+    }
+}
+
+/// Nobody is told how requests went.
+pub(crate) struct Deaf;
+
+impl Observer for Deaf {
+    fn answered(&self, _: Option<Operation>, _: u16, _: Duration) {}
+}
+
+/// There are no hosts.
+pub(crate) struct NoHosts;
+
+#[async_trait]
+impl Hosts for NoHosts {
+    async fn console_output(
+        &self,
+        host: &str,
+        _: &ServerId,
+        _: Option<u64>,
+    ) -> Result<String, AskError> {
+        let host = host.to_owned();
+        Err(AskError::Unreachable { host })
+    }
+
+    async fn diagnostics(&self, host: &str, _: &ServerId) -> Result<Value, AskError> {
+        let host = host.to_owned();
+        Err(AskError::Unreachable { host })
+    }
+}

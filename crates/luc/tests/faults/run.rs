@@ -1,0 +1,102 @@
+//! One seed from its first draw to its judgement.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::broken::Rule;
+use crate::client::{clients, working_time};
+use crate::draw::{Draw, lock};
+use crate::ending;
+use crate::ledger::Violation;
+use crate::trouble::{self, Tally};
+use crate::world::World;
+
+/// What came of a seed.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    pub(crate) seed: u64,
+    pub(crate) requests: u64,
+    pub(crate) writes: [u64; 3],
+    pub(crate) probes: u64,
+    pub(crate) answers_lost: u64,
+    pub(crate) faults: Tally,
+    pub(crate) converged: Duration,
+    pub(crate) violations: Vec<Violation>,
+    pub(crate) log: Vec<String>,
+}
+
+impl Report {
+    /// The first thing that is wrong, with how to see it again.
+    pub(crate) fn failure(&self) -> Option<String> {
+        let first = self.violations.first()?;
+        let seen: Vec<_> = self
+            .violations
+            .iter()
+            .map(|violation| format!("  {}: {}", violation.invariant, violation.seen))
+            .collect();
+        Some(format!(
+            "seed {}: not true: {}\n{}\nagain, with its log: \
+             LUC_FAULT_SEED={} cargo test -p luc --test faults -- --nocapture replay",
+            self.seed,
+            first.invariant,
+            seen.join("\n"),
+            self.seed
+        ))
+    }
+}
+
+/// Runs a seed on a runtime of its own with a paused clock.
+pub(crate) fn run(seed: u64, broken: Option<Rule>) -> Report {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime");
+    runtime.block_on(go(seed, broken))
+}
+
+async fn go(seed: u64, broken: Option<Rule>) -> Report {
+    let world = Arc::new(World::new(seed, broken).await);
+    let clients = clients(&world, seed).await;
+    let mut draw = Draw::new(seed, 3);
+    let end = Instant::now() + working_time(&mut draw);
+    let troubles = {
+        let world = Arc::clone(&world);
+        tokio::spawn(async move { trouble::make(&world, draw, end).await })
+    };
+    let working: Vec<_> = clients
+        .into_iter()
+        .map(|client| tokio::spawn(client.run(end)))
+        .collect();
+    for client in working {
+        client.await.expect("a client does not panic");
+    }
+    let faults = troubles.await.expect("trouble does not panic");
+    trouble::heal(&world).await;
+    world.say(|| "everything is healed".to_owned());
+    let converged = ending::converge(&world).await;
+    ending::judge(&world).await;
+    let count = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
+    let counts = &world.counts;
+    let lost = world.sites.iter().map(|site| count(&site.doors.lost));
+    let report = Report {
+        seed,
+        requests: count(&counts.requests),
+        writes: [
+            count(&counts.done),
+            count(&counts.refused),
+            count(&counts.unknown),
+        ],
+        probes: count(&counts.probes),
+        answers_lost: lost.sum(),
+        faults,
+        converged,
+        violations: lock(&world.ledger).violations.clone(),
+        log: world.log(),
+    };
+    world.shut_down().await;
+    report
+}

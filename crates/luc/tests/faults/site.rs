@@ -1,0 +1,296 @@
+//! One site: a disk that stays, and a controller that comes and goes.
+//!
+//! The controller is the real thing but for its surroundings: no file, no port, no hosts.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use luc::sites::assembly::Assembly;
+use luc::sites::feeding::{Feeding, SiteDirectory};
+use luc::sites::forwards::Forwards;
+use luc::sites::{CloudSites, Membership, Pulse, Switchboard, pulse};
+use luc_api::policy::Policy;
+use luc_api::value::Secret;
+use luc_core::SitePrefix;
+use luc_core::entropy::SplitMix64;
+use luc_engines::TokioPause;
+use luc_runtime::NodeSecret;
+use luc_runtime::fabric::memory::Network;
+use luc_runtime::fabric::{Channel, Ends, Fabric};
+use luc_runtime::feeds::{Feeds, Pacing};
+use luc_services::Services;
+use luc_services::compute::{self, Compute};
+use luc_services::identity::{self, Founding, HashCost, Identity, SigningKey};
+use luc_services::image::Images;
+use luc_services::image::blob::DiskBlobs;
+use luc_services::sites::Members;
+use luc_state::{Faults, LossyLink, Store, StoreOptions};
+use tokio::task::AbortHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::broken::Rule;
+use crate::disk::{Disk, Incarnation};
+use crate::doors::{self, Doors};
+use crate::draw::{Bits, Draw, lock};
+use crate::ports::{Deaf, NoHosts, Skewed, Watched};
+
+/// The admin's password.
+pub(crate) const PASSWORD: &str = "open sesame";
+
+/// A link to an engine elsewhere that is not very good.
+const POOR: Faults = Faults {
+    refused: 5,
+    request_lost: 5,
+    request_late: 5,
+    answer_lost: 10,
+    watch_broken: 20,
+};
+
+/// A site.
+pub(crate) struct Site {
+    pub(crate) name: String,
+    pub(crate) prefix: SitePrefix,
+    pub(crate) secret: NodeSecret,
+    pub(crate) clock: Arc<Skewed>,
+    pub(crate) doors: Arc<Doors>,
+    /// How often it waited in vain for a copy.
+    pub(crate) in_vain: Arc<AtomicU64>,
+    /// Whether its engine is behind a poor link.
+    pub(crate) lossy: bool,
+    pub(crate) broken: Option<Rule>,
+    disk: Arc<Disk>,
+    seed: u64,
+    starts: AtomicU64,
+    running: Mutex<Option<Arc<Running>>>,
+}
+
+/// A controller at work.
+pub(crate) struct Running {
+    pub(crate) services: Arc<Services>,
+    pub(crate) feeds: Feeds,
+    /// Cancelled when it is crashed.
+    pub(crate) gone: CancellationToken,
+    alive: Arc<AtomicBool>,
+    driver: AbortHandle,
+    switchboard: Arc<Switchboard>,
+    fabric: Arc<dyn Fabric>,
+}
+
+/// What a site is made of.
+pub(crate) struct Plan {
+    pub(crate) name: String,
+    pub(crate) secret: NodeSecret,
+    pub(crate) seed: u64,
+    pub(crate) lossy: bool,
+    pub(crate) broken: Option<Rule>,
+}
+
+impl Site {
+    /// A site that does not run yet.
+    pub(crate) fn new(plan: Plan, disk: Disk, draw: &mut Draw) -> Self {
+        let forgetful = plan.broken == Some(Rule::OutcomesForgotten);
+        let doors = Doors {
+            forgetful,
+            ..Doors::default()
+        };
+        Self {
+            prefix: SitePrefix::of_key(plan.name.as_bytes()),
+            name: plan.name,
+            secret: plan.secret,
+            clock: Arc::new(Skewed::drawn(draw)),
+            doors: Arc::new(doors),
+            in_vain: Arc::default(),
+            lossy: plan.lossy,
+            broken: plan.broken,
+            disk: Arc::new(disk),
+            seed: plan.seed,
+            starts: AtomicU64::default(),
+            running: Mutex::default(),
+        }
+    }
+
+    /// The controller, if it runs.
+    pub(crate) fn running(&self) -> Option<Arc<Running>> {
+        lock(&self.running).clone()
+    }
+
+    /// Starts the controller. The first start of the founder makes the cloud.
+    pub(crate) async fn start(&self, network: &Network, members: &Members, blobs: &Path) {
+        let start = self.starts.fetch_add(1, Ordering::Relaxed);
+        let founds = start == 0 && members.cloud == self.prefix;
+        let mut draw = Draw::new(self.seed, 100 + start);
+        let alive = Arc::new(AtomicBool::new(true));
+        let (store, driver) = self.open(&alive, &mut draw).await;
+        let membership = Membership::new(self.prefix, Some(members.clone()), false);
+        let membership = Arc::new(membership);
+        let switchboard = Arc::new(Switchboard::default());
+        let ends = Ends {
+            admission: Arc::clone(&membership) as _,
+            handler: Arc::clone(&switchboard) as _,
+        };
+        let fabric: Arc<dyn Fabric> = network.start(self.secret.key(), self.prefix, ends);
+        let pulse = Arc::new(Pulse::default());
+        let sites = Arc::new(CloudSites::new(
+            self.prefix,
+            &self.name,
+            Arc::clone(&fabric),
+            Arc::clone(&membership),
+            Arc::clone(&pulse),
+        ));
+        let services = Arc::new(self.services(store, &sites, blobs, draw.seed()));
+        if founds {
+            found(&services).await;
+        }
+        let enlisted = identity::enlist_key(&services).await;
+        assert!(enlisted.is_ok() || self.lossy, "{enlisted:?}");
+        let gone = CancellationToken::new();
+        let parts = Parts {
+            services: Arc::clone(&services),
+            fabric: Arc::clone(&fabric),
+            membership,
+            pulse,
+            sites,
+            switchboard: Arc::clone(&switchboard),
+        };
+        let feeds = parts.open_doors(&self.doors, &gone, draw.seed());
+        *lock(&self.running) = Some(Arc::new(Running {
+            services,
+            feeds,
+            gone,
+            alive,
+            driver,
+            switchboard,
+            fabric,
+        }));
+    }
+
+    async fn open(&self, alive: &Arc<AtomicBool>, draw: &mut Draw) -> (Store, AbortHandle) {
+        let disk = Arc::clone(&self.disk) as Arc<dyn luc_state::Engine>;
+        let engine = if self.lossy {
+            Arc::new(LossyLink::new(disk, POOR, draw.seed())) as _
+        } else {
+            disk
+        };
+        let engine = Arc::new(Incarnation::new(engine, Arc::clone(alive)));
+        loop {
+            let random = SplitMix64::new(draw.seed());
+            let mut options = StoreOptions::new(self.prefix, random).pause(TokioPause);
+            if let Some(broken) = self.broken.and_then(Rule::of_the_store) {
+                options = options.broken(broken);
+            }
+            let schema = luc::node::schema();
+            match Store::open(Arc::clone(&engine) as _, schema, options).await {
+                Ok((store, driver)) => return (store, tokio::spawn(driver).abort_handle()),
+                Err(error) => assert!(self.lossy, "the store does not open: {error:?}"),
+            }
+        }
+    }
+
+    fn services(&self, store: Store, sites: &Arc<CloudSites>, blobs: &Path, seed: u64) -> Services {
+        let random = Arc::new(Bits::new(seed));
+        // The same in every run of the controller, as if it were read from a file.
+        let key = SigningKey::generate(self.prefix, &Bits::new(self.seed));
+        let lifetime = Duration::from_secs(86_400);
+        let identity = Identity::new(key, lifetime, HashCost::LEAST, &*random);
+        let watched = Watched {
+            sites: Arc::clone(sites),
+            impatient: self.broken == Some(Rule::OwnWritesNotAwaited),
+            in_vain: Arc::clone(&self.in_vain),
+        };
+        let disk = DiskBlobs::open(&blobs.join(&self.name)).expect("there is room for images");
+        Services {
+            store,
+            site: self.prefix,
+            policy: Arc::new(Policy::with_defaults()),
+            routes: Arc::new(luc_services::http::Routes::from_table()),
+            sites: Arc::new(watched),
+            operations: Arc::default(),
+            clock: Arc::clone(&self.clock) as _,
+            random,
+            observer: Arc::new(Deaf),
+            identity: Arc::new(identity.expect("a hash of nothing")),
+            image: Arc::new(Images::new(Arc::new(disk))),
+            compute: Arc::new(Compute::new(Arc::new(NoHosts), self.name.clone())),
+        }
+    }
+
+    /// Ends the controller as a power cut would; what is on the disk stays.
+    pub(crate) fn crash(&self, network: &Network) -> bool {
+        let Some(running) = lock(&self.running).take() else {
+            return false;
+        };
+        running.alive.store(false, Ordering::Relaxed);
+        running.gone.cancel();
+        network.crash(self.secret.key());
+        running.end();
+        true
+    }
+}
+
+impl Running {
+    fn end(&self) {
+        self.driver.abort();
+        self.feeds.shut_down();
+        self.switchboard.clear();
+    }
+
+    /// Ends a run of the whole cloud.
+    pub(crate) async fn shut_down(&self) {
+        self.gone.cancel();
+        self.end();
+        self.fabric.shut_down().await;
+    }
+}
+
+async fn found(services: &Arc<Services>) {
+    let founding = Founding {
+        password: Secret::new(PASSWORD),
+        region: "RegionOne".to_owned(),
+    };
+    let founded = identity::bootstrap(services, &founding).await;
+    founded.expect("the cloud is founded");
+    let made = compute::bootstrap(services).await;
+    made.expect("there are flavors");
+}
+
+struct Parts {
+    services: Arc<Services>,
+    fabric: Arc<dyn Fabric>,
+    membership: Arc<Membership>,
+    pulse: Arc<Pulse>,
+    sites: Arc<CloudSites>,
+    switchboard: Arc<Switchboard>,
+}
+
+impl Parts {
+    /// Plugs in what serves other sites, as `luc::peering` does, and begins to follow them.
+    fn open_doors(self, doors: &Arc<Doors>, gone: &CancellationToken, seed: u64) -> Feeds {
+        let assembly = Arc::new(Assembly::new(
+            &self.services,
+            Arc::clone(&self.fabric),
+            Arc::clone(&self.membership),
+            Arc::clone(&self.pulse),
+        ));
+        let forwards = Forwards::new(self.services.site, Arc::clone(&self.membership));
+        let router = doors::router(Arc::clone(&self.services), Arc::clone(doors));
+        forwards.serve(router.clone(), router);
+        self.switchboard
+            .plug(Channel::SITES, Arc::clone(&assembly) as _);
+        self.switchboard.plug(Channel::FORWARD, Arc::new(forwards));
+        tokio::spawn(pulse::beat(assembly, gone.clone()));
+        let directory = SiteDirectory::new(Arc::clone(&self.membership), &self.services);
+        let feeds = Feeds::start(
+            self.services.store.clone(),
+            Arc::clone(&self.fabric),
+            Arc::new(directory),
+            Pacing::default(),
+            seed,
+        );
+        let feeding = Arc::new(Feeding::new(feeds.clone(), self.membership));
+        self.sites.with_copies(Arc::clone(&feeding) as _);
+        self.switchboard.plug(Channel::FEED, feeding);
+        feeds
+    }
+}

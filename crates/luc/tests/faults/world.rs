@@ -1,0 +1,292 @@
+//! A cloud of a few sites in one process, on one paused clock.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use luc_runtime::NodeSecret;
+use luc_runtime::fabric::memory::{Network, Quality};
+use luc_services::http::respond;
+use luc_services::sites::{Label, Member, Members, MembershipNode};
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use crate::broken::Rule;
+use crate::deeds::Thing;
+use crate::disk::Disk;
+use crate::draw::{Draw, lock};
+use crate::invariant::quota_never_exceeded::Counted;
+use crate::ledger::Ledger;
+use crate::site::{PASSWORD, Plan, Site};
+use crate::speech::{Answer, Ask, Knowledge};
+
+/// The most sites of a cloud.
+const NAMES: [&str; 4] = ["grenoble", "luxembourg", "nancy", "rennes"];
+
+/// How many things happened.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) requests: AtomicU64,
+    pub(crate) done: AtomicU64,
+    pub(crate) refused: AtomicU64,
+    pub(crate) unknown: AtomicU64,
+    pub(crate) probes: AtomicU64,
+}
+
+/// A project in which clients work.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Workplace {
+    pub(crate) project: String,
+    pub(crate) known: Knowledge,
+}
+
+/// The cloud and what is known of it.
+pub(crate) struct World {
+    pub(crate) network: Network,
+    pub(crate) sites: Vec<Site>,
+    pub(crate) members: Members,
+    pub(crate) ledger: Arc<Mutex<Ledger>>,
+    pub(crate) workplaces: Vec<Workplace>,
+    /// What the clients did, each to its own things.
+    pub(crate) things: Mutex<Vec<Thing>>,
+    pub(crate) counts: Counts,
+    log: Mutex<Vec<String>>,
+    started: Instant,
+    blobs: tempfile::TempDir,
+}
+
+impl World {
+    /// Draws a cloud and starts it.
+    pub(crate) async fn new(seed: u64, broken: Option<Rule>) -> Self {
+        let mut draw = Draw::new(seed, 1);
+        let ledger: Arc<Mutex<Ledger>> = Arc::default();
+        let count = 2 + draw.place(3);
+        let sites: Vec<Site> = (0..count)
+            .map(|number| {
+                let lossy = draw.chance(150);
+                let disk = Draw::new(seed, 10 + number as u64);
+                let disk = Disk::new(number, lossy, Arc::clone(&ledger), disk);
+                let plan = Plan {
+                    name: NAMES[number].to_owned(),
+                    secret: NodeSecret::from_seed(&[number as u8 + 1; 32]),
+                    seed: draw.seed(),
+                    lossy,
+                    broken,
+                };
+                Site::new(plan, disk, &mut draw)
+            })
+            .collect();
+        for site in &sites {
+            lock(&ledger).begin(site.prefix);
+        }
+        let mut world = Self {
+            network: Network::new(draw.seed()),
+            members: members(&sites),
+            sites,
+            ledger,
+            workplaces: Vec::new(),
+            things: Mutex::default(),
+            counts: Counts::default(),
+            log: Mutex::default(),
+            started: Instant::now(),
+            blobs: tempfile::tempdir().expect("there is room for images"),
+        };
+        world.lay_out(&mut draw);
+        for number in 0..count {
+            world.start(number).await;
+        }
+        world.furnish().await;
+        world
+    }
+
+    /// Draws how far the sites are from each other.
+    fn lay_out(&self, draw: &mut Draw) {
+        for (number, a) in self.sites.iter().enumerate() {
+            for b in &self.sites[..number] {
+                let quality = quality(draw);
+                self.say(|| format!("{} and {}: {quality:?}", a.name, b.name));
+                self.network.set_quality(a.prefix, b.prefix, quality);
+            }
+        }
+    }
+
+    /// Starts the controller of a site.
+    pub(crate) async fn start(&self, number: usize) {
+        let site = &self.sites[number];
+        site.start(&self.network, &self.members, &self.blob_dir())
+            .await;
+    }
+
+    fn blob_dir(&self) -> PathBuf {
+        self.blobs.path().to_owned()
+    }
+
+    /// Notes something for whoever reads about a failure.
+    pub(crate) fn say(&self, line: impl FnOnce() -> String) {
+        let at = self.started.elapsed().as_secs_f64();
+        lock(&self.log).push(format!("{at:9.3} {}", line()));
+    }
+
+    /// What was noted.
+    pub(crate) fn log(&self) -> Vec<String> {
+        lock(&self.log).clone()
+    }
+
+    /// Whether an engine is behind a poor link: then the store itself may not know an outcome.
+    pub(crate) fn any_lossy(&self) -> bool {
+        self.sites.iter().any(|site| site.lossy)
+    }
+
+    /// Asks a site as a client does; nothing if the site is down or goes down meanwhile.
+    pub(crate) async fn ask(&self, site: usize, ask: &Ask, token: &str) -> Option<Answer> {
+        let running = self.sites[site].running()?;
+        self.counts.requests.fetch_add(1, Ordering::Relaxed);
+        tokio::select! {
+            biased;
+            () = running.gone.cancelled() => None,
+            answer = respond(&running.services, ask.http(token)) => {
+                Answer::read(answer.expect("the path belongs to a service")).await
+            }
+        }
+    }
+
+    /// Asks until it is done: for what must be there before the clients come.
+    async fn insist(&self, site: usize, ask: &Ask, token: &str) -> Answer {
+        let mut last = None;
+        for _ in 0..60 {
+            let answer = self.ask(site, ask, token).await.expect("the site is up");
+            if answer.status.is_success() {
+                return answer;
+            }
+            last = Some(answer);
+            sleep(Duration::from_millis(500)).await;
+        }
+        panic!("{ask:?} is not done: {last:?}");
+    }
+
+    /// A token of the admin, made at a site.
+    pub(crate) async fn login(&self, site: usize, project: &Value) -> String {
+        let body = json!({"auth": {
+            "identity": {"methods": ["password"], "password": {"user": {
+                "name": "admin", "domain": {"id": "default"}, "password": PASSWORD,
+            }}},
+            "scope": {"project": project},
+        }});
+        let ask = Ask::new(Method::POST, "/identity/v3/auth/tokens", body);
+        let answer = self.insist(site, &ask, "").await;
+        let token = answer.headers["x-subject-token"].to_str();
+        token.expect("a token is text").to_owned()
+    }
+
+    /// Makes what the clients need: a domain at the second site, a project here and there, an
+    /// image with data.
+    async fn furnish(&mut self) {
+        let first = json!({"name": "admin", "domain": {"id": "default"}});
+        let token = self.login(0, &first).await;
+        let image = self.image(&token).await;
+        let ask = |path: &str, body: Value| Ask::new(Method::POST, path, body);
+        let domain = ask(
+            "/identity/v3/domains",
+            json!({"domain": {"name": "elsewhere"}}),
+        );
+        let domain = self.insist(1, &domain, &token).await.body["domain"]["id"].take();
+        let roles = Ask::new(Method::GET, "/identity/v3/roles?name=admin", Value::Null);
+        let role = self.insist(0, &roles, &token).await.body["roles"][0]["id"].take();
+        let users = Ask::new(Method::GET, "/identity/v3/users?name=admin", Value::Null);
+        let admin = self.insist(0, &users, &token).await.body["users"][0]["id"].take();
+        for (site, domain) in [(0, json!("default")), (1, domain)] {
+            let body = json!({"project": {"name": format!("work-{site}"), "domain_id": domain}});
+            let made = self
+                .insist(site, &ask("/identity/v3/projects", body), &token)
+                .await;
+            let project = text(&made.body["project"]["id"]);
+            let path = format!(
+                "/identity/v3/projects/{project}/users/{}/roles/{}",
+                text(&admin),
+                text(&role)
+            );
+            self.insist(site, &Ask::new(Method::PUT, path, Value::Null), &token)
+                .await;
+            for (counted, limit) in [(Counted::Groups, 10), (Counted::Servers, 10)] {
+                let of = (project.clone(), counted);
+                lock(&self.ledger).limits.insert(of, limit);
+            }
+            self.workplaces.push(Workplace {
+                project,
+                known: Knowledge {
+                    domain: text(&domain),
+                    image: image.clone(),
+                },
+            });
+        }
+        sleep(Duration::from_secs(1)).await;
+    }
+
+    async fn image(&self, token: &str) -> String {
+        let body = json!({"name": "empty", "disk_format": "raw", "container_format": "bare",
+            "visibility": "public"});
+        let made = Ask::new(Method::POST, "/image/v2/images", body);
+        let id = text(&self.insist(0, &made, token).await.body["id"]);
+        let path = format!("/image/v2/images/{id}/file");
+        let mut upload = Ask::new(Method::PUT, path, Value::Null).http(token);
+        let kind = http::HeaderValue::from_static("application/octet-stream");
+        upload.headers_mut().insert("content-type", kind);
+        *upload.body_mut() = "data".into();
+        let running = self.sites[0].running().expect("the founder is up");
+        let done = respond(&running.services, upload).await;
+        let status = done.map(|done| done.status());
+        assert_eq!(status, Some(StatusCode::NO_CONTENT));
+        id
+    }
+
+    /// Ends everything.
+    pub(crate) async fn shut_down(&self) {
+        for site in &self.sites {
+            if let Some(running) = site.running() {
+                running.shut_down().await;
+            }
+        }
+    }
+}
+
+/// A way between two sites as it is when nothing is wrong.
+pub(crate) fn quality(draw: &mut Draw) -> Quality {
+    Quality {
+        rtt: draw.millis(1, 60),
+        jitter: draw.millis(0, 10),
+        datagram_loss: draw.below(5) as f64 / 100.0,
+        reorder: draw.below(10) as f64 / 100.0,
+        answer_loss: 0.0,
+        bytes_per_second: None,
+    }
+}
+
+fn members(sites: &[Site]) -> Members {
+    let cloud = sites[0].prefix;
+    let member = |site: &Site| Member {
+        site: site.prefix,
+        name: site.name.clone(),
+        label: Label::Trusted,
+        domains: None,
+        admitted_by: cloud,
+        api_url: None,
+        nodes: vec![MembershipNode {
+            key: site.secret.key().to_string(),
+            name: site.name.clone(),
+            addresses: Vec::new(),
+            controller: true,
+        }],
+    };
+    Members {
+        cloud,
+        sites: sites.iter().map(member).collect(),
+        revoked: std::collections::BTreeSet::new(),
+        removed: std::collections::BTreeSet::new(),
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().expect("a text").to_owned()
+}
