@@ -10,6 +10,8 @@
 //!   join.secret    what a node without fabric shows a controller    mode 0600
 //!   store.redb     every record of the site
 //!   images/        image data by content
+//!   brain.json     what the node's brain has promised, and where it is in the network
+//!   brains/<name>/ the same, and a key, for each further host of a development cloud
 //!   hosts/<name>/  machines: disks, consoles, sockets
 //! ```
 //!

@@ -26,7 +26,7 @@ pub async fn of_controller(
     fabrics: &Fabrics,
     peering: &Peering,
     services: &Arc<Services>,
-    url: &str,
+    url: Option<&str>,
     agents: &BTreeMap<String, Arc<Agent>>,
 ) -> anyhow::Result<Arc<Brains>> {
     let own = Arc::new(Port::new(services.site, Arc::clone(&peering.membership)));
@@ -44,7 +44,10 @@ pub async fn of_controller(
     }];
     let others = agents.iter().filter(|(name, _)| **name != config.node.name);
     for (name, agent) in others.clone().take(HOSTS_MAX) {
-        let directory = config.node.data_dir.join("hosts").join(name);
+        // Apart from the host's machines, whose directory is the driver's own.
+        let directory = config.node.data_dir.join("brains").join(name);
+        std::fs::create_dir_all(&directory)
+            .with_context(|| format!("creating {}", directory.display()))?;
         let port = Arc::new(Port::new(services.site, Arc::clone(&peering.membership)));
         let (seat, node) = host(&config.fabric, fabrics, &directory, (name, agent), &port)?;
         peering.introduce_host(services, url, &node).await?;
