@@ -187,7 +187,7 @@ impl Default for Timing {
             keep_alive: Duration::from_secs(1),
             idle: Duration::from_secs(4),
             pause_min: Duration::from_millis(100),
-            pause_max: Duration::from_secs(2),
+            pause_max: Duration::from_secs(1),
             rtt_sample: Duration::from_secs(1),
         }
     }

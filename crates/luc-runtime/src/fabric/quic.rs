@@ -195,6 +195,9 @@ fn transport(settings: &QuicSettings) -> Result<TransportConfig, StartError> {
     let mut transport = TransportConfig::default();
     transport
         .max_idle_timeout(Some(idle))
+        // A first packet that is lost is sent again after three times this (RFC 9002, 6.2): the
+        // default of a third of a second makes a peer wait long after a split has healed.
+        .initial_rtt(Duration::from_millis(100))
         .keep_alive_interval(Some(settings.timing.keep_alive))
         .max_concurrent_bidi_streams(VarInt::from_u32(settings.limits.open))
         .max_concurrent_uni_streams(VarInt::from_u32(LARGE_DATAGRAMS_MAX))

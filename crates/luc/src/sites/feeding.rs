@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::body::Bytes;
-use luc_core::SitePrefix;
+use luc_core::{PeerId, SitePrefix};
 use luc_runtime::fabric::{Channel, Handler, Peer, RecvHalf, Refusal, SendHalf};
 use luc_runtime::feeds::{Directory, FeedSite, Feeds, Interest as Wanted};
 use luc_services::Services;
@@ -99,6 +99,14 @@ impl Handler for Feeding {
         // Only a site's controllers keep copies.
         if self.membership.controllers(peer.site).contains(&from.key) {
             self.feeds.serve(peer.site, send, recv).await;
+        }
+    }
+
+    /// A site that was away is back: whoever pauses before its next stream tries now.
+    fn connected(&self, peer: Peer) {
+        let is_controller = |id: PeerId| self.membership.controllers(id.site).contains(&peer.key);
+        if peer.id().is_some_and(is_controller) {
+            self.feeds.sites_changed();
         }
     }
 }

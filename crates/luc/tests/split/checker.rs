@@ -1,0 +1,167 @@
+//! Compares what clients were told with what every site shows.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use luc::client::{Client, Target};
+use reqwest::Method;
+use serde_json::Value;
+
+use crate::lab::{self, Lab};
+use crate::worker::Worker;
+
+/// The collections that are compared between sites, with the member that holds the list.
+const COLLECTIONS: [(&str, &str, &str); 3] = [
+    ("/servers", "/servers/detail", "servers"),
+    ("/os-server-groups", "/os-server-groups", "server_groups"),
+    ("/images", "/images", "images"),
+];
+
+async fn list(client: &Client, path: &str, member: &str) -> Vec<Value> {
+    let target = if member == "images" {
+        Target::Image
+    } else {
+        Target::Compute
+    };
+    let body = client.get(target, &format!("{path}?limit=1000")).await;
+    let body = body.unwrap_or_else(|error| panic!("{error:#}"));
+    body[member].as_array().cloned().unwrap_or_default()
+}
+
+/// What one site shows of everything, with what is the asked node's own taken out.
+async fn shown(client: &Client) -> BTreeMap<String, Vec<Value>> {
+    let mut all = BTreeMap::new();
+    for (_, path, member) in COLLECTIONS {
+        let mut things = list(client, path, member).await;
+        for thing in &mut things {
+            if let Some(object) = thing.as_object_mut() {
+                // Links name the node that was asked; flavor and image carry links of their own.
+                // Whether its host lives is known at the home alone.
+                let own = [
+                    "links",
+                    "flavor",
+                    "image",
+                    "self",
+                    "file",
+                    "schema",
+                    "host_status",
+                ];
+                for own in own {
+                    object.remove(own);
+                }
+            }
+        }
+        things.sort_by_key(|thing| thing["id"].as_str().map(str::to_owned));
+        all.insert(path.to_owned(), things);
+    }
+    all
+}
+
+async fn clients(lab: &Lab) -> Vec<Client> {
+    let mut clients = Vec::new();
+    for site in 0..lab.sites() {
+        let client = Client::login(&lab.access(site)).await;
+        clients.push(client.unwrap_or_else(|error| panic!("{error:#}{}", lab.logs())));
+    }
+    clients
+}
+
+/// Waits until all sites show the same; fails if that takes longer than `patience`.
+pub(crate) async fn wait_until_agreed(lab: &Lab, _: &Worker, patience: Duration) {
+    let started = Instant::now();
+    let clients = clients(lab).await;
+    loop {
+        let mut views = Vec::new();
+        for client in &clients {
+            views.push(shown(client).await);
+        }
+        let Some(odd) = views.iter().position(|view| *view != views[0]) else {
+            return;
+        };
+        if started.elapsed() > patience {
+            let (first, other) = (&views[0], &views[odd]);
+            let difference = first.iter().find(|(path, things)| other[*path] != **things);
+            let (path, things) = difference.expect("they differ");
+            let mine: BTreeSet<String> = things.iter().map(Value::to_string).collect();
+            let theirs: BTreeSet<String> = other[path].iter().map(Value::to_string).collect();
+            panic!(
+                "{} and {} do not agree on {path} after {patience:?}:\nonly at the first: {:#?}\n\
+                 only at the other: {:#?}{}",
+                lab.name(0),
+                lab.name(odd),
+                mine.difference(&theirs).take(3).collect::<Vec<_>>(),
+                theirs.difference(&mine).take(3).collect::<Vec<_>>(),
+                lab.logs(),
+            );
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Everything acknowledged is there once at every site, everything deleted is gone everywhere, and
+/// every unknown outcome is known.
+pub(crate) async fn nothing_lost_doubled_or_resurrected(lab: &Lab, workers: &[Worker]) {
+    let clients = clients(lab).await;
+    for (site, client) in clients.iter().enumerate() {
+        for (collection, path, member) in COLLECTIONS {
+            let things = list(client, path, member).await;
+            let ids: Vec<&str> = things
+                .iter()
+                .filter_map(|thing| thing["id"].as_str())
+                .collect();
+            let once: BTreeSet<&str> = ids.iter().copied().collect();
+            assert_eq!(
+                once.len(),
+                ids.len(),
+                "doubled in {path} of {}",
+                lab.name(site)
+            );
+            for worker in workers {
+                let of_it = |wanted: &'static str| move |entry: &&(&str, String)| entry.0 == wanted;
+                for (_, id) in worker.ledger.kept.iter().filter(of_it(collection)) {
+                    assert!(
+                        once.contains(id.as_str()),
+                        "{} lost {collection} {id} of {}",
+                        lab.name(site),
+                        worker.site
+                    );
+                }
+                for (_, id) in worker.ledger.deleted.iter().filter(of_it(collection)) {
+                    assert!(
+                        !once.contains(id.as_str()),
+                        "{} shows {collection} {id} again",
+                        lab.name(site)
+                    );
+                }
+            }
+        }
+    }
+    let unknown = workers.iter().flat_map(|worker| {
+        worker
+            .ledger
+            .unknown
+            .iter()
+            .map(move |operation| (worker.index, operation))
+    });
+    let mut resolved = 0;
+    for (site, operation) in unknown {
+        let path = format!("/luc/v1/operations/{operation}");
+        let answer = clients[site].ask_node(Method::GET, &path, None).await;
+        let answer = answer.unwrap_or_else(|error| panic!("{error:#}"));
+        assert!(
+            answer.status.is_success(),
+            "{path}: {} {}",
+            answer.status,
+            answer.body
+        );
+        resolved += 1;
+    }
+    let kept: usize = workers.iter().map(|worker| worker.ledger.kept.len()).sum();
+    let deleted: usize = workers
+        .iter()
+        .map(|worker| worker.ledger.deleted.len())
+        .sum();
+    lab::say(&format!(
+        "{kept} things kept, {deleted} deleted, {resolved} outcomes resolved"
+    ));
+}

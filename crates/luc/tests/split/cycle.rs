@@ -1,0 +1,368 @@
+//! What a client does over and over: the life of an image, a group, a server, an aggregate, and
+//! every reading that the table of endpoints knows.
+
+use luc_api::{Service, Verb, endpoint};
+use serde_json::{Value, json};
+
+use crate::rows;
+use crate::worker::Worker;
+
+use Service::{Compute, Identity, Image};
+use Verb::{Delete, Patch, Post, Put};
+
+const SERVER: &str = "/servers/{server_id}";
+const ACTION: &str = "/servers/{server_id}/action";
+const AGGREGATE: &str = "/os-aggregates/{aggregate_id}/action";
+
+/// One round of everything that is the site's own business.
+pub(crate) async fn round(worker: &mut Worker) {
+    service(worker).await;
+    let Some(()) = image(worker).await else {
+        return;
+    };
+    let Some(()) = server(worker).await else {
+        return;
+    };
+    read_everything(worker).await;
+    aggregate(worker).await;
+    token(worker).await;
+    end(worker).await;
+}
+
+/// Keeps the id that an answer brings under the name of its path parameter.
+fn keep(
+    worker: &mut Worker,
+    parameter: &'static str,
+    collection: &'static str,
+    answer: &Value,
+) -> Option<()> {
+    let id = &answer["id"];
+    let id = id.as_str().map_or_else(|| id.to_string(), str::to_owned);
+    if id == "null" {
+        worker.fail(format!("an answer of {collection} brings no id: {answer}"));
+        return None;
+    }
+    worker.ledger.kept.insert((collection, id.clone()));
+    worker.parameters.insert(parameter, id);
+    Some(())
+}
+
+fn gone(worker: &mut Worker, parameter: &'static str, collection: &'static str) {
+    if let Some(id) = worker.parameters.remove(parameter) {
+        worker.ledger.kept.remove(&(collection, id.clone()));
+        worker.ledger.deleted.insert((collection, id));
+    }
+}
+
+async fn image(worker: &mut Worker) -> Option<()> {
+    let name = worker.fresh("image");
+    let body = json!({"name": name, "disk_format": "raw", "container_format": "bare",
+        "visibility": "shared"});
+    let made = worker.ask(Image, Post, "/images", Some(body)).await?;
+    keep(worker, "image_id", "/images", &made)?;
+    upload(worker).await;
+    // JSON Patch needs a media type of its own, which the small client does not speak.
+    worker.parameters.insert("tag", "blue".to_owned());
+    let tag = "/images/{image_id}/tags/{tag}";
+    worker.ask(Image, Put, tag, None).await;
+    worker.ask(Image, Delete, tag, None).await;
+    let project = worker.parameters.get("project_id")?.clone();
+    worker.parameters.insert("member_id", project.clone());
+    let body = json!({"member": project});
+    worker
+        .ask(Image, Post, "/images/{image_id}/members", Some(body))
+        .await;
+    let member = "/images/{image_id}/members/{member_id}";
+    worker
+        .ask(Image, Put, member, Some(json!({"status": "accepted"})))
+        .await;
+    worker.ask(Image, Delete, member, None).await;
+    worker
+        .ask(Image, Post, "/images/{image_id}/actions/deactivate", None)
+        .await;
+    worker
+        .ask(Image, Post, "/images/{image_id}/actions/reactivate", None)
+        .await;
+    patch(worker).await;
+    Some(())
+}
+
+async fn upload(worker: &mut Worker) {
+    let made = tempfile::NamedTempFile::new().expect("room for an image");
+    std::fs::write(made.path(), vec![7u8; 4096]).expect("the image is written");
+    let id = worker
+        .parameters
+        .get("image_id")
+        .cloned()
+        .unwrap_or_default();
+    match worker.client().upload(&id, made.path()).await {
+        Ok(()) => {
+            let row = rows::row(Image, Put, "/images/{image_id}/file", None);
+            worker.done.insert(rows::named(row));
+        }
+        Err(error) => worker.fail(format!("upload: {error:#}")),
+    }
+}
+
+async fn patch(worker: &mut Worker) {
+    let patch = json!([{"op": "replace", "path": "/min_ram", "value": 1}]);
+    let path = worker.filled("/images/{image_id}").unwrap_or_default();
+    match worker.client().patch_image(&path, &patch).await {
+        Ok(answer) if answer.status.is_success() => {
+            let row = rows::row(Image, Patch, "/images/{image_id}", None);
+            worker.done.insert(rows::named(row));
+        }
+        Ok(answer) => worker.fail(format!("PATCH {path}: {} {}", answer.status, answer.body)),
+        Err(error) => worker.fail(format!("PATCH {path}: {error:#}")),
+    }
+}
+
+async fn flavor(worker: &mut Worker, name: &str) -> Option<String> {
+    let flavors = worker.ask(Compute, Verb::Get, "/flavors", None).await?;
+    let flavors = flavors["flavors"].as_array()?.clone();
+    let found = flavors.iter().find(|flavor| flavor["name"] == name)?;
+    Some(found["id"].as_str()?.to_owned())
+}
+
+async fn server(worker: &mut Worker) -> Option<()> {
+    let name = worker.fresh("group");
+    let body = json!({"server_group": {"name": name, "policy": "soft-anti-affinity"}});
+    let made = worker
+        .ask(Compute, Post, "/os-server-groups", Some(body))
+        .await?;
+    keep(
+        worker,
+        "server_group_id",
+        "/os-server-groups",
+        &made["server_group"],
+    )?;
+    let tiny = flavor(worker, "m1.tiny").await?;
+    let small = flavor(worker, "m1.small").await?;
+    worker.parameters.insert("flavor_id", tiny.clone());
+    let image = worker.parameters.get("image_id")?.clone();
+    let group = worker.parameters.get("server_group_id")?.clone();
+    let name = worker.fresh("server");
+    let body = json!({
+        "server": {"name": name, "imageRef": image, "flavorRef": tiny, "networks": "none",
+            "metadata": {"made": "during"}},
+        "os:scheduler_hints": {"group": group},
+    });
+    let made = worker.ask(Compute, Post, "/servers", Some(body)).await?;
+    keep(worker, "server_id", "/servers", &made["server"])?;
+    worker.settled("ACTIVE").await;
+    let body = json!({"server": {"description": "still here"}});
+    worker.ask(Compute, Put, SERVER, Some(body)).await;
+    details(worker).await;
+    for (action, status) in [
+        (json!({"os-stop": null}), "SHUTOFF"),
+        (json!({"os-start": null}), "ACTIVE"),
+        (json!({"reboot": {"type": "SOFT"}}), "ACTIVE"),
+        (json!({"pause": null}), "PAUSED"),
+        (json!({"unpause": null}), "ACTIVE"),
+        (json!({"suspend": null}), "SUSPENDED"),
+        (json!({"resume": null}), "ACTIVE"),
+        (json!({"lock": null}), "ACTIVE"),
+        (json!({"unlock": null}), "ACTIVE"),
+        (json!({"os-getConsoleOutput": {"length": 5}}), "ACTIVE"),
+        (json!({"resize": {"flavorRef": small}}), "VERIFY_RESIZE"),
+        (json!({"revertResize": null}), "ACTIVE"),
+        (json!({"resize": {"flavorRef": small}}), "VERIFY_RESIZE"),
+        (json!({"confirmResize": null}), "ACTIVE"),
+        (json!({"rebuild": {"imageRef": image}}), "ACTIVE"),
+        (json!({"os-resetState": {"state": "active"}}), "ACTIVE"),
+    ] {
+        worker.ask(Compute, Post, ACTION, Some(action)).await?;
+        worker.settled(status).await;
+    }
+    Some(())
+}
+
+async fn details(worker: &mut Worker) {
+    worker.parameters.insert("key", "colour".to_owned());
+    let metadata = "/servers/{server_id}/metadata";
+    let item = "/servers/{server_id}/metadata/{key}";
+    worker
+        .ask(
+            Compute,
+            Post,
+            metadata,
+            Some(json!({"metadata": {"a": "b"}})),
+        )
+        .await;
+    worker
+        .ask(Compute, Put, item, Some(json!({"meta": {"colour": "red"}})))
+        .await;
+    worker.ask(Compute, Delete, item, None).await;
+    worker
+        .ask(
+            Compute,
+            Put,
+            metadata,
+            Some(json!({"metadata": {"colour": "blue"}})),
+        )
+        .await;
+    worker.parameters.insert("tag", "blue".to_owned());
+    let tags = "/servers/{server_id}/tags";
+    let tag = "/servers/{server_id}/tags/{tag}";
+    worker.ask(Compute, Put, tag, None).await;
+    worker.ask(Compute, Delete, tag, None).await;
+    worker
+        .ask(Compute, Put, tags, Some(json!({"tags": ["blue"]})))
+        .await;
+    worker.ask(Compute, Delete, tags, None).await;
+    worker.ask(Compute, Put, tag, None).await;
+    worker
+        .ask(
+            Compute,
+            Delete,
+            "/servers/{server_id}/os-server-password",
+            None,
+        )
+        .await;
+}
+
+/// Asks every reading of the table whose parameters are known.
+async fn read_everything(worker: &mut Worker) {
+    // What these named is gone again.
+    for gone in ["tag", "key", "member_id"] {
+        worker.parameters.remove(gone);
+    }
+    let reads = endpoint::all().filter(|row| rows::is_asked(row) && row.verb == Verb::Get);
+    for row in reads {
+        // A token is read by a header of its own, data are no JSON, a public flavor has no list.
+        let left_out = [
+            "/auth/tokens",
+            "/images/{image_id}/file",
+            "/flavors/{flavor_id}/os-flavor-access",
+        ]
+        .contains(&row.path);
+        if !left_out && worker.filled(row.path).is_some() {
+            worker.ask(row.service(), row.verb, row.path, None).await;
+        }
+    }
+}
+
+async fn aggregate(worker: &mut Worker) -> Option<()> {
+    let name = worker.fresh("aggregate");
+    let body = json!({"aggregate": {"name": name}});
+    let made = worker
+        .ask(Compute, Post, "/os-aggregates", Some(body))
+        .await?;
+    keep(worker, "aggregate_id", "/os-aggregates", &made["aggregate"])?;
+    let one = "/os-aggregates/{aggregate_id}";
+    let name = worker.fresh("aggregate");
+    worker
+        .ask(
+            Compute,
+            Put,
+            one,
+            Some(json!({"aggregate": {"name": name}})),
+        )
+        .await;
+    let host = worker.hosts.first()?.clone();
+    for action in [
+        json!({"add_host": {"host": host}}),
+        json!({"set_metadata": {"metadata": {"ssd": "true"}}}),
+        json!({"remove_host": {"host": host}}),
+    ] {
+        worker.ask(Compute, Post, AGGREGATE, Some(action)).await;
+    }
+    worker.ask(Compute, Delete, one, None).await;
+    gone(worker, "aggregate_id", "/os-aggregates");
+    Some(())
+}
+
+/// Disables, enables and forgets the compute service of a host; the host's next sign of life
+/// brings it back. A host that has servers by now is not forgotten, and says so.
+async fn service(worker: &mut Worker) -> Option<()> {
+    let services = worker.ask(Compute, Verb::Get, "/os-services", None).await?;
+    let hosts = worker.hosts.clone();
+    let mut own = services["services"].as_array()?.iter();
+    let host = hosts.last()?.as_str();
+    let one = own.find(|service| service["host"] == host)?;
+    worker
+        .parameters
+        .insert("service_id", one["id"].as_str()?.to_owned());
+    let one = "/os-services/{service_id}";
+    for status in ["disabled", "enabled"] {
+        let body = json!({"status": status});
+        worker.ask(Compute, Put, one, Some(body)).await;
+    }
+    worker.forget_host(one).await;
+    // Two services have a parameter of this name.
+    worker.parameters.remove("service_id");
+    Some(())
+}
+
+async fn token(worker: &mut Worker) {
+    match worker.client().issue_and_revoke().await {
+        Ok(()) => {
+            for verb in [Post, Delete] {
+                let row = rows::row(Identity, verb, "/auth/tokens", None);
+                worker.done.insert(rows::named(row));
+            }
+        }
+        Err(error) => worker.fail(format!("issuing and revoking a token: {error:#}")),
+    }
+}
+
+async fn end(worker: &mut Worker) {
+    worker
+        .ask(Compute, Post, ACTION, Some(json!({"forceDelete": null})))
+        .await;
+    gone(worker, "server_id", "/servers");
+    let (image, tiny) = (
+        worker
+            .parameters
+            .get("image_id")
+            .cloned()
+            .unwrap_or_default(),
+        worker
+            .parameters
+            .get("flavor_id")
+            .cloned()
+            .unwrap_or_default(),
+    );
+    // One server of each round stays, one is deleted in the plain way.
+    for stays in [false, true] {
+        let name = worker.fresh("server");
+        let body = json!({"server": {"name": name, "imageRef": image, "flavorRef": tiny,
+            "networks": "none"}});
+        let Some(made) = worker.ask(Compute, Post, "/servers", Some(body)).await else {
+            return;
+        };
+        if keep(worker, "server_id", "/servers", &made["server"]).is_none() {
+            return;
+        }
+        worker.settled("ACTIVE").await;
+        if !stays {
+            worker.ask(Compute, Delete, SERVER, None).await;
+            gone(worker, "server_id", "/servers");
+        }
+    }
+    worker.parameters.remove("server_id");
+    worker
+        .ask(Compute, Delete, "/os-server-groups/{server_group_id}", None)
+        .await;
+    gone(worker, "server_group_id", "/os-server-groups");
+    worker.ask(Image, Delete, "/images/{image_id}", None).await;
+    gone(worker, "image_id", "/images");
+    worker.parameters.remove("flavor_id");
+}
+
+/// What the other side decides: refused, and the refusal says whose it is.
+pub(crate) async fn refused(worker: &mut Worker, beyond: &(usize, String)) {
+    let (index, site) = beyond;
+    if *index != 0 {
+        return;
+    }
+    let name = worker.fresh("user");
+    let body = json!({"user": {"name": name, "password": "correct horse battery"}});
+    worker
+        .expect_refusal(Identity, Post, "/users", Some(body), site)
+        .await;
+    let body = json!({"keypair": {"name": worker.fresh("key")}});
+    worker
+        .expect_refusal(Compute, Post, "/os-keypairs", Some(body), site)
+        .await;
+}

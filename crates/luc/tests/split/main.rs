@@ -1,0 +1,106 @@
+//! A split of a real cloud: both sides go on with everything that is theirs, and agree afterwards.
+//!
+//! Four sites of real processes in network namespaces of their own (`tests/netns/lab.py`), with
+//! the published round trips between them. One site is cut off by packet filters while a client
+//! on each side carries out every site-scoped row of the endpoint table, over and over; which rows
+//! those are follows from the table of kinds (`rows`). After the heal a checker compares what was
+//! acknowledged with what every site shows.
+//!
+//! The short form here takes a quarter of a minute of split; `LUC_SPLIT_SECONDS=600` makes it long.
+//! Needs root, iproute2, nftables and python3; without them it is counted as skipped.
+
+mod checker;
+mod cycle;
+mod lab;
+#[path = "../cloud/process.rs"]
+#[expect(dead_code, reason = "the tests of whole clouds use more of it")]
+mod process;
+mod rows;
+mod worker;
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use lab::Lab;
+use worker::Worker;
+
+/// Seconds of split, unless the environment says otherwise.
+const SECONDS: u64 = 15;
+/// The time in which all sites must agree after the heal.
+const CONVERGED_WITHIN: Duration = Duration::from_secs(5);
+/// The site that is cut off, the founder, and one more on the founder's side.
+const CUT: usize = 3;
+const FOUNDER: usize = 0;
+const OTHER: usize = 1;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn both_sides_of_a_split_work_on_and_agree_after_the_heal() {
+    if let Some(reason) = lab::missing() {
+        return lab::skip(&reason);
+    }
+    let seconds = std::env::var("LUC_SPLIT_SECONDS");
+    let seconds = seconds.map_or(SECONDS, |text| text.parse().expect("a number of seconds"));
+    let lab = Lab::up(&["grenoble", "luxembourg", "nancy", "rennes"], 2).await;
+    let mut workers = Vec::new();
+    for index in [FOUNDER, OTHER, CUT] {
+        workers.push(Worker::login(&lab, index).await);
+    }
+    workers[0].ample_quota().await;
+    // One round before the split, so that every site knows the project.
+    for worker in &mut workers {
+        cycle::round(worker).await;
+        worker.expect_no_failures();
+    }
+    checker::wait_until_agreed(&lab, &workers[0], Duration::from_secs(30)).await;
+
+    lab.cut(CUT).await;
+    let end = Instant::now() + Duration::from_secs(seconds);
+    let running = workers.into_iter().map(|mut worker| {
+        let beyond = if worker.index == CUT { FOUNDER } else { CUT };
+        let beyond = (beyond, lab.name(beyond).to_owned());
+        tokio::spawn(async move {
+            while Instant::now() < end {
+                worker.login_again().await;
+                cycle::round(&mut worker).await;
+                cycle::refused(&mut worker, &beyond).await;
+            }
+            worker
+        })
+    });
+    let workers: Vec<Worker> = futures::future::join_all(running)
+        .await
+        .into_iter()
+        .map(|worker| worker.expect("the client ran to its end"))
+        .collect();
+    lab.heal().await;
+    let healed = Instant::now();
+    checker::wait_until_agreed(&lab, &workers[0], CONVERGED_WITHIN).await;
+    let took = healed.elapsed();
+
+    let mut done = BTreeSet::new();
+    for worker in &workers {
+        worker.expect_no_failures();
+        done.extend(worker.done.iter().cloned());
+        worker.report();
+    }
+    rows::expect_all_site_scoped(&done);
+    checker::nothing_lost_doubled_or_resurrected(&lab, &workers).await;
+    lab::say(&format!(
+        "split of {seconds} s: all sites agreed {took:.2?} after the heal"
+    ));
+    lab.down().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_round_asks_every_site_scoped_row() {
+    let directory = tempfile::tempdir().expect("room for data");
+    let up = process::Up::start(directory.path(), "fake", 2).await;
+    let hosts = vec!["node-1".to_owned(), "node-2".to_owned()];
+    let mut worker = Worker::at(&up.access, "site-1", hosts).await;
+    worker.ample_quota().await;
+    cycle::round(&mut worker).await;
+    worker.expect_no_failures();
+    rows::expect_all_site_scoped(&worker.done);
+    worker.report();
+    up.stop().await;
+}
