@@ -19,6 +19,7 @@
 
 mod follow;
 mod interests;
+mod latest;
 mod manage;
 mod serve;
 mod status;
@@ -33,13 +34,14 @@ use async_trait::async_trait;
 use luc_core::SitePrefix;
 use luc_state::Store;
 use luc_state::feed::Filter;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::fabric::{Fabric, RecvHalf, SendHalf};
 use crate::identity::NodeKey;
 pub use interests::{Interest, Interests};
+use latest::Latest;
 pub use status::{FeedStatus, ServedStatus};
 use status::{Followed, Progress, Served};
 
@@ -127,7 +129,7 @@ struct Shared {
     pacing: Pacing,
     seed: u64,
     /// What this site wants copies of.
-    wanted: watch::Sender<Interests>,
+    wanted: Arc<Latest<Interests>>,
     asked: Mutex<interests::Asked>,
     /// Something was asked for.
     asking: Notify,
@@ -162,7 +164,7 @@ impl Feeds {
             directory,
             pacing,
             seed,
-            wanted: watch::Sender::new(Interests::default()),
+            wanted: Arc::default(),
             asked: Mutex::default(),
             asking: Notify::new(),
             followed: Mutex::default(),
@@ -207,7 +209,7 @@ impl Feeds {
 
     /// What this site wants copies of.
     pub fn interests(&self) -> Interests {
-        self.shared.wanted.borrow().clone()
+        self.shared.wanted.read(Interests::clone)
     }
 
     /// Waits until every site that is not silent has sent its part of `interest`; `false` if that
@@ -285,6 +287,7 @@ fn spawn(stop: &CancellationToken, work: impl Future<Output = ()> + Send + 'stat
 /// Does `work` until it ends or `stop` is called for.
 async fn ending(stop: &CancellationToken, work: impl Future<Output = ()>) {
     tokio::select! {
+        biased;
         () = stop.cancelled() => {}
         () = work => {}
     }
@@ -292,20 +295,15 @@ async fn ending(stop: &CancellationToken, work: impl Future<Output = ()>) {
 
 impl Followed {
     /// Waits until `there` is true of how far this site is followed.
-    async fn reached(&self, deadline: Instant, mut there: impl FnMut(&Progress) -> bool) -> bool {
-        let mut progress = self.progress.subscribe();
-        let waiting = progress.wait_for(|progress| there(progress));
-        matches!(timeout_at(deadline, waiting).await, Ok(Ok(_)))
+    async fn reached(&self, deadline: Instant, there: impl FnMut(&Progress) -> bool) -> bool {
+        self.progress.seen().reaches(deadline, there).await
     }
 
     /// Waits until the site has sent its part of `interest`, or has been silent for `silence`.
     async fn holds(&self, interest: &Interest, deadline: Instant, silence: Duration) -> bool {
-        let mut progress = self.progress.subscribe();
+        let mut progress = self.progress.seen();
         loop {
-            let (connected, holds) = {
-                let now = progress.borrow_and_update();
-                (now.connected, now.holds(interest))
-            };
+            let (connected, holds) = progress.read(|now| (now.connected, now.holds(interest)));
             let left = silence.saturating_sub(self.age());
             if holds || (!connected && left.is_zero()) {
                 return true;

@@ -8,6 +8,7 @@ use luc_core::entropy::SplitMix64;
 use luc_state::feed::{ApplyError, Batch, BatchRefused, Expectations, Follower, Token};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
+use super::interests::Interests;
 use super::status::{Followed, Progress};
 use super::wire::{Joiner, Said, Told, Unpacker, WireError};
 use super::{FeedSite, Shared, lock};
@@ -76,7 +77,7 @@ fn pause(shared: &Shared, failures: u32, random: &mut SplitMix64) -> Duration {
 fn close(followed: &Followed, said: String, ended: &Ended) {
     followed
         .progress
-        .send_modify(|progress| progress.connected = false);
+        .modify(|progress| std::mem::take(&mut progress.connected));
     let mut counts = lock(&followed.counts);
     if counts.ended.as_ref() != Some(&said) {
         let site = followed.site;
@@ -140,8 +141,8 @@ struct Session<'a> {
 
 impl Session<'_> {
     async fn run(&mut self) -> Result<(), Ended> {
-        let mut wanted = self.shared.wanted.subscribe();
-        let first = wanted.borrow_and_update().clone();
+        let mut wanted = self.shared.wanted.seen();
+        let first = wanted.read(Interests::clone);
         self.follower.want(first.projects, first.domains);
         let hello = self.follower.hello();
         self.show();
@@ -152,16 +153,9 @@ impl Session<'_> {
         loop {
             let silence = self.shared.pacing.silence;
             tokio::select! {
-                frame = timeout(silence, self.recv.recv()) => {
-                    let frame = frame.map_err(|_| WireError::Silence)?;
-                    let frame = frame.map_err(WireError::from)?.ok_or(WireError::Ended)?;
-                    self.followed.heard(frame.len());
-                    if let Some(message) = self.joiner.push(&frame)? {
-                        self.hear(&message).await?;
-                    }
-                }
-                Ok(()) = wanted.changed() => {
-                    let now = wanted.borrow_and_update().clone();
+                biased;
+                () = wanted.changed() => {
+                    let now = wanted.read(Interests::clone);
                     if let Some(filter) = self.follower.want(now.projects, now.domains) {
                         self.say(&Said::Filter(filter)).await?;
                     }
@@ -170,6 +164,14 @@ impl Session<'_> {
                     let saved = self.follower.save(&self.shared.store).await;
                     saved.map_err(Ended::NotTaken)?;
                     self.acknowledge().await?;
+                }
+                frame = timeout(silence, self.recv.recv()) => {
+                    let frame = frame.map_err(|_| WireError::Silence)?;
+                    let frame = frame.map_err(WireError::from)?.ok_or(WireError::Ended)?;
+                    self.followed.heard(frame.len());
+                    if let Some(message) = self.joiner.push(&frame)? {
+                        self.hear(&message).await?;
+                    }
                 }
             }
         }
@@ -227,15 +229,14 @@ impl Session<'_> {
     /// Lets those who wait see where this is.
     fn show(&self) {
         let (at, held) = (self.follower.at(), self.follower.filter());
-        self.followed
-            .progress
-            .send_modify(|progress: &mut Progress| {
-                progress.at = at;
-                progress.connected = true;
-                if *progress.held != *held {
-                    progress.held = Arc::new(held.clone());
-                }
-            });
+        self.followed.progress.modify(|progress: &mut Progress| {
+            progress.at = at;
+            progress.connected = true;
+            if *progress.held != *held {
+                progress.held = Arc::new(held.clone());
+            }
+            true
+        });
     }
 
     /// Tells the home what it may forget.

@@ -54,7 +54,7 @@ pub(super) fn add(shared: &Shared, interest: Interest) {
         Interest::Project(project) => domain_of(&shared.store.snapshot(), project),
         Interest::Domain(_) => None,
     };
-    shared.wanted.send_if_modified(|wanted| {
+    shared.wanted.modify(|wanted| {
         let new = match interest {
             Interest::Project(project) => wanted.projects.insert(project),
             Interest::Domain(domain) => wanted.domains.insert(domain),
@@ -68,7 +68,7 @@ fn refresh(shared: &Shared, snapshot: &Snapshot, lives: &Lives) {
     // Under one lock with the questions: what is asked for meanwhile is added afterwards.
     let mut asked = lock(&shared.asked);
     let wanted = wanted(snapshot, lives, &mut asked);
-    shared.wanted.send_if_modified(|held| {
+    shared.wanted.modify(|held| {
         let news = *held != wanted;
         *held = wanted;
         news
@@ -105,14 +105,15 @@ pub(super) async fn run(shared: Arc<Shared>) {
     drop(snapshot);
     loop {
         tokio::select! {
+            biased;
+            () = shared.asking.notified() => {}
+            _ = sweep.tick() => {}
             event = watch.next() => {
                 let Some(event) = event else { return };
                 if !lives.observe(&event) && !names_projects(&event) {
                     continue;
                 }
             }
-            () = shared.asking.notified() => {}
-            _ = sweep.tick() => {}
         }
         refresh(&shared, &shared.store.snapshot(), &lives);
     }

@@ -16,6 +16,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
     loop {
         adjust(&shared);
         tokio::select! {
+            biased;
             () = shared.changed.notified() => {}
             _ = again.tick() => {}
         }

@@ -6,10 +6,10 @@ use std::time::Duration;
 use luc_core::SitePrefix;
 use luc_state::Revision;
 use luc_state::feed::{Filter, Token};
-use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::latest::Latest;
 use super::{Interest, lock};
 
 /// How far this site follows another.
@@ -99,7 +99,7 @@ pub(super) struct Counts {
 pub(super) struct Followed {
     pub(super) site: SitePrefix,
     pub(super) started: Instant,
-    pub(super) progress: watch::Sender<Progress>,
+    pub(super) progress: Arc<Latest<Progress>>,
     pub(super) counts: Mutex<Counts>,
     pub(super) stop: CancellationToken,
 }
@@ -109,7 +109,7 @@ impl Followed {
         Self {
             site,
             started: Instant::now(),
-            progress: watch::Sender::new(Progress::default()),
+            progress: Arc::default(),
             counts: Mutex::default(),
             stop,
         }
@@ -127,7 +127,7 @@ impl Followed {
     }
 
     pub(super) fn status(&self, silence: Duration) -> FeedStatus {
-        let (age, progress) = (self.age(), self.progress.borrow().clone());
+        let (age, progress) = (self.age(), self.progress.read(Progress::clone));
         let counts = lock(&self.counts).clone();
         let held = progress.at.revision.number();
         FeedStatus {

@@ -146,6 +146,7 @@ pub async fn beat(assembly: Arc<Assembly>, stopping: CancellationToken) {
             tokio::spawn(async move { assembly.greet(site, SILENT).await });
         }
         tokio::select! {
+            biased;
             () = tokio::time::sleep(EVERY) => {}
             () = stopping.cancelled() => return,
         }
