@@ -72,7 +72,7 @@ pub async fn join(config: &Config, ticket: &str, fabrics: &Fabrics) -> anyhow::R
     let known = Welcomed::read(directory)?;
     if Site::is_founded(directory) && known.is_none() {
         bail!(
-            "{} holds a cloud of its own with {}; a site joins empty: choose another data directory",
+            "{} holds a cloud of its own with {}; a site joins empty: choose another directory",
             directory.display(),
             people(config).await?
         );

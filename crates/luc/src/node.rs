@@ -210,8 +210,11 @@ impl Node {
         parts.tidy_up().await?;
         let address = bound.address;
         let stopping = CancellationToken::new();
-        let url = format!("http://{address}");
-        let assembly = peering.attach(&parts.services, &url, &stopping).await?;
+        // One that listens everywhere does not know what others call it.
+        let url = (!address.ip().is_unspecified()).then(|| format!("http://{address}"));
+        let assembly = peering
+            .attach(&parts.services, url.as_deref(), &stopping)
+            .await?;
         let mut agents = BTreeMap::new();
         let drivers = Drivers::open(&config.compute, &config.node.data_dir)?;
         for host in hosts {
@@ -223,7 +226,8 @@ impl Node {
         }
         let services = &parts.services;
         let brains =
-            seats::of_controller(config, fabrics, &peering, services, &url, &agents).await?;
+            seats::of_controller(config, fabrics, &peering, services, url.as_deref(), &agents)
+                .await?;
         brains.advise(services, &peering.sites, &stopping);
         tokio::spawn(keep_house(Arc::clone(&parts.services), stopping.clone()));
         let front = Front {

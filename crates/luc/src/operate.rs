@@ -249,14 +249,16 @@ const SITE_COLUMNS: [Column; 8] = [
     ("API", "api_url"),
 ];
 
-const NODE_COLUMNS: [Column; 7] = [
+const NODE_COLUMNS: [Column; 9] = [
     ("NAME", "name"),
     ("SITE", "site"),
     ("ROLES", "roles"),
     ("STATE", "state"),
+    ("HEALTH", "health"),
     ("RTT ms", "rtt_ms"),
-    ("COORDINATES", "coordinates"),
+    ("EXPECTED ms", "distance_ms"),
     ("ID", "id"),
+    ("COORDINATES ms", "coordinates"),
 ];
 
 /// Rows under headings, as wide as they must be.

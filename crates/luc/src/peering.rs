@@ -109,7 +109,7 @@ impl Peering {
     pub async fn attach(
         &self,
         services: &Arc<Services>,
-        api_url: &str,
+        api_url: Option<&str>,
         stopping: &CancellationToken,
     ) -> anyhow::Result<Arc<Assembly>> {
         self.introduce(services, api_url).await?;
@@ -174,16 +174,16 @@ impl Peering {
     pub async fn introduce_host(
         &self,
         services: &Services,
-        api_url: &str,
+        api_url: Option<&str>,
         node: &NodeWish,
     ) -> anyhow::Result<()> {
         let cloud = self.site.cloud.unwrap_or(self.prefix);
-        sites::introduce(services, (&self.site.name, cloud, Some(api_url)), node)
+        sites::introduce(services, (&self.site.name, cloud, api_url), node)
             .await
             .with_context(|| format!("introducing the host {} to the cloud", node.name))
     }
 
-    async fn introduce(&self, services: &Services, api_url: &str) -> anyhow::Result<()> {
+    async fn introduce(&self, services: &Services, api_url: Option<&str>) -> anyhow::Result<()> {
         let cloud = self.site.cloud.unwrap_or(self.prefix);
         let roles = self.roles.iter().map(|role| role.name().to_owned());
         let node = NodeWish {
@@ -198,7 +198,7 @@ impl Peering {
                 .await
                 .context("writing down who founded the cloud")?;
         }
-        sites::introduce(services, (&self.site.name, cloud, Some(api_url)), &node)
+        sites::introduce(services, (&self.site.name, cloud, api_url), &node)
             .await
             .context("introducing this node to the cloud")
     }
@@ -225,7 +225,11 @@ impl Records {
     /// Takes over what the records say now; whether anything was new.
     fn refresh(&self) -> bool {
         let members = Members::of(&self.services.store.snapshot(), self.site);
+        let gone = members.removed.contains(&self.site);
         let new = self.membership.learn(members);
+        if gone && new {
+            tracing::error!("this site is no longer of the cloud: others refuse it");
+        }
         self.membership.apply(&*self.started.fabric);
         self.started.delay(&self.foreign_addresses());
         new

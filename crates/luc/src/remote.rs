@@ -17,8 +17,8 @@
 //! | `GET members` | who is of the cloud; for nodes on the fabric |
 //!
 //! The other way round, the controller asks a node for a console or for measurements at the address
-//! that the heartbeat named, or at the key it was heard from. Without the fabric both sides show the
-//! site's join secret, and the network must be one that the operator trusts.
+//! that the heartbeat named, or at the key it was heard from. Without the fabric both sides show
+//! the site's join secret, and the network must be one that the operator trusts.
 
 mod client;
 mod link;

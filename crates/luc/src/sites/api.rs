@@ -17,7 +17,8 @@
 //! may change things, `reader` may look. What another site must do is handed on to it. Refusals
 //! have one form: `{"error": {"code", "title", "message"}}`.
 
-use std::collections::BTreeMap;
+mod views;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +33,6 @@ use luc_api::ApiError;
 use luc_core::SitePrefix;
 use luc_core::id::{DomainId, NodeId};
 use luc_core::time::Timestamp;
-use luc_runtime::feeds::Feeds;
 use luc_services::Services;
 use luc_services::caller::{Caller, Scope};
 use luc_services::identity::{OldKey, rotate_key};
@@ -223,7 +223,7 @@ async fn show_site(
         let views = operators.site_views();
         let found = views.into_iter().find(|view| view["id"] == prefix.as_str());
         let mut found = found.unwrap_or_default();
-        let nodes = operators.node_views();
+        let nodes = operators.node_views().await;
         let of_site = |node: &Value| node["site_id"] == prefix.as_str();
         found["nodes"] = nodes.into_iter().filter(of_site).collect();
         Ok(json!({"site": found}))
@@ -293,8 +293,9 @@ async fn allow(
 }
 
 async fn list_nodes(State(operators): State<Operators>, request: Request) -> Response {
-    let work =
-        async move |operators: Operators, _: Bytes| Ok(json!({"nodes": operators.node_views()}));
+    let work = async move |operators: Operators, _: Bytes| {
+        Ok(json!({"nodes": operators.node_views().await}))
+    };
     operators.answer(request, Needs::Reader, work).await
 }
 
@@ -409,82 +410,4 @@ fn shown(at: Timestamp) -> String {
 
 fn parsed<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     serde_json::from_slice(body).map_err(|error| ApiError::bad_request(error.to_string()))
-}
-
-impl Operators {
-    fn site_views(&self) -> Vec<Value> {
-        let views = self.peering.sites.all();
-        let pulse = self.peering.sites.pulse();
-        let own = self.services.site;
-        let millis = |duration: Duration| duration.as_secs_f64() * 1e3;
-        let status = self.peering.feeds().map(Feeds::status).unwrap_or_default();
-        let lags: BTreeMap<SitePrefix, Duration> =
-            status.iter().map(|feed| (feed.site, feed.lag)).collect();
-        self.peering.membership.with(|members| {
-            views
-                .iter()
-                .map(|view| {
-                    let member = members.site(view.site);
-                    let rtt = if view.site == own {
-                        Some(Duration::ZERO)
-                    } else {
-                        pulse.rtt(view.site)
-                    };
-                    json!({
-                        "id": view.site.to_string(),
-                        "name": view.name,
-                        "here": view.site == own,
-                        "label": member.map(|member| member.label),
-                        "domains": member.and_then(|member| member.domains.clone()),
-                        "api_url": member.and_then(|member| member.api_url.clone()),
-                        "reachable": view.reachable,
-                        "age_ms": millis(view.age),
-                        "rtt_ms": rtt.map(millis),
-                        "lag_ms": lags.get(&view.site).copied().map(millis),
-                        "room": view.room.map(|room| json!({
-                            "vcpus": room.vcpus,
-                            "memory_mib": room.memory_mib,
-                            "disk_gib": room.disk_gib,
-                        })),
-                    })
-                })
-                .collect()
-        })
-    }
-
-    fn node_views(&self) -> Vec<Value> {
-        let peers = self.peering.started.fabric.peers();
-        let me = self.peering.started.fabric.me().to_string();
-        let snapshot = self.services.store.snapshot();
-        let names = |site: SitePrefix| {
-            self.peering
-                .membership
-                .with(|members| members.site(site).map(|member| member.name.clone()))
-        };
-        snapshot
-            .all::<NodeInfo>()
-            .map(|node| {
-                let peer = peers.iter().find(|peer| peer.key.to_string() == node.key);
-                let state = match peer {
-                    _ if node.revoked_at.is_some() => "revoked".to_owned(),
-                    _ if node.key == me => "here".to_owned(),
-                    Some(peer) => format!("{:?}", peer.state).to_lowercase(),
-                    None => "not called".to_owned(),
-                };
-                let rtt = peer.and_then(|peer| peer.rtt);
-                json!({
-                    "id": node.id.as_str(),
-                    "name": node.name,
-                    "site": names(node.site),
-                    "site_id": node.site.to_string(),
-                    "roles": node.roles,
-                    "key": node.key,
-                    "addresses": node.addresses,
-                    "joined_at": shown(node.joined_at),
-                    "state": state,
-                    "rtt_ms": rtt.map(|rtt| rtt.as_secs_f64() * 1e3),
-                })
-            })
-            .collect()
-    }
 }

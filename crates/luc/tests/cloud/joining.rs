@@ -125,7 +125,7 @@ impl Operator {
             .expect("asked again it is the same");
         let gamma = self.configure("gamma", "gamma-c", "[\"controller\"]");
         let replayed = run(&["join", &text, "--config", &gamma]).await;
-        assert!(replayed.unwrap_err().contains("used already"));
+        assert!(replayed.expect_err("it is used").contains("used already"));
         start(Path::new(&beta)).await
     }
 
@@ -226,10 +226,14 @@ async fn a_founded_cloud_joins_no_other_and_a_damaged_ticket_none() {
     let own = operator.configure("own", "own-c", "[\"controller\"]");
     let words = ["cloud", "create", "--config", &own];
     run(&words).await.expect("it is founded");
-    let refused = run(&["join", &ticket, "--config", &own]).await.unwrap_err();
+    let refused = run(&["join", &ticket, "--config", &own])
+        .await
+        .expect_err("it is no empty site");
     assert!(refused.contains("the users admin"), "{refused}");
     let cut = &ticket[..ticket.len() - 2];
-    let damaged = run(&["join", cut, "--config", &own]).await.unwrap_err();
+    let damaged = run(&["join", cut, "--config", &own])
+        .await
+        .expect_err("it is damaged");
     assert!(damaged.contains("damaged"), "{damaged}");
     first.kill().await.expect("it was running");
 }
