@@ -114,9 +114,9 @@ impl BrainHandle {
 
     /// What it knows and has thought lately; `None` when it has ended.
     pub async fn status(&self) -> Option<Status> {
-        let (answer, asked) = oneshot::channel();
+        let (answer, shown) = oneshot::channel();
         self.inputs.send(Input::Status(answer)).await.ok()?;
-        asked.await.ok()
+        shown.await.ok()
     }
 
     /// Who comes and goes from now on. Read it: nothing of it is dropped.

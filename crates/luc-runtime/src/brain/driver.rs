@@ -242,31 +242,31 @@ impl Driver {
     fn event(&mut self, event: Event) -> Option<Command> {
         match event {
             Event::Overlay(event) => {
-                self.overlay_event(event);
+                self.overlay_event(&event);
                 None
             }
             Event::Dvms(event) => self.dvms_event(event),
         }
     }
 
-    fn overlay_event(&mut self, event: luc_overlay::Event) {
+    fn overlay_event(&mut self, event: &luc_overlay::Event) {
         use luc_overlay::Event;
         match event {
             Event::Joined(peer) => {
                 tracing::info!(%peer, "a node is there");
-                self.sights.see(self.origin.elapsed(), Sight::Joined(peer));
+                self.sights.see(self.origin.elapsed(), Sight::Joined(*peer));
             }
             Event::Left(peer) => {
                 tracing::info!(%peer, "a node has left");
-                self.sights.see(self.origin.elapsed(), Sight::Left(peer));
+                self.sights.see(self.origin.elapsed(), Sight::Left(*peer));
             }
             Event::Failed(peer) => {
                 tracing::warn!(%peer, "a node does not answer any more");
-                self.sights.see(self.origin.elapsed(), Sight::Failed(peer));
+                self.sights.see(self.origin.elapsed(), Sight::Failed(*peer));
             }
             Event::Stood { peer, standing } => tracing::info!(%peer, ?standing, "a node stands"),
             Event::Moved(place) => {
-                self.kept.keep_coordinate(place);
+                self.kept.keep_coordinate(*place);
                 self.place_moved = true;
             }
             Event::Ignored { reason } => tracing::debug!(reason, "the overlay ignored an input"),

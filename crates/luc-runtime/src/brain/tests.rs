@@ -243,7 +243,10 @@ async fn an_overload_is_planned_away_and_nothing_is_moved() {
         (*peer, one.target.site),
         "to its own site first"
     );
-    assert!(one.ordered && one.why.contains("5.0 cores and has 4.0"), "{one:?}");
+    assert!(
+        one.ordered && one.why.contains("5.0 cores and has 4.0"),
+        "{one:?}"
+    );
     let kept = memory
         .0
         .lock()
