@@ -121,9 +121,9 @@ impl BrainHandle {
 
     /// Who comes and goes from now on. Read it: nothing of it is dropped.
     pub async fn follow(&self) -> mpsc::UnboundedReceiver<Sight> {
-        let (follower, followed) = mpsc::unbounded_channel();
+        let (follower, sights) = mpsc::unbounded_channel();
         let _ = self.inputs.send(Input::Follow(follower)).await;
-        followed
+        sights
     }
 
     /// Tells the others that this node leaves for good, and ends.

@@ -96,7 +96,7 @@ mod tests {
     fn who_comes_back_is_not_gone_any_more() {
         let peer = PeerId::new(SitePrefix::of_key(b"a"), 7);
         let mut sights = Sights::default();
-        let (follower, mut followed) = mpsc::unbounded_channel();
+        let (follower, mut heard) = mpsc::unbounded_channel();
         sights.follow(follower);
         sights.see(Duration::from_secs(3), Sight::Failed(peer));
         let gone = Gone {
@@ -107,8 +107,8 @@ mod tests {
         assert_eq!(sights.gone(), [gone]);
         sights.see(Duration::from_secs(4), Sight::Joined(peer));
         assert_eq!(sights.gone(), []);
-        assert_eq!(followed.try_recv(), Ok(Sight::Failed(peer)));
-        assert_eq!(followed.try_recv(), Ok(Sight::Joined(peer)));
+        assert_eq!(heard.try_recv(), Ok(Sight::Failed(peer)));
+        assert_eq!(heard.try_recv(), Ok(Sight::Joined(peer)));
     }
 
     #[test]
