@@ -171,7 +171,7 @@ async fn a_follower_that_takes_nothing_is_given_up() {
     let node = world.bare(2);
     let deadline = Instant::now() + Duration::from_secs(5);
     let stream = node.open_stream(key(1), Channel::FEED, deadline).await;
-    let (mut send, recv) = stream.expect("a stream");
+    let (mut speech, silence) = stream.expect("a stream");
     let filter = r#"{"number":1,"projects":["p"],"domains":[]}"#;
     let held = r#"{"epoch":0,"revision":0,"filter":0}"#;
     let hello = format!(
@@ -179,18 +179,18 @@ async fn a_follower_that_takes_nothing_is_given_up() {
     );
     let mut frame = vec![0];
     frame.extend(hello.as_bytes());
-    send.send(frame).await.expect("it is taken");
+    speech.send(frame).await.expect("it is taken");
     let streams = || home.feeds.served().first().map(|served| served.streams);
     sleep(Duration::from_secs(5)).await;
     assert_eq!(streams(), Some(1));
-    let sent = home.feeds.served()[0].bytes_out;
+    let bytes = home.feeds.served()[0].bytes_out;
     assert!(
-        sent < 16 << 20,
-        "{sent} bytes wait for somebody who takes nothing"
+        bytes < 16 << 20,
+        "{bytes} bytes wait for somebody who takes nothing"
     );
     sleep(Duration::from_secs(10)).await;
     assert_eq!(streams(), Some(0));
-    drop((send, recv));
+    drop((speech, silence));
 }
 
 #[tokio::test(start_paused = true)]
