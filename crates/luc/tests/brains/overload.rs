@@ -1,0 +1,87 @@
+//! An overload in a site of three hosts.
+
+use std::path::Path;
+use std::time::Duration;
+
+use luc::client::Client;
+use luc::config::DriverKind;
+use luc::up::{Cloud, Plan};
+use serde_json::{Value, json};
+
+use crate::{LIMIT, brains, crowd, hosts, luc, plans, until};
+
+/// How long an overload may last before there is a plan.
+const PLANNED: Duration = Duration::from_secs(15);
+
+async fn start(directory: &Path) -> (Cloud, Client) {
+    let cloud = Cloud::start(Plan {
+        site: "nancy".to_owned(),
+        nodes: 3,
+        driver: DriverKind::Fake,
+        accel: "auto".to_owned(),
+        listen: "127.0.0.1:0".parse().expect("an address"),
+        data_dir: directory.to_owned(),
+    })
+    .await
+    .expect("the cloud starts");
+    let client = Client::login(cloud.access()).await.expect("admin logs in");
+    (cloud, client)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_overload_is_explained_within_seconds_and_nothing_is_moved() {
+    let directory = tempfile::tempdir().expect("room for data");
+    let (cloud, client) = start(directory.path()).await;
+    let yaml = cloud.clouds_yaml().to_owned();
+    until("the three brains see each other", LIMIT, async || {
+        let view = brains(&client, false).await;
+        let nodes = view["nodes"].as_array()?;
+        let sees = |node: &Value| node["status"]["members"].as_array().map(Vec::len);
+        (nodes.len() == 3 && nodes.iter().all(|node| sees(node) == Some(2))).then_some(())
+    })
+    .await;
+    crowd(&client, "nancy", "node-1", 5).await;
+    let before = hosts(&client).await;
+
+    let story = until("a plan", PLANNED, async || {
+        plans(&yaml, "luc").await.into_iter().next()
+    })
+    .await;
+    assert_eq!(
+        (&story["leader"], &story["cause"]),
+        (&json!("node-1"), &json!("overload"))
+    );
+    assert_eq!(story["dry_run"], json!(true));
+    let one = &story["moves"][0];
+    assert_eq!(one["from"], "node-1");
+    assert_ne!(one["to"], "node-1");
+    let name = one["name"].as_str().expect("the store knows the server");
+    assert!(name.starts_with("busy-"), "{name}");
+    assert!(
+        one["why"]
+            .as_str()
+            .is_some_and(|why| why.contains("80.0 cores and has 64.0")),
+        "{one}"
+    );
+
+    // The same in words, for one server.
+    let (done, text) = luc(&yaml, "luc", &["dvms", "explain", name]).await;
+    assert!(done, "{text}");
+    for part in [
+        "led partition",
+        name,
+        "node-1 to node-",
+        "nothing was moved",
+    ] {
+        assert!(text.contains(part), "{part:?} is missing in:\n{text}");
+    }
+    let (done, text) = luc(&yaml, "luc", &["dvms", "explain", "nobody"]).await;
+    assert!(!done && text.contains("'nobody'"), "{text}");
+    let (done, text) = luc(&yaml, "luc", &["dvms", "status"]).await;
+    assert!(done && text.contains("80.0 of 64.0"), "{text}");
+
+    // Long after the plan, everything is where it was.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(hosts(&client).await, before);
+    cloud.stop().await.expect("everything stops");
+}
