@@ -122,6 +122,7 @@ impl Outpost {
     /// Leaves the fabric.
     pub async fn shut_down(&self) {
         self.switchboard.clear();
+        self.forwards.close();
         self.started.fabric.shut_down().await;
     }
 }

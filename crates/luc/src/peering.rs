@@ -209,6 +209,7 @@ impl Peering {
             feeds.shut_down();
         }
         self.switchboard.clear();
+        self.forwards.close();
         self.started.fabric.shut_down().await;
     }
 }

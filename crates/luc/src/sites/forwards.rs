@@ -1,8 +1,9 @@
 //! Requests that another site or a compute-only node of this site hands on: HTTP over streams of
 //! [`Channel::FORWARD`], served by the same router as the API port.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -20,7 +21,7 @@ use super::membership::Membership;
 pub struct Forwards {
     site: SitePrefix,
     membership: Arc<Membership>,
-    routers: OnceLock<Routers>,
+    routers: ArcSwapOption<Routers>,
 }
 
 /// What is answered to whom.
@@ -37,14 +38,18 @@ impl Forwards {
         Self {
             site,
             membership,
-            routers: OnceLock::new(),
+            routers: ArcSwapOption::empty(),
         }
     }
 
     /// Answers the nodes of this site with `own` and other sites with `others` from now on.
     pub fn serve(&self, own: Router, others: Router) {
-        // Said twice, this would be a programming error that changes nothing.
-        let _ = self.routers.set(Routers { own, others });
+        self.routers.store(Some(Arc::new(Routers { own, others })));
+    }
+
+    /// Answers nobody any more, and lets go of what the routers hold.
+    pub fn close(&self) {
+        self.routers.store(None);
     }
 }
 
@@ -57,7 +62,7 @@ impl Handler for Forwards {
     fn datagram(&self, _: Peer, _: Channel, _: Bytes) {}
 
     async fn stream(&self, from: Peer, _: Channel, send: SendHalf, recv: RecvHalf) {
-        let (Some(routers), Some(peer)) = (self.routers.get(), from.id()) else {
+        let (Some(routers), Some(peer)) = (self.routers.load_full(), from.id()) else {
             return;
         };
         let site = peer.site;

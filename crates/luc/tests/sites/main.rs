@@ -210,3 +210,20 @@ async fn the_operators_api_asks_who_you_are_and_a_site_leaves_that_owns_nothing(
     .await;
     cloud.stop().await.expect("everything stops");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sites_that_start_again_find_each_other_and_what_they_had() {
+    let directory = tempfile::tempdir().expect("room for data");
+    let cloud = start(directory.path(), &["a", "b"]).await;
+    let a = login(&cloud, "a").await;
+    let image = image(&a).await;
+    assert_eq!(create(&a, "one", &image, Some("b")).await.status, 202);
+    active_at(&a, "one", "b").await;
+    cloud.stop().await.expect("everything stops");
+
+    let cloud = start(directory.path(), &["a", "b"]).await;
+    for site in ["a", "b"] {
+        active_at(&login(&cloud, site).await, "one", "b").await;
+    }
+    cloud.stop().await.expect("everything stops");
+}
