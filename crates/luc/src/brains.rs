@@ -89,7 +89,7 @@ pub struct Brains {
 
 impl Brains {
     /// Seats one brain in each of `seats`, the node's own first.
-    pub async fn start(
+    pub fn start(
         site: SitePrefix,
         membership: Arc<Membership>,
         seats: Vec<Seat>,
@@ -98,7 +98,7 @@ impl Brains {
         let ports: Vec<Arc<Port>> = seats.iter().map(|seat| Arc::clone(&seat.port)).collect();
         let mut running = Vec::new();
         for seat in seats {
-            running.push(seated(site, &membership, seat).await?);
+            running.push(seated(site, &membership, seat)?);
         }
         let brains = Arc::new(Self {
             site,
@@ -174,11 +174,7 @@ impl Running {
 }
 
 /// Starts one brain and what feeds it.
-async fn seated(
-    site: SitePrefix,
-    membership: &Arc<Membership>,
-    seat: Seat,
-) -> anyhow::Result<Running> {
+fn seated(site: SitePrefix, membership: &Arc<Membership>, seat: Seat) -> anyhow::Result<Running> {
     let peer = seat.fabric.me().peer_id(site);
     let keeper = FileKeeper::new(seat.directory.join("brain.json"));
     let kept = keeper.read().context("reading what the brain promised")?;
@@ -198,19 +194,19 @@ async fn seated(
         own_fabric.clone(),
         brain.clone(),
     );
-    let feeding = match seat.agent {
-        Some(agent) => tokio::spawn(Sampler::new(peer, agent, seat.vigil).run(brain.clone())),
-        None => {
-            brain.sample(sampler::hostless(peer));
-            tokio::spawn(std::future::ready(()))
-        }
-    };
+    let mut feeders = vec![tokio::spawn(meeting)];
+    if let Some(agent) = seat.agent {
+        let sampler = Sampler::new(peer, agent, seat.vigil);
+        feeders.push(tokio::spawn(sampler.run(brain.clone())));
+    } else {
+        brain.sample(sampler::hostless(peer));
+    }
     Ok(Running {
         name: seat.name,
         peer,
         brain,
         task,
-        feeders: vec![tokio::spawn(meeting), feeding],
+        feeders,
         own_fabric,
     })
 }

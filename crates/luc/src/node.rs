@@ -298,7 +298,7 @@ impl Node {
             outpost.serve(router.clone(), stopping.clone());
         }
         let brains = match &outpost {
-            Some(outpost) => Some(seats::of_outpost(config, outpost, &agent).await?),
+            Some(outpost) => Some(seats::of_outpost(config, outpost, &agent)?),
             None => None,
         };
         let server = tokio::spawn(server::serve(bound, router, stopping.clone()));

@@ -59,7 +59,7 @@ pub async fn of_controller(
             "not every host of this process gets a brain: the others are not watched"
         );
     }
-    Brains::start(services.site, Arc::clone(&peering.membership), seats).await
+    Brains::start(services.site, Arc::clone(&peering.membership), seats)
 }
 
 /// A host beside the node's own: a key and an end of the fabric for it, and who it will be.
@@ -102,7 +102,7 @@ fn host(
 }
 
 /// Starts the brain of a compute-only node that has joined.
-pub async fn of_outpost(
+pub fn of_outpost(
     config: &Config,
     outpost: &Outpost,
     agent: &Arc<Agent>,
@@ -120,5 +120,5 @@ pub async fn of_outpost(
         vigil: false,
         own_fabric: false,
     };
-    Brains::start(outpost.site, Arc::clone(&outpost.membership), vec![seat]).await
+    Brains::start(outpost.site, Arc::clone(&outpost.membership), vec![seat])
 }
