@@ -67,7 +67,7 @@ async fn clients(lab: &Lab) -> Vec<Client> {
 }
 
 /// Waits until all sites show the same; fails if that takes longer than `patience`.
-pub(crate) async fn wait_until_agreed(lab: &Lab, _: &Worker, patience: Duration) {
+pub(crate) async fn wait_until_agreed(lab: &Lab, patience: Duration) {
     let started = Instant::now();
     let clients = clients(lab).await;
     loop {
@@ -164,4 +164,14 @@ pub(crate) async fn nothing_lost_doubled_or_resurrected(lab: &Lab, workers: &[Wo
     lab::say(&format!(
         "{kept} things kept, {deleted} deleted, {resolved} outcomes resolved"
     ));
+}
+
+/// The clients together have not got more of a collection than there was for all sites.
+pub(crate) fn at_most(workers: &[Worker], collection: &str, limit: i64) {
+    let kept = workers.iter().flat_map(|worker| &worker.ledger.kept);
+    let count = kept.filter(|(of, _)| *of == collection).count();
+    assert!(
+        i64::try_from(count).is_ok_and(|count| count <= limit),
+        "{count} of {collection} are kept, {limit} were allowed"
+    );
 }

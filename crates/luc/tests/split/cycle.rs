@@ -106,14 +106,14 @@ async fn upload(worker: &mut Worker) {
 
 async fn patch(worker: &mut Worker) {
     let patch = json!([{"op": "replace", "path": "/min_ram", "value": 1}]);
-    let path = worker.filled("/images/{image_id}").unwrap_or_default();
-    match worker.client().patch_image(&path, &patch).await {
+    let one = worker.filled("/images/{image_id}").unwrap_or_default();
+    match worker.client().patch_image(&one, &patch).await {
         Ok(answer) if answer.status.is_success() => {
             let row = rows::row(Image, Patch, "/images/{image_id}", None);
             worker.done.insert(rows::named(row));
         }
-        Ok(answer) => worker.fail(format!("PATCH {path}: {} {}", answer.status, answer.body)),
-        Err(error) => worker.fail(format!("PATCH {path}: {error:#}")),
+        Ok(answer) => worker.fail(format!("PATCH {one}: {} {}", answer.status, answer.body)),
+        Err(error) => worker.fail(format!("PATCH {one}: {error:#}")),
     }
 }
 

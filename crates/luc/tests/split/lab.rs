@@ -136,7 +136,7 @@ impl Lab {
             };
             let lines: Vec<&str> = log.lines().collect();
             let last = lines.len().saturating_sub(5);
-            text.push_str(&format!("\n--- {name}\n{}", lines[last..].join("\n")));
+            text.extend(["\n--- ", &name, "\n", &lines[last..].join("\n")]);
         }
         text
     }

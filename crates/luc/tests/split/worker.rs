@@ -41,7 +41,10 @@ pub(crate) struct Worker {
     pub(crate) ledger: Ledger,
     access: Access,
     client: Client,
+    /// Whether the project has less than it asks for: refusals that say so are counted apart.
+    pub(crate) is_tight: bool,
     asked: u64,
+    over_quota: u64,
     refused: u64,
     rounds: u64,
     failures: Vec<String>,
@@ -67,33 +70,29 @@ impl Worker {
             ledger: Ledger::default(),
             access: access.clone(),
             client,
+            is_tight: false,
             asked: 0,
+            over_quota: 0,
             refused: 0,
             rounds: 0,
             failures: Vec::new(),
         }
     }
 
-    /// Lets the project have as much of everything as it likes.
-    pub(crate) async fn ample_quota(&self) {
+    /// Sets how many of each thing the project may have, over all sites; -1 is no limit.
+    pub(crate) async fn set_quota(&self, each: i64) {
         let path = format!("/os-quota-sets/{}", self.client.project());
-        let names = [
-            "instances",
-            "cores",
-            "ram",
-            "server_groups",
-            "server_group_members",
-        ];
-        let limits: serde_json::Map<String, Value> = names
-            .iter()
-            .map(|name| ((*name).to_owned(), (-1).into()))
-            .collect();
+        let mut limits = serde_json::Map::new();
+        for name in ["cores", "ram", "server_group_members"] {
+            limits.insert(name.to_owned(), (-1).into());
+        }
+        for name in ["instances", "server_groups"] {
+            limits.insert(name.to_owned(), each.into());
+        }
         let body = serde_json::json!({"quota_set": limits});
-        let asked = self
-            .client
-            .ask(reqwest::Method::PUT, Target::Compute, &path, Some(body))
-            .await;
-        let answer = asked.expect("the quota is changed");
+        let method = reqwest::Method::PUT;
+        let asked = self.client.ask(method, Target::Compute, &path, Some(body));
+        let answer = asked.await.expect("the quota is changed");
         assert!(
             answer.status.is_success(),
             "{} {}",
@@ -122,7 +121,7 @@ impl Worker {
     }
 
     /// Notes something that should not have been.
-    pub(crate) fn fail(&mut self, failure: String) {
+    pub(crate) fn fail(&mut self, failure: impl std::fmt::Display) {
         if self.failures.len() < 20 {
             self.failures.push(format!("at {}: {failure}", self.site));
         }
@@ -146,7 +145,12 @@ impl Worker {
             self.done.insert(rows::named(row));
             return Some(answer.body);
         }
-        let failure = format!("{}: {} {}", rows::named(row), answer.status, answer.body);
+        let text = answer.body.to_string();
+        if self.is_tight && answer.status.as_u16() == 403 && text.contains("Quota exceeded") {
+            self.over_quota += 1;
+            return None;
+        }
+        let failure = format!("{}: {} {text}", rows::named(row), answer.status);
         self.fail(failure);
         None
     }
@@ -182,7 +186,7 @@ impl Worker {
             self.refused += 1;
         } else if answer.status.as_u16() == 504 {
             let operation = text.split(|c: char| !c.is_ascii_hexdigit() && c != '-');
-            let operation = operation.filter(|word| word.len() >= 32).last();
+            let operation = operation.rev().find(|word| word.len() >= 32);
             match operation {
                 Some(operation) => drop(self.ledger.unknown.insert(operation.to_owned())),
                 None => self.fail(format!("504 without an operation: {text}")),
@@ -265,10 +269,11 @@ impl Worker {
     /// Says what was done.
     pub(crate) fn report(&self) {
         lab::say(&format!(
-            "{}: {} requests, {} refused by name, {} outcomes unknown",
+            "{}: {} requests, {} refused by name, {} over quota, {} outcomes unknown",
             self.site,
             self.asked,
             self.refused,
+            self.over_quota,
             self.ledger.unknown.len()
         ));
     }
