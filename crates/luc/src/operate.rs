@@ -249,12 +249,13 @@ const SITE_COLUMNS: [Column; 8] = [
     ("API", "api_url"),
 ];
 
-const NODE_COLUMNS: [Column; 9] = [
+const NODE_COLUMNS: [Column; 10] = [
     ("NAME", "name"),
     ("SITE", "site"),
     ("ROLES", "roles"),
     ("STATE", "state"),
     ("HEALTH", "health"),
+    ("SEEN s", "seen_secs_ago"),
     ("RTT ms", "rtt_ms"),
     ("EXPECTED ms", "distance_ms"),
     ("ID", "id"),

@@ -1,5 +1,6 @@
 //! A compute-only node that falls silent.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,6 +16,7 @@ use luc_api::Service;
 use luc_api::value::Secret;
 use luc_runtime::fabric::memory::Network;
 use luc_services::sites::{Invitation, Label, Purpose, invite};
+use reqwest::Method;
 
 use crate::{LIMIT, until};
 
@@ -110,6 +112,18 @@ async fn a_compute_node_that_falls_silent_is_down_before_its_heartbeats_are_miss
     .await;
     println!("down after {:.1} s", since.elapsed().as_secs_f64());
     assert_eq!(state_of(&client, "two").await, "up");
+    let health = until("the list of nodes says so", LIMIT, async || {
+        let answer = client.ask_node(Method::GET, "/luc/v1/nodes", None).await;
+        let nodes = answer.expect("an answer").body["nodes"].clone();
+        let mut health = BTreeMap::new();
+        for node in nodes.as_array()? {
+            let word = |key: &str| node[key].as_str().unwrap_or_default().to_owned();
+            health.insert(word("name"), word("health"));
+        }
+        (health.get("one")? == "failed").then_some(health)
+    })
+    .await;
+    assert_eq!(health.get("two").map(String::as_str), Some("awake"));
     for node in [one, two, controller] {
         node.stop().await.expect("it stops");
     }

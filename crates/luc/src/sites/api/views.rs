@@ -78,7 +78,11 @@ impl Operators {
                 };
                 let rtt = peer.and_then(|peer| peer.rtt);
                 let key = node.key.parse::<NodeKey>().ok();
-                let place = key.and_then(|key| placed.get(&key.peer_id(node.site)));
+                let id = key.map(|key| key.peer_id(node.site));
+                let place = id.and_then(|id| placed.get(&id));
+                // Who has failed or left has no place any more.
+                let seen = id.and_then(|id| self.brains.seen(id));
+                let health = place.map(|place| place.health.as_str());
                 json!({
                     "id": node.id.as_str(),
                     "name": node.name,
@@ -90,7 +94,8 @@ impl Operators {
                     "joined_at": shown(node.joined_at),
                     "state": state,
                     "rtt_ms": rtt.map(|rtt| rtt.as_secs_f64() * 1e3),
-                    "health": place.map(|place| place.health.as_str()),
+                    "health": health.or(seen.as_ref().map(|seen| seen.standing)),
+                    "seen_secs_ago": seen.and_then(|seen| seen.ago).map(|ago| ago.as_secs_f64()),
                     "distance_ms": place.and_then(|place| place.distance_ms),
                     "coordinates": place.map(|place| place.coordinates.clone()),
                 })
