@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use luc_core::id::AggregateId;
+use luc_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::parameter::{check_fqdn, check_length, check_metadata_key, check_name, check_printable};
 use super::reference::given;
@@ -29,11 +31,35 @@ pub struct NewAggregate {
     /// The availability zone that its hosts form.
     #[serde(default)]
     pub availability_zone: Option<String>,
+    /// What it was at the site from which it moves here. Ours, not Nova's.
+    #[serde(default, rename = "luc:moving")]
+    pub moving: Option<MovingAggregate>,
+}
+
+/// An aggregate that moves to the site of its first host.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MovingAggregate {
+    /// Its UUID.
+    pub uuid: AggregateId,
+    /// Its metadata.
+    pub metadata: BTreeMap<String, String>,
+    /// Its first host.
+    pub host: String,
+    /// When it was made.
+    pub created_at: Timestamp,
 }
 
 impl RequestBody for CreateAggregate {
     fn validate(&self, _version: Microversion) -> Result<(), InvalidField> {
         check_name("aggregate.name", &self.aggregate.name)?;
+        if let Some(moving) = &self.aggregate.moving {
+            check_fqdn("aggregate.luc:moving.host", &moving.host)?;
+            for (key, value) in &moving.metadata {
+                check_metadata_key("aggregate.luc:moving.metadata", key)?;
+                check_length("aggregate.luc:moving.metadata", value, 0, 255)?;
+            }
+        }
         match &self.aggregate.availability_zone {
             Some(zone) => check_zone("aggregate.availability_zone", zone),
             None => Ok(()),

@@ -2,10 +2,13 @@
 //!
 //! **Invariant**: the zones of a host's aggregates are all the same, so a host is in one zone.
 //! **Invariant**: the zone of a host with servers does not change.
+//! **Invariant**: the hosts of an aggregate are of one site, which is the aggregate's home.
 
+mod moving;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use luc_api::ApiError;
 use luc_api::compute::aggregate::{
@@ -13,7 +16,7 @@ use luc_api::compute::aggregate::{
 };
 use luc_api::policy::Attributes;
 use luc_core::id::AggregateId;
-use luc_state::{Tx, key};
+use luc_state::{Stored, Tx, key};
 use serde_json::json;
 
 use super::host::Host;
@@ -25,6 +28,7 @@ use crate::Services;
 use crate::ports::Drawn;
 use crate::reply::Reply;
 use crate::request::Request;
+use crate::routing::numbers;
 
 /// The key of metadata that stands for the zone.
 const ZONE: &str = "availability_zone";
@@ -34,8 +38,9 @@ fn not_found(id: &str) -> ApiError {
 }
 
 /// The id in the path, which is a number.
-fn id_of(request: &Request) -> Result<String, ApiError> {
-    Ok(whole_number("id", request.param("aggregate_id"))?.to_string())
+fn id_of(services: &Services, request: &Request) -> Result<String, ApiError> {
+    let number = whole_number("id", request.param("aggregate_id"))?;
+    Ok(numbers::own(services.site, number).to_string())
 }
 
 /// Lists aggregates in the order in which they were made.
@@ -43,6 +48,7 @@ pub(super) fn list(services: &Services, request: &Request) -> Result<Reply, ApiE
     request.authorize(&Attributes::new())?;
     let snapshot = services.store.snapshot();
     let mut aggregates: Vec<_> = snapshot.all::<Aggregate>().collect();
+    aggregates.retain(|aggregate| aggregate.moved.is_none());
     aggregates.sort_by_key(|aggregate| aggregate.number());
     let shown = aggregates
         .iter()
@@ -53,9 +59,11 @@ pub(super) fn list(services: &Services, request: &Request) -> Result<Reply, ApiE
 /// Shows an aggregate.
 pub(super) fn show(services: &Services, request: &Request) -> Result<Reply, ApiError> {
     request.authorize(&Attributes::new())?;
-    let id = id_of(request)?;
+    let id = id_of(services, request)?;
     let found = services.store.snapshot().get::<Aggregate>(&id);
-    let aggregate = found.ok_or_else(|| not_found(&id))?;
+    let aggregate = { found }
+        .filter(|aggregate| aggregate.moved.is_none())
+        .ok_or_else(|| not_found(&id))?;
     Reply::json(&json!({"aggregate": view::whole(request, &aggregate)}))
 }
 
@@ -63,13 +71,14 @@ pub(super) fn show(services: &Services, request: &Request) -> Result<Reply, ApiE
 pub(super) async fn create(services: &Services, request: &Request) -> Result<Reply, ApiError> {
     request.authorize(&Attributes::new())?;
     let wish = request.body::<CreateAggregate>()?.aggregate;
+    if let Some(moving) = &wish.moving {
+        return moving::arrived(services, request, &wish, moving).await;
+    }
     let uuid = AggregateId::born_at(services.site, &mut Drawn(&*services.random));
     let made = transact(&services.store, |tx| {
         check_name_is_free(tx, &wish.name, None)?;
-        let numbers = tx.all::<Aggregate>();
-        let last = numbers.iter().map(|aggregate| aggregate.number()).max();
         let aggregate = Aggregate {
-            id: (last.unwrap_or_default() + 1).to_string(),
+            id: next_number(tx).to_string(),
             uuid: uuid.clone(),
             name: wish.name.clone(),
             zone: wish.availability_zone.clone(),
@@ -77,12 +86,20 @@ pub(super) async fn create(services: &Services, request: &Request) -> Result<Rep
             metadata: BTreeMap::new(),
             created_at: request.now,
             updated_at: None,
+            moved: None,
         };
         tx.insert(aggregate.clone())?;
         Ok(aggregate)
     })
     .await?;
     Reply::json(&json!({"aggregate": view::made(request, &made)}))
+}
+
+/// The number of the next aggregate of this site.
+fn next_number(tx: &Tx<'_>) -> u64 {
+    let numbers = tx.all::<Aggregate>();
+    let last = numbers.iter().map(|aggregate| aggregate.number()).max();
+    last.unwrap_or_default() + 1
 }
 
 fn check_name_is_free(tx: &Tx<'_>, name: &str, except: Option<&str>) -> Result<(), WriteError> {
@@ -147,24 +164,33 @@ pub(super) async fn add_host(services: &Services, request: &Request) -> Result<R
     request.authorize(&Attributes::new())?;
     let host = request.body::<AddAggregateHost>()?.add_host.host;
     let host = &host;
-    change(services, request, |tx, aggregate| {
-        let Some(known) = tx.get::<Host>(host) else {
-            let message = format!("Compute host {host} could not be found.");
-            return Err(ApiError::not_found(message).into());
-        };
-        if aggregate.hosts.contains(host) {
-            let id = &aggregate.id;
-            let message = format!("Aggregate {id} already has host {host}.");
-            return Err(ApiError::conflict(message).into());
-        }
-        if let Some(zone) = &aggregate.zone {
-            check_move(tx, &known, Some(zone), &aggregate.id)
-                .map_err(|reason| refused("add host to", &aggregate.id, &reason, true))?;
-        }
-        aggregate.hosts.insert(host.clone());
-        Ok(())
-    })
-    .await
+    let snapshot = services.store.snapshot();
+    let found = snapshot.get::<Aggregate>(&id_of(services, request)?);
+    if let Some(aggregate) = found.filter(|_| snapshot.get::<Host>(host).is_none())
+        && let Some(reply) = moving::to_host(services, request, &aggregate, host).await?
+    {
+        return Ok(reply);
+    }
+    change(services, request, |tx, aggregate| put(tx, aggregate, host)).await
+}
+
+/// Puts `host` into `aggregate`, if that moves no server and no host into two zones.
+fn put(tx: &mut Tx<'_>, aggregate: &mut Aggregate, host: &str) -> Result<(), WriteError> {
+    let Some(known) = tx.get::<Host>(host) else {
+        let message = format!("Compute host {host} could not be found.");
+        return Err(ApiError::not_found(message).into());
+    };
+    if aggregate.hosts.contains(host) {
+        let id = &aggregate.id;
+        let message = format!("Aggregate {id} already has host {host}.");
+        return Err(ApiError::conflict(message).into());
+    }
+    if let Some(zone) = &aggregate.zone {
+        check_move(tx, &known, Some(zone), &aggregate.id)
+            .map_err(|reason| refused("add host to", &aggregate.id, &reason, true))?;
+    }
+    aggregate.hosts.insert(host.to_owned());
+    Ok(())
 }
 
 /// Takes a host out of an aggregate.
@@ -190,9 +216,9 @@ pub(super) async fn remove_host(services: &Services, request: &Request) -> Resul
 /// Deletes an aggregate without hosts.
 pub(super) async fn delete(services: &Services, request: &Request) -> Result<Reply, ApiError> {
     request.authorize(&Attributes::new())?;
-    let id = id_of(request)?;
+    let id = id_of(services, request)?;
     transact(&services.store, |tx| {
-        let aggregate = tx.get::<Aggregate>(&id).ok_or_else(|| not_found(&id))?;
+        let aggregate = present(tx, &id)?;
         if !aggregate.hosts.is_empty() {
             let reason = "Host aggregate is not empty";
             return Err(refused("remove host from", &id, reason, false).into());
@@ -204,15 +230,22 @@ pub(super) async fn delete(services: &Services, request: &Request) -> Result<Rep
     Ok(Reply::empty())
 }
 
+/// The aggregate with this number, unless it has moved.
+fn present(tx: &mut Tx<'_>, id: &str) -> Result<Arc<Stored<Aggregate>>, ApiError> {
+    let stored = tx.get::<Aggregate>(id);
+    let present = stored.filter(|aggregate| aggregate.moved.is_none());
+    present.ok_or_else(|| not_found(id))
+}
+
 /// Changes the aggregate that the path names, in one transaction, and shows it.
 async fn change(
     services: &Services,
     request: &Request,
     mut edit: impl FnMut(&mut Tx<'_>, &mut Aggregate) -> Result<(), WriteError>,
 ) -> Result<Reply, ApiError> {
-    let id = id_of(request)?;
+    let id = id_of(services, request)?;
     let changed = transact(&services.store, |tx| {
-        let stored = tx.get::<Aggregate>(&id).ok_or_else(|| not_found(&id))?;
+        let stored = present(tx, &id)?;
         let mut aggregate = stored.value().clone();
         edit(tx, &mut aggregate)?;
         if aggregate != *stored.value() {

@@ -11,9 +11,11 @@ use http::Uri;
 use http::header::CONTENT_LENGTH;
 use luc_api::Service;
 use luc_core::SitePrefix;
+use luc_state::Snapshot;
 use serde_json::{Value, json};
 
 use crate::Services;
+use crate::compute::model::aggregate::Aggregate;
 
 /// How many bits a site's own numbers have.
 const OWN_BITS: u32 = 20;
@@ -24,6 +26,16 @@ const ANSWER_MAX: usize = 16 << 20;
 fn bits_of(site: SitePrefix) -> u64 {
     let [a, b, c, d, ..] = *site.as_bytes();
     u64::from(u32::from_be_bytes([a, b, c, d]) >> 1)
+}
+
+/// The number as the site `own` counts it, if it was marked as one of that site's.
+pub(crate) fn own(own: SitePrefix, number: u64) -> u64 {
+    let marked = number >> OWN_BITS == bits_of(own);
+    if marked {
+        number & ((1 << OWN_BITS) - 1)
+    } else {
+        number
+    }
 }
 
 /// Whether a parameter may name something by such a number.
@@ -44,8 +56,15 @@ pub(super) fn foreign(services: &Services, text: &str) -> Option<(SitePrefix, u6
     Some((site, number & ((1 << OWN_BITS) - 1)))
 }
 
+/// The site to which the aggregate with this number has moved, and its number there.
+pub(super) fn moved(snapshot: &Snapshot, parameter: &str, text: &str) -> Option<(SitePrefix, u64)> {
+    let aggregate = (parameter == "aggregate_id").then(|| snapshot.get::<Aggregate>(text))??;
+    let moved = aggregate.moved.as_ref()?;
+    Some((moved.site, moved.number))
+}
+
 /// Marks every number by which something of `site` is named in `value`.
-pub(super) fn lift(value: &mut Value, site: SitePrefix) {
+pub(crate) fn lift(value: &mut Value, site: SitePrefix) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(|item| lift(item, site)),
         Value::Object(members) => {

@@ -45,7 +45,8 @@ pub(crate) fn destination(
     let mut homes = Vec::new();
     for (name, id) in params {
         if numbers::is_number(service, name)
-            && let Some((site, there)) = numbers::foreign(services, id)
+            && let Some((site, there)) =
+                numbers::foreign(services, id).or_else(|| numbers::moved(&snapshot, name, id))
         {
             let number = id.parse().ok().map(|here| (here, there));
             return Some(Destination {

@@ -45,10 +45,14 @@ pub(crate) const NAMES: [&str; 3] = ["grenoble", "nancy", "rennes"];
 /// What the network does to one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
+    /// None: it arrives, and so does its answer.
+    Spared,
     /// It is lost on its way, and nobody knows.
     LostBefore,
     /// It is carried out, and the answer is lost.
     LostAfter,
+    /// The other site has been captured: it says that all went well, and nothing that can be read.
+    Garbage,
 }
 
 #[derive(Default)]
@@ -170,6 +174,9 @@ impl Sites for Link {
         let fault = planned.or(*self.net.broken.lock().expect("nobody panics meanwhile"));
         if fault == Some(Fault::LostBefore) {
             return Err(lost());
+        }
+        if fault == Some(Fault::Garbage) {
+            return Ok(Response::new(Body::from("{\"services\": [")));
         }
         let request = routing::wire::request(request);
         let request = routing::wire::received(self.me, request).expect("it is readable");
@@ -300,8 +307,13 @@ impl World {
 
     /// Gives a site a host; hosts of different sites have one name.
     pub(crate) async fn host(&self, number: usize) {
+        self.host_called(number, "host").await;
+    }
+
+    /// Gives a site a host of that name.
+    pub(crate) async fn host_called(&self, number: usize, name: &str) {
         let facts = HostFacts {
-            name: "host".to_owned(),
+            name: name.to_owned(),
             node: NodeId::parse("node").expect("an id"),
             hypervisor_hostname: "host.example".to_owned(),
             hypervisor_type: "fake".to_owned(),
@@ -330,7 +342,7 @@ impl World {
         let services = self.services(number);
         let known = hosts::register(&services, &facts).await;
         known.expect("the host is registered");
-        hosts::heartbeat(&services, "host", Heartbeat::default());
+        hosts::heartbeat(&services, name, Heartbeat::default());
     }
 
     async fn add(&mut self, name: &str) {

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use luc_core::SitePrefix;
 use luc_core::id::AggregateId;
 use luc_core::time::Timestamp;
 use luc_state::{Index, Kind, Record, Scope, key};
@@ -31,6 +32,18 @@ pub struct Aggregate {
     /// When it was changed.
     #[serde(default)]
     pub updated_at: Option<Timestamp>,
+    /// Where it is now, if it has moved: then this record only says so.
+    #[serde(default)]
+    pub moved: Option<Moved>,
+}
+
+/// Where an aggregate has moved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moved {
+    /// The site.
+    pub site: SitePrefix,
+    /// Its number there.
+    pub number: u64,
 }
 
 impl Aggregate {
@@ -40,8 +53,10 @@ impl Aggregate {
     }
 
     /// Finds an aggregate by its name.
-    pub const BY_NAME: Index<Self> =
-        Index::unique("name", |aggregate| vec![key(&[aggregate.name.as_str()])]);
+    pub const BY_NAME: Index<Self> = Index::unique("name", |aggregate| match aggregate.moved {
+        None => vec![key(&[aggregate.name.as_str()])],
+        Some(_) => Vec::new(),
+    });
 
     /// Finds the aggregates of a host.
     pub const BY_HOST: Index<Self> = Index::plain("host", |aggregate| {
