@@ -1,7 +1,7 @@
 //! An overload in a site of three hosts.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use luc::client::Client;
 use luc::config::DriverKind;
@@ -43,10 +43,12 @@ async fn an_overload_is_explained_within_seconds_and_nothing_is_moved() {
     crowd(&client, "nancy", "node-1", 5).await;
     let before = hosts(&client).await;
 
+    let since = Instant::now();
     let story = until("a plan", PLANNED, async || {
         plans(&yaml, "luc").await.into_iter().next()
     })
     .await;
+    println!("planned after {:.1} s", since.elapsed().as_secs_f64());
     assert_eq!(
         (&story["leader"], &story["cause"]),
         (&json!("node-1"), &json!("overload"))
