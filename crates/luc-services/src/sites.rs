@@ -32,11 +32,11 @@ pub use admit::{
 };
 pub use invite::{Invitation, Inviter, invite};
 pub use leave::{allow, found, introduce, leave, remove, revoke};
-pub use members::{Member, Members, MembershipNode};
+pub use members::{Member, Members, MembershipNode, contested};
 pub use model::{
     Admission, Label, NodeInfo, Promise, Purpose, Removal, SiteInfo, Ticket, node_id, site_id,
 };
-pub use promise::{PromiseWish, promise, release};
+pub use promise::{PromiseWish, may_invite, promise, release};
 pub use refusal::Refusal;
 pub use room::room;
 pub use ticket::{TicketError, TicketText};

@@ -117,11 +117,17 @@ impl Gather {
         for (view, answer) in ask_each(services, reachable, &head, PATIENCE).await {
             match answer {
                 None => silent.push(view),
-                Some(answer) if answer.status().is_success() => {
-                    let mut part = read(answer).await?;
-                    numbers::lift(&mut part, view.site);
-                    parts.push((view.name, part));
-                }
+                Some(answer) if answer.status().is_success() => match read(answer).await {
+                    Ok(mut part) => {
+                        numbers::lift(&mut part, view.site);
+                        parts.push((view.name, part));
+                    }
+                    // The others' parts are no worse for it.
+                    Err(error) => {
+                        tracing::debug!(site = view.name, %error, "a part cannot be read");
+                        silent.push(view);
+                    }
+                },
                 Some(answer) => {
                     let (site, status) = (view.name, answer.status().as_u16());
                     tracing::debug!(site, status, "a site had no part in an answer");

@@ -94,6 +94,13 @@ pub async fn register_node(
     wish: &NodeWish,
 ) -> Result<NodeInfo, Refusal> {
     check_node(peer, wish)?;
+    if wish.roles.iter().any(|role| role == "controller") {
+        // A controller speaks for its site and keeps its records: no ticket gives that away.
+        return Err(Refusal::Invalid {
+            field: "roles",
+            reason: "a ticket for a node is for the role \"compute\"".to_owned(),
+        });
+    }
     let (site, now) = (services.site, services.clock.now());
     let id = node_id(site, &wish.key);
     let hash = hash(secret);
@@ -145,7 +152,7 @@ pub async fn admit_site(
     let members = Members::of(&services.store.snapshot(), services.site);
     let site = prove(members.cloud, secret, wish)?;
     let hash = hash(secret);
-    if !already(services, site, &hash, wish) {
+    if members.removed.contains(&site) || !already(services, site, &hash, wish) {
         if !members.trusts(services.site) {
             return Err(Refusal::NotTrusted);
         }

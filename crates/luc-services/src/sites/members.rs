@@ -3,6 +3,9 @@
 //! An admission counts if a trusted site made it; the founder is trusted, and whom a trusted site
 //! admits as trusted is. So a site that is not trusted cannot let anybody in, whatever it feeds. A
 //! removal by a trusted site (or by the site itself, of itself) ends a membership for good.
+//!
+//! A site says which keys its nodes have, and which of those count no longer; nothing proves that
+//! of a key but an admission. So of a key that two sites claim one alone is believed ([`Claims`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -80,15 +83,13 @@ impl Members {
             .filter(|r| trusted.contains(&r.home()) || r.home() == r.site)
             .map(|removal| removal.site)
             .collect();
-        let revoked = snapshot
-            .all::<NodeInfo>()
-            .filter(|node| node.revoked_at.is_some() && node.home() == node.site)
-            .map(|node| node.key.clone())
-            .collect();
-        let mut sites: Vec<Member> = counted
+        let mut registered = counted;
+        registered.retain(|site, _| !removed.contains(site));
+        let claims = Claims::of(snapshot, site, &registered);
+        let revoked = claims.revoked();
+        let mut sites: Vec<Member> = registered
             .values()
-            .filter(|admission| !removed.contains(&admission.site))
-            .map(|admission| member(snapshot, admission))
+            .map(|admission| member(snapshot, &claims, admission))
             .collect();
         sites.sort_by(|left, right| (&left.name, left.site).cmp(&(&right.name, right.site)));
         Self {
@@ -138,7 +139,75 @@ fn counted(snapshot: &Snapshot, cloud: SitePrefix) -> BTreeMap<SitePrefix, Arc<S
     counted
 }
 
-fn member(snapshot: &Snapshot, admission: &Stored<Admission>) -> Member {
+/// How well a claim to a key is founded; the greatest counts.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Ground {
+    /// A site that is not registered, or no longer, says so.
+    Past,
+    /// A registered site says so.
+    Said,
+    /// A trusted site says so.
+    Trusted,
+    /// The key was shown to the site that admitted this one.
+    Shown,
+    /// This very site says so of its own nodes.
+    Own,
+}
+
+/// To which site each key belongs. Else a captured site could name the keys of others as its own
+/// and so turn them away everywhere, or revoke them.
+struct Claims(BTreeMap<String, (Ground, bool, SitePrefix)>);
+
+impl Claims {
+    /// As `snapshot` shows them at the site `own`, `registered` being the sites that count.
+    fn of(
+        snapshot: &Snapshot,
+        own: SitePrefix,
+        registered: &BTreeMap<SitePrefix, Arc<Stored<Admission>>>,
+    ) -> Self {
+        let ground = |site: SitePrefix, key: &str| match registered.get(&site) {
+            _ if site == own => Ground::Own,
+            None => Ground::Past,
+            Some(admission) if admission.node_key == key => Ground::Shown,
+            Some(admission) if admission.label == Label::Trusted => Ground::Trusted,
+            Some(_) => Ground::Said,
+        };
+        let told = snapshot.all::<NodeInfo>();
+        let told = told.filter(|node| node.home() == node.site);
+        let told = told.map(|node| (node.key.clone(), node.site, node.revoked_at.is_some()));
+        let admitted = registered.values();
+        let admitted = admitted.map(|one| (one.node_key.clone(), one.site, false));
+        let mut claims = BTreeMap::new();
+        for (key, site, revoked) in told.chain(admitted) {
+            let claim = (ground(site, &key), revoked, site);
+            let best = claims.entry(key).or_insert(claim);
+            *best = claim.max(*best);
+        }
+        Self(claims)
+    }
+
+    /// Whether `key` is a node of `site`.
+    fn belongs(&self, key: &str, site: SitePrefix) -> bool {
+        self.0.get(key).is_none_or(|(_, _, owner)| *owner == site)
+    }
+
+    fn revoked(&self) -> BTreeSet<String> {
+        let revoked = self.0.iter().filter(|(_, (_, revoked, _))| *revoked);
+        revoked.map(|(key, _)| key.clone()).collect()
+    }
+}
+
+/// The nodes that sites call theirs although their keys belong to others.
+pub fn contested(snapshot: &Snapshot, own: SitePrefix) -> Vec<(SitePrefix, String)> {
+    let founder = snapshot.get::<SiteInfo>(site_id(own).as_str());
+    let registered = counted(snapshot, founder.map_or(own, |own| own.cloud));
+    let claims = Claims::of(snapshot, own, &registered);
+    let told = snapshot.all::<NodeInfo>();
+    let foreign = told.filter(|node| !claims.belongs(&node.key, node.site));
+    foreign.map(|node| (node.site, node.key.clone())).collect()
+}
+
+fn member(snapshot: &Snapshot, claims: &Claims, admission: &Stored<Admission>) -> Member {
     let own = snapshot.get::<SiteInfo>(site_id(admission.site).as_str());
     let of_site = key(&[&admission.site.to_string()]);
     let known: Vec<_> = snapshot
@@ -147,7 +216,7 @@ fn member(snapshot: &Snapshot, admission: &Stored<Admission>) -> Member {
         .collect();
     let mut nodes: Vec<MembershipNode> = known
         .iter()
-        .filter(|node| node.revoked_at.is_none())
+        .filter(|node| node.revoked_at.is_none() && claims.belongs(&node.key, node.site))
         .map(|node| MembershipNode {
             key: node.key.clone(),
             name: node.name.clone(),
@@ -156,7 +225,8 @@ fn member(snapshot: &Snapshot, admission: &Stored<Admission>) -> Member {
         })
         .collect();
     // Before the site has said anything itself, its first node is known from the admission.
-    if !known.iter().any(|node| node.key == admission.node_key) {
+    let said = known.iter().any(|node| node.key == admission.node_key);
+    if !said && claims.belongs(&admission.node_key, admission.site) {
         nodes.push(MembershipNode {
             key: admission.node_key.clone(),
             name: admission.name.clone(),

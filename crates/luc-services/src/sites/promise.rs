@@ -9,7 +9,8 @@ use luc_core::SitePrefix;
 use luc_state::{Tx, key};
 use serde::{Deserialize, Serialize};
 
-use super::members::transact;
+use super::admit::check_name;
+use super::members::{Members, transact};
 use super::model::{Admission, Promise, Removal};
 use super::refusal::Refusal;
 use crate::Services;
@@ -28,8 +29,27 @@ pub struct PromiseWish {
     pub founding_key: String,
 }
 
+/// The most promises that are kept at a time: joins are rare, and each lasts a day at most.
+const KEPT_MAX: usize = 64;
+
+/// Whether the site `asker` may let others in, and so ask for promises and give them back.
+pub fn may_invite(services: &Services, asker: SitePrefix) -> Result<(), Refusal> {
+    let members = Members::of(&services.store.snapshot(), services.site);
+    if members.trusts(asker) {
+        Ok(())
+    } else {
+        Err(Refusal::NotTrusted)
+    }
+}
+
 /// Promises, or says why not.
 pub async fn promise(services: &Services, wish: &PromiseWish) -> Result<(), Refusal> {
+    check_name("name", &wish.name)?;
+    let mut founding = [0u8; 32];
+    hex::decode_to_slice(&wish.founding_key, &mut founding).map_err(|_| Refusal::Proof)?;
+    if SitePrefix::of_key(&founding) != wish.site {
+        return Err(Refusal::Proof);
+    }
     let now = services.clock.now();
     transact(services, |tx| {
         free(tx, wish)?;
@@ -45,6 +65,10 @@ pub async fn promise(services: &Services, wish: &PromiseWish) -> Result<(), Refu
             } else if held.site == wish.site.to_string() {
                 return Err(Refusal::PrefixKnown { site: wish.site });
             }
+        }
+        if tx.all::<Promise>().len() >= KEPT_MAX {
+            let reason = format!("{KEPT_MAX} other sites were promised a name today");
+            return Err(Refusal::Impossible { reason });
         }
         tx.insert(Promise {
             site: wish.site.to_string(),

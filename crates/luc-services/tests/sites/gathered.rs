@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::world::{Answer, World};
+use crate::world::{Answer, Fault, World};
 
 async fn ask(world: &World, path: &str) -> Answer {
     let mut request = world.request("GET", path, &json!(null));
@@ -77,6 +77,16 @@ async fn a_site_that_does_not_answer_is_named() {
     let list = ask(&world, "/compute/v2.1/os-services").await;
     assert_eq!(list.body["services"].as_array().map(Vec::len), Some(2));
     assert_eq!(list.headers["luc-stale"], "site=rennes; age=42");
+}
+
+#[tokio::test]
+async fn a_site_that_answers_garbage_spoils_no_list_of_the_others() {
+    let world = world().await;
+    world.plan(&[Fault::Garbage]);
+    let list = ask(&world, "/compute/v2.1/os-services").await;
+    assert_eq!(list.status, StatusCode::OK, "{}", list.body);
+    assert_eq!(list.body["services"].as_array().map(Vec::len), Some(2));
+    assert!(list.headers.contains_key("luc-stale"), "{:?}", list.headers);
 }
 
 #[tokio::test]

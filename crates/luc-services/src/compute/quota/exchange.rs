@@ -23,6 +23,7 @@ use super::super::write::{WriteError, of_write};
 use super::lease::{Books, Heard, Lent, Seat, Shortage, bound};
 use super::{Held, protocol};
 use crate::Services;
+use crate::identity::admits_project;
 use crate::identity::model::{Domain, Project};
 use crate::ports::sites::{ForwardError, Forwarded, ForwardedBody};
 use crate::routing::forward::name_of;
@@ -105,6 +106,12 @@ pub(super) fn home_of(services: &Services, project: &ProjectId) -> Option<SitePr
     let project = snapshot.get::<Project>(project)?;
     let domain = snapshot.get::<Domain>(&project.domain_id)?;
     Some(domain.home())
+}
+
+/// Whether the word of `site` counts for the whole cloud.
+fn is_trusted(services: &Services, site: SitePrefix) -> bool {
+    let all = services.sites.all();
+    all.iter().any(|view| view.site == site && view.trusted)
 }
 
 /// Tries to get what is short.
@@ -230,13 +237,22 @@ async fn serve(
             project,
             bound,
             want,
-        } => serde_json::to_vec(&grant(services, from, &project, (&bound, &want)).await?),
+        } => {
+            // What a site says it holds is written down, so it must have a use for it.
+            if !admits_project(services, from, &project) {
+                let message = "The project does not live at the site that asks.";
+                return Err(ApiError::forbidden(message));
+            }
+            serde_json::to_vec(&grant(services, from, &project, (&bound, &want)).await?)
+        }
         Message::GiveBack {
             project,
             granted,
             need,
         } => {
-            if home_of(services, &project).is_some_and(|home| home != from) {
+            let known = home_of(services, &project);
+            let home = known.map_or_else(|| is_trusted(services, from), |home| home == from);
+            if !home {
                 let message = "Only the home of a limit asks for what it has lent.";
                 return Err(ApiError::forbidden(message));
             }

@@ -2,7 +2,7 @@
 
 use luc_state::key;
 
-use super::world::{Others, Site, node};
+use super::world::{Others, Site, compute};
 use crate::sites::{
     Admission, Label, Members, NodeInfo, PromiseWish, Purpose, Refusal, Ticket, admit_site,
     promise, register_node,
@@ -30,8 +30,7 @@ fn members(site: &Site) -> Vec<String> {
 async fn a_node_joins_once_and_asks_again_for_the_same() {
     let alpha = Site::founder().await;
     let ticket = alpha.ticket(Purpose::Node, Label::Trusted).await;
-    let mut wish = node(&"ab".repeat(32));
-    wish.name = "node-2".to_owned();
+    let wish = compute(&"ab".repeat(32));
     let first = register_node(&alpha.services, &wish.key, &ticket.secret, &wish).await;
     let first = first.unwrap();
     let again = register_node(&alpha.services, &wish.key, &ticket.secret, &wish).await;
@@ -56,7 +55,7 @@ async fn a_ticket_is_for_one_purpose_one_hour_one_site_and_one_peer() {
     let alpha = Site::founder().await;
     let beta = Site::new(2, "beta").await;
     let others = Others::default();
-    let wish = node(&"ab".repeat(32));
+    let wish = compute(&"ab".repeat(32));
 
     let ticket = alpha.ticket(Purpose::Site, Label::Trusted).await;
     let wrong = register_node(&alpha.services, &wish.key, &ticket.secret, &wish).await;
@@ -175,7 +174,7 @@ async fn without_a_majority_nobody_joins_and_no_promise_is_left() {
 async fn a_name_is_promised_to_one_site_only_until_a_day_has_passed() {
     let alpha = Site::founder().await;
     let wish = |number: u8| PromiseWish {
-        site: luc_core::SitePrefix::of_key(&[number]),
+        site: luc_core::SitePrefix::of_key(&[number; 32]),
         name: "beta".to_owned(),
         founding_key: hex::encode([number; 32]),
     };

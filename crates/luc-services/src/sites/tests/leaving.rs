@@ -2,7 +2,7 @@
 
 use luc_core::id::NodeId;
 
-use super::world::{Others, Site, node};
+use super::world::{Others, Site, compute, node};
 use crate::sites::{
     Invitation, Inviter, Label, Members, Purpose, Refusal, admit_site, allow, introduce, invite,
     node_id, register_node, remove, revoke,
@@ -82,8 +82,7 @@ async fn nobody_removes_itself_the_unknown_or_what_still_has_people() {
 #[tokio::test]
 async fn a_revoked_key_is_no_member_and_comes_back_under_no_ticket() {
     let alpha = Site::founder().await;
-    let mut wish = node(&"ab".repeat(32));
-    wish.name = "node-2".to_owned();
+    let wish = compute(&"ab".repeat(32));
     let ticket = alpha.ticket(Purpose::Node, Label::Trusted).await;
     let known = register_node(&alpha.services, &wish.key, &ticket.secret, &wish).await;
     let known = known.unwrap();

@@ -94,7 +94,8 @@ impl Site {
         let schema = identity::schema()
             .and(Images::tables())
             .and(compute::schema())
-            .and(crate::sites::schema());
+            .and(crate::sites::schema())
+            .and(luc_state::feed::schema());
         let options = StoreOptions::new(site, SplitMix64::new(3));
         let (store, driver) = Store::open(Arc::new(MemoryEngine::sole()), schema, options)
             .await
@@ -192,6 +193,15 @@ pub(super) fn node(key: &str) -> NodeWish {
         name: "node-1".to_owned(),
         roles: vec!["controller".to_owned()],
         addresses: Vec::new(),
+    }
+}
+
+/// A compute-only node with `key`.
+pub(super) fn compute(key: &str) -> NodeWish {
+    NodeWish {
+        name: "node-2".to_owned(),
+        roles: vec!["compute".to_owned()],
+        ..node(key)
     }
 }
 

@@ -413,6 +413,33 @@ async fn only_the_home_of_a_limit_calls_back_what_was_lent() {
     assert!(crate::http::respond(services, request).await.is_none());
 }
 
+#[tokio::test]
+async fn a_site_where_a_project_does_not_live_gets_none_of_its_limits() {
+    let world = World::new().await;
+    let home = &world.clouds[0].services;
+    let before = home.store.snapshot().revision();
+    let claim = Claim {
+        epoch: 9,
+        share: share(1_000),
+    };
+    let ask = Message::Ask {
+        project: project(),
+        bound: claim.clone(),
+        want: share(1_000),
+    };
+    let unknown = Message::GiveBack {
+        project: ProjectId::parse("p2").unwrap(),
+        granted: claim,
+        need: share(1),
+    };
+    for message in [ask, unknown] {
+        let body = serde_json::to_vec(&message).unwrap();
+        let refused = serve(home, prefix("captured"), &body).await;
+        assert!(matches!(refused, Err(ApiError::Forbidden { .. })));
+    }
+    assert_eq!(home.store.snapshot().revision(), before);
+}
+
 /// Takes, gives, cuts and heals at random for a while.
 async fn storm(seed: u64) {
     let world = World::new().await;
