@@ -11,7 +11,7 @@ use luc_runtime::fabric::{Channel, Fabric, Lost, NotSent, Request, RequestError}
 use tokio::time::{Instant, sleep};
 
 use crate::node::{TestNode, key, member, site};
-use crate::suite::{ask, until};
+use crate::suite::{ask, later, until};
 use crate::world::{MemoryWorld, World as _};
 
 /// Nodes 1 to `number`, members to each other.
@@ -79,6 +79,32 @@ async fn a_cut_of_one_direction_ends_the_connection_of_both() {
     world.network.heal_all();
     sleep(world.timing().pause_max).await;
     assert_eq!(ask(second, 1, "hello").await, Ok(Bytes::from("hello")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn frames_that_met_a_cut_arrive_in_their_order() {
+    let world = MemoryWorld::new();
+    let nodes = cloud(&world.network, 2);
+    let first = &nodes[0].1;
+    let opened = first.open_stream(key(2), Channel::FEED, later()).await;
+    let (mut send, mut recv) = opened.unwrap();
+    let frame = |number: u8| Bytes::from(vec![number; 10]);
+    send.send(frame(0)).await.unwrap();
+    assert_eq!(recv.recv().await, Ok(Some(frame(0))));
+    world.network.split(site(1), site(2));
+    // Not in step with the pause after which they are sent again.
+    for number in 1..30 {
+        send.send(frame(number)).await.unwrap();
+        sleep(ms(37)).await;
+    }
+    world.network.heal_all();
+    for number in 30..60 {
+        send.send(frame(number)).await.unwrap();
+        sleep(ms(3)).await;
+    }
+    for number in 1..60 {
+        assert_eq!(recv.recv().await, Ok(Some(frame(number))));
+    }
 }
 
 #[tokio::test(start_paused = true)]

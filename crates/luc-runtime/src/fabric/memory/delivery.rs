@@ -20,8 +20,21 @@ use crate::identity::NodeKey;
 const AGAIN: Duration = Duration::from_millis(50);
 
 impl State {
-    /// Delivers one packet, or sends it again later when its way is cut.
+    /// Delivers one packet, or sends it again later when its way is cut. What follows on that way
+    /// then waits behind it: frames of a stream never overtake each other.
     pub(super) fn deliver(&mut self, shared: &Arc<Shared>, packet: Packet) {
+        let way = (packet.from, packet.to);
+        if matches!(packet.content, Content::Again) {
+            for held in self.held.remove(&way).unwrap_or_default() {
+                self.deliver(shared, held);
+            }
+            return;
+        }
+        let lossy = matches!(packet.content, Content::Datagram(..));
+        if let Some(held) = self.held.get_mut(&way).filter(|_| !lossy) {
+            held.push(packet);
+            return;
+        }
         let ends = super::state::pair(packet.from, packet.to);
         let Some(link) = self.links.get(&ends) else {
             return;
@@ -31,9 +44,8 @@ impl State {
         }
         let through = self.ends_run(ends, link) && self.passes(packet.from, packet.to);
         if !through {
-            if !matches!(packet.content, Content::Datagram(..)) {
-                let number = self.number();
-                self.agenda.insert((Instant::now() + AGAIN, number), packet);
+            if !lossy {
+                self.hold(packet);
             }
             return;
         }
@@ -46,6 +58,7 @@ impl State {
             book.traffic.wire_bytes_in += bytes;
         }
         match content {
+            Content::Again => {}
             Content::Request(number, channel, body) => {
                 let Some(node) = self.nodes.get(&to) else {
                     return;
@@ -89,6 +102,20 @@ impl State {
                 }
             }
         }
+    }
+
+    /// Keeps the first packet that met a cut on its way, and tries again soon.
+    fn hold(&mut self, packet: Packet) {
+        let (from, to) = (packet.from, packet.to);
+        self.held.insert((from, to), vec![packet]);
+        let number = self.number();
+        let again = Packet {
+            from,
+            to,
+            life: 0,
+            content: Content::Again,
+        };
+        self.agenda.insert((Instant::now() + AGAIN, number), again);
     }
 
     /// Sends an outcome to the node that asked, unless it is to vanish.

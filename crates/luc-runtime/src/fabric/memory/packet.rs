@@ -46,6 +46,8 @@ pub(super) struct Packet {
 /// What a packet carries.
 #[derive(Debug)]
 pub(super) enum Content {
+    /// Nothing: time to send again what met a cut on this way.
+    Again,
     /// A request of this number.
     Request(u64, Channel, Bytes),
     /// What became of it.
@@ -72,7 +74,7 @@ impl Content {
             Self::Outcome(_, Outcome::Failed(text)) => HEADER_BYTES + text.len(),
             Self::Outcome(_, Outcome::Refused(_)) | Self::Open(..) => HEADER_BYTES,
             Self::Item(_, Item::Frame(frame)) => 4 + frame.len(),
-            Self::Item(..) | Self::Credit(..) | Self::Stop(_) => 0,
+            Self::Again | Self::Item(..) | Self::Credit(..) | Self::Stop(_) => 0,
         }
     }
 }

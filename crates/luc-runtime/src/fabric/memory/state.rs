@@ -99,6 +99,8 @@ pub(super) struct State {
     pub(super) waiting_max: usize,
     next: u64,
     pub(super) agenda: BTreeMap<(Instant, u64), Packet>,
+    /// What met a cut, by its way, in the order in which it left.
+    pub(super) held: BTreeMap<Pair, Vec<Packet>>,
     pub(super) nodes: BTreeMap<NodeKey, Node>,
     /// Where every node is or was, so that packets to a crashed one know their way.
     pub(super) sites: BTreeMap<NodeKey, SitePrefix>,
@@ -124,6 +126,7 @@ impl State {
             waiting_max,
             next: 0,
             agenda: BTreeMap::new(),
+            held: BTreeMap::new(),
             nodes: BTreeMap::new(),
             sites: BTreeMap::new(),
             links: BTreeMap::new(),
