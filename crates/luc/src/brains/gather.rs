@@ -3,13 +3,14 @@
 //! Nodes of the own site are asked one by one; another site is asked through a controller, which
 //! does the same there. Who does not answer is named with the reason.
 
+use std::error::Error as _;
 use std::time::Duration;
 
 use futures::future::join_all;
 use luc_core::{PeerId, SitePrefix};
 use luc_runtime::NodeKey;
 use luc_runtime::brain::Status;
-use luc_runtime::fabric::{Channel, Request};
+use luc_runtime::fabric::{Channel, Request, RequestError};
 use tokio::time::Instant;
 
 use super::Brains;
@@ -115,7 +116,15 @@ impl Brains {
         let request = Request::new(Channel::OVERLAY, body);
         let deadline = Instant::now() + patience;
         let answer = self.fabric.request(key, request, deadline).await;
-        let answer = answer.map_err(|error| error.to_string())?;
+        let answer = answer.map_err(|error| in_words(&error))?;
         serde_json::from_slice(&answer).map_err(|error| error.to_string())
+    }
+}
+
+/// What went wrong, with what lies below it.
+fn in_words(error: &RequestError) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
     }
 }

@@ -190,3 +190,74 @@ impl Sites for CloudSites {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use luc_runtime::NodeSecret;
+    use luc_runtime::fabric::Ends;
+    use luc_runtime::fabric::memory::Network;
+    use luc_services::sites::{Member, Members};
+
+    use crate::sites::Switchboard;
+
+    const NAMES: [&str; 3] = ["a", "b", "c"];
+
+    fn site(name: &str) -> SitePrefix {
+        SitePrefix::of_key(name.as_bytes())
+    }
+
+    fn members() -> Members {
+        let member = |name: &str| Member {
+            site: site(name),
+            name: name.to_owned(),
+            label: Label::Trusted,
+            domains: None,
+            admitted_by: site("a"),
+            api_url: None,
+            nodes: Vec::new(),
+        };
+        Members {
+            cloud: site("a"),
+            sites: NAMES.map(member).to_vec(),
+            revoked: std::collections::BTreeSet::new(),
+            removed: std::collections::BTreeSet::new(),
+        }
+    }
+
+    /// Everything is 5 ms apart, as far as coordinates know.
+    struct FiveMillis;
+
+    impl Places for FiveMillis {
+        fn between(&self, _: SitePrefix, _: SitePrefix) -> Option<Duration> {
+            Some(Duration::from_millis(5))
+        }
+    }
+
+    #[tokio::test]
+    async fn coordinates_say_how_far_a_site_is_until_somebody_has_measured_it() {
+        let membership = Arc::new(Membership::new(site("a"), Some(members()), false));
+        let ends = Ends {
+            admission: Arc::clone(&membership) as _,
+            handler: Arc::new(Switchboard::default()),
+        };
+        let network = Network::new(1);
+        let fabric = network.start(NodeSecret::from_seed(&[1; 32]).key(), site("a"), ends);
+        let pulse = Arc::new(Pulse::default());
+        let sites = CloudSites::new(site("a"), "a", fabric, membership, Arc::clone(&pulse));
+        let far = |name: &str| {
+            let order = sites.nearest(site("a"));
+            let found = order.into_iter().find(|(one, _)| *one == site(name));
+            found.and_then(|(_, rtt)| rtt)
+        };
+        assert_eq!((far("a"), far("b")), (Some(Duration::ZERO), None));
+
+        sites.with_places(Arc::new(FiveMillis));
+        pulse.measured(site("c"), Duration::from_millis(2));
+        assert_eq!(far("b"), Some(Duration::from_millis(5)));
+        assert_eq!(far("c"), Some(Duration::from_millis(2)));
+        let order = sites.nearest(site("a"));
+        let order: Vec<SitePrefix> = order.into_iter().map(|(site, _)| site).collect();
+        assert_eq!(order, [site("a"), site("c"), site("b")]);
+    }
+}
