@@ -46,6 +46,9 @@ use crate::identity::NodeKey;
 /// The most bytes of a request's or an answer's body: 64 MiB. Larger things go by stream.
 pub const BODY_BYTES_MAX: usize = 64 << 20;
 
+/// The most bytes of what a guest sends, request or datagram: 64 KiB. Nothing longer is read.
+pub const GUEST_BODY_BYTES_MAX: usize = 64 << 10;
+
 /// The most bytes of one frame of a stream: 1 MiB.
 pub const STREAM_FRAME_BYTES_MAX: usize = 1 << 20;
 

@@ -10,8 +10,9 @@ use bytes::Bytes;
 use futures::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 
-use super::frame::Outcome;
-use super::{BODY_BYTES_MAX, Channel, Ends, Peer, RecvHalf, Refusal, SendHalf, Standing};
+use super::frame::{FrameError, Header, Outcome};
+use super::{BODY_BYTES_MAX, GUEST_BODY_BYTES_MAX};
+use super::{Channel, Ends, Peer, RecvHalf, Refusal, SendHalf, Standing};
 use crate::identity::NodeKey;
 
 /// How many refusals are remembered as logged; more are not logged at all.
@@ -44,6 +45,19 @@ impl Inbound {
             self.log_refusal(key, "not admitted", &channel);
         }
         admitted.then_some(peer)
+    }
+
+    /// Whether what `header` announces is too much from `key`, so that none of it is read.
+    pub(super) fn check_size(&self, key: NodeKey, header: Header) -> Result<(), FrameError> {
+        let guest = !matches!(self.standing(key), Standing::Member(_));
+        if guest && header.length > GUEST_BODY_BYTES_MAX {
+            return Err(FrameError::TooLong {
+                kind: header.kind,
+                length: header.length,
+                bytes_max: GUEST_BODY_BYTES_MAX,
+            });
+        }
+        Ok(())
     }
 
     /// `key` with what it may do now.

@@ -315,3 +315,40 @@ async fn bulk_data_keeps_its_order_over_a_wan() {
     assert_eq!(recv.recv().await, Ok(None));
     sender.await.unwrap();
 }
+
+#[tokio::test]
+async fn guests_send_little_are_few_and_are_forgotten() {
+    let node = TestNode::with(luc_runtime::fabric::Members::hospitable());
+    let fabric = QuicFabric::start(
+        &secret(1),
+        QuicSettings::at(([127, 0, 0, 1], 0).into()),
+        node.ends(),
+    )
+    .unwrap();
+    let address = fabric.local_address().unwrap();
+    let endpoint = quinn::Endpoint::client(([127, 0, 0, 1], 0).into()).unwrap();
+    let connect = async |number: u8| {
+        let dialled = endpoint.connect_with(client(number, number), address, "luc");
+        dialled.unwrap().await.unwrap()
+    };
+    let guest = connect(2).await;
+    introduce(&guest).await;
+    let announced = luc_runtime::fabric::frame::Header {
+        kind: Kind::Request,
+        channel: Channel::JOIN,
+        length: luc_runtime::fabric::GUEST_BODY_BYTES_MAX + 1,
+    };
+    let answer = exchange(&guest, &announced.encode()).await;
+    assert!(answer.is_err(), "{answer:?}");
+    until("it is counted", || fabric.peers()[0].traffic.refused == 1).await;
+
+    let mut inside = vec![guest];
+    for number in 3..66 {
+        let guest = connect(number).await;
+        introduce(&guest).await;
+        inside.push(guest);
+    }
+    let one_more = connect(100).await;
+    let why = one_more.closed().await.to_string();
+    assert!(why.contains("too many guests"), "{why}");
+}

@@ -16,6 +16,12 @@ use crate::fabric::frame::{FrameError, Hello, Kind};
 use crate::fabric::{Channel, Standing};
 use crate::identity::NodeKey;
 
+/// How many peers are remembered before strangers that are gone are forgotten.
+const STRANGERS_MAX: usize = 1024;
+
+/// How many guests may be connected at a time.
+const GUESTS_MAX: usize = 64;
+
 impl Core {
     /// Takes connections until the endpoint is closed.
     pub(super) async fn accept_all(self: Arc<Self>) {
@@ -40,11 +46,16 @@ impl Core {
         let Some(key) = key_of_peer(&connection) else {
             return connection.close(NOT_ADMITTED, b"no key");
         };
+        self.forget_strangers();
         if self.inbound.standing(key) == Standing::Refused {
             self.inbound
                 .log_refusal(key, "connection not admitted", &address);
             self.count_refusal(key);
             return connection.close(NOT_ADMITTED, b"not admitted");
+        }
+        if self.is_full_of_guests(key) {
+            self.inbound.log_refusal(key, "too many guests", &address);
+            return connection.close(NOT_ADMITTED, b"too many guests");
         }
         match timeout(self.timing.connect, self.welcome(key, &connection)).await {
             Ok(Ok(())) => {}
@@ -55,6 +66,28 @@ impl Core {
             }
             Err(_) => connection.close(MALFORMED, b"no hello in time"),
         }
+    }
+
+    /// Whether `key` would be one guest too many.
+    fn is_full_of_guests(&self, key: NodeKey) -> bool {
+        let is_guest = |key| self.inbound.standing(key) == Standing::Guest;
+        if !is_guest(key) {
+            return false;
+        }
+        let book = self.book();
+        let open = book.iter().filter(|(_, slot)| slot.open().is_some());
+        open.filter(|(key, _)| is_guest(**key)).count() >= GUESTS_MAX
+    }
+
+    /// Forgets strangers that are gone: keys cost nothing, so whoever makes up new ones must not
+    /// fill the memory.
+    fn forget_strangers(&self) {
+        let mut book = self.book();
+        if book.len() < STRANGERS_MAX {
+            return;
+        }
+        let stranger = |key| !matches!(self.inbound.standing(key), Standing::Member(_));
+        book.retain(|key, slot| !slot.is_idle() || !stranger(*key));
     }
 
     /// Hears the hello and answers it, or turns the connection away as a duplicate.

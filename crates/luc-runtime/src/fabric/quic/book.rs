@@ -67,6 +67,11 @@ impl Slot {
         live.filter(|live| live.connection.close_reason().is_none())
     }
 
+    /// Whether nothing but its figures would be lost with it.
+    pub(super) fn is_idle(&self) -> bool {
+        self.addresses.is_empty() && self.live.is_none() && self.dial.is_none()
+    }
+
     /// Takes a new connection; hands out the one that it replaces.
     pub(super) fn take(&mut self, live: Live) -> Option<Live> {
         self.backoff.succeeded();

@@ -26,7 +26,10 @@ impl Core {
             () = self.serve_datagrams(key, &live) => connection.closed().await,
             () = self.sample(key, &connection) => connection.closed().await,
         };
-        let current = self.book().entry(key).or_default().closed(&connection);
+        let current = self
+            .book()
+            .get_mut(&key)
+            .is_some_and(|slot| slot.closed(&connection));
         if current {
             let why = why.to_string();
             self.inbound.handler().lost(self.inbound.peer(key), &why);
@@ -88,6 +91,8 @@ impl Core {
         };
         match header.kind {
             Kind::Request => {
+                let fits = self.inbound.check_size(key, header);
+                fits.inspect_err(|_| drop(recv.stop(GIVEN_UP)))?;
                 let body = read_body(&mut recv, header, &live.counters).await;
                 let body = body.inspect_err(|_| drop(recv.stop(GIVEN_UP)))?;
                 let outcome = self.inbound.serve(key, header.channel, body).await;
@@ -136,6 +141,7 @@ impl Core {
             let expected = "a datagram";
             return Err(FrameError::Unexpected { found, expected }.into());
         }
+        self.inbound.check_size(key, header)?;
         let body = read_body(recv, header, &live.counters).await?;
         self.take_datagram(key, header.channel, body);
         Ok(())
