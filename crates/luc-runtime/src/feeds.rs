@@ -34,7 +34,7 @@ use async_trait::async_trait;
 use luc_core::SitePrefix;
 use luc_state::Store;
 use luc_state::feed::Filter;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -137,6 +137,8 @@ struct Shared {
     served: Mutex<BTreeMap<SitePrefix, Served>>,
     /// The directory has changed.
     changed: Notify,
+    /// Counts how often it may have changed what sites may hold.
+    admissions: watch::Sender<u64>,
     /// Ends the pauses before the next stream.
     hurry: Notify,
     stop: CancellationToken,
@@ -170,6 +172,7 @@ impl Feeds {
             followed: Mutex::default(),
             served: Mutex::default(),
             changed: Notify::new(),
+            admissions: watch::Sender::new(0),
             hurry: Notify::new(),
             stop: stop.clone(),
         });
@@ -195,6 +198,12 @@ impl Feeds {
     pub fn sites_changed(&self) {
         self.shared.changed.notify_one();
         self.shared.hurry.notify_waiters();
+    }
+
+    /// Says that sites may be allowed to hold something else than they were: who is fed too much
+    /// or too little is served anew.
+    pub fn admissions_changed(&self) {
+        self.shared.admissions.send_modify(|count| *count += 1);
     }
 
     /// Asks that copies of `interest` be held from now on, for as long as

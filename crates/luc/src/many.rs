@@ -90,6 +90,7 @@ impl Plan {
             },
             api: ApiConfig {
                 listen: SocketAddr::new(self.listen.ip(), port),
+                ..ApiConfig::default()
             },
             compute: ComputeConfig {
                 driver: self.driver,
@@ -137,6 +138,7 @@ pub struct Cloud {
     pub sites: Vec<Running>,
     network: Arc<Network>,
     clouds_yaml: PathBuf,
+    password: Secret,
 }
 
 impl Cloud {
@@ -146,45 +148,58 @@ impl Cloud {
         std::fs::create_dir_all(&plan.data_dir)
             .with_context(|| format!("creating {}", plan.data_dir.display()))?;
         let password = crate::up::password(&plan.data_dir)?;
-        let network = Arc::new(Network::new(1));
-        let fabrics = Fabrics::Memory(Arc::clone(&network));
-        let mut sites: Vec<Running> = Vec::new();
-        for number in 0..plan.sites.len() {
-            let config = plan.config(number);
-            let directory = &config.node.data_dir;
-            let site = match sites.first() {
-                _ if Site::is_founded(directory) => Site::read(directory)?,
-                None => cloud::create(&config, Some(password.clone())).await?.site,
-                Some(founder) => {
-                    connect(&network, plan, &sites, number, own_prefix(&config)?);
-                    let ticket = ticket(&founder.node).await?;
-                    let joined = join(&config, &ticket, &fabrics).await;
-                    joined.with_context(|| format!("site {} joins", config.site.name))?;
-                    Site::read(directory)?
-                }
-            };
-            let prefix = site.prefix()?;
-            connect(&network, plan, &sites, number, prefix);
-            let hosts: Vec<String> = (1..=plan.nodes)
-                .map(|n| format!("{}-{n}", site.name))
-                .collect();
-            let node = Node::start_on(&config, &hosts, &fabrics).await?;
-            let access = access(&config, &node, &password);
-            sites.push(Running {
-                name: site.name,
-                prefix,
-                node,
-                access,
-            });
-        }
-        let clouds_yaml = write_clouds(&plan.data_dir, &sites)?;
-        let cloud = Self {
-            sites,
-            network,
-            clouds_yaml,
+        let mut cloud = Self {
+            sites: Vec::new(),
+            network: Arc::new(Network::new(1)),
+            clouds_yaml: plan.data_dir.join("clouds.yaml"),
+            password,
         };
+        cloud.grow(plan, Label::Trusted).await?;
         cloud.settle().await?;
         Ok(cloud)
+    }
+
+    /// Starts the sites of `plan` that come after those that run, with `label` where they join.
+    pub async fn grow(&mut self, plan: &Plan, label: Label) -> anyhow::Result<()> {
+        for number in self.sites.len()..plan.sites.len() {
+            self.add(plan, number, label).await?;
+        }
+        write_clouds(&self.clouds_yaml, &self.sites)
+    }
+
+    async fn add(&mut self, plan: &Plan, number: usize, label: Label) -> anyhow::Result<()> {
+        let (network, sites) = (&self.network, &self.sites);
+        let fabrics = Fabrics::Memory(Arc::clone(network));
+        let config = plan.config(number);
+        let directory = &config.node.data_dir;
+        let site = match sites.first() {
+            _ if Site::is_founded(directory) => Site::read(directory)?,
+            None => {
+                let password = Some(self.password.clone());
+                cloud::create(&config, password).await?.site
+            }
+            Some(founder) => {
+                connect(network, plan, sites, number, own_prefix(&config)?);
+                let ticket = ticket(&founder.node, label).await?;
+                let joined = join(&config, &ticket, &fabrics).await;
+                joined.with_context(|| format!("site {} joins", config.site.name))?;
+                Site::read(directory)?
+            }
+        };
+        let prefix = site.prefix()?;
+        connect(network, plan, sites, number, prefix);
+        let hosts: Vec<String> = (1..=plan.nodes)
+            .map(|n| format!("{}-{n}", site.name))
+            .collect();
+        let node = Node::start_on(&config, &hosts, &fabrics).await?;
+        let access = access(&config, &node, &self.password);
+        self.sites.push(Running {
+            name: site.name,
+            prefix,
+            node,
+            access,
+        });
+        Ok(())
     }
 
     /// The ready `clouds.yaml`, with an entry for each site.
@@ -327,12 +342,12 @@ fn connect(network: &Network, plan: &Plan, there: &[Running], number: usize, pre
     }
 }
 
-async fn ticket(founder: &Node) -> anyhow::Result<String> {
+async fn ticket(founder: &Node, label: Label) -> anyhow::Result<String> {
     let parts = founder.parts.as_ref().context("the founder has a store")?;
     let peering = founder.peering().context("the founder has a fabric")?;
     let invitation = Invitation {
         purpose: Purpose::Site,
-        label: Label::Trusted,
+        label,
         domains: None,
         lifetime: Duration::from_secs(600),
     };
@@ -351,7 +366,7 @@ fn access(config: &Config, node: &Node, password: &Secret) -> Access {
 }
 
 /// Writes one `clouds.yaml` with an entry for each site, named as the site.
-fn write_clouds(directory: &Path, sites: &[Running]) -> anyhow::Result<PathBuf> {
+fn write_clouds(file: &Path, sites: &[Running]) -> anyhow::Result<()> {
     let entries: BTreeMap<&str, &Access> = sites
         .iter()
         .map(|site| (site.name.as_str(), &site.access))
@@ -360,7 +375,5 @@ fn write_clouds(directory: &Path, sites: &[Running]) -> anyhow::Result<PathBuf> 
     for (name, access) in entries {
         text.push_str(&access.clouds_entry(name));
     }
-    let path = directory.join("clouds.yaml");
-    write_private(&path, text.as_bytes())?;
-    Ok(path)
+    write_private(file, text.as_bytes())
 }

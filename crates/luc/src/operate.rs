@@ -162,15 +162,16 @@ pub async fn site(command: SiteCommand, json_wanted: bool) -> anyhow::Result<()>
                 format!("{site} is removed for good.")
             });
         }
-        SiteCommand::Allow { site, domain, api } => {
+        SiteCommand::Allow {
+            site, domain, api, ..
+        } => {
             let operator = Operator::login(&api).await?;
             let path = format!("/luc/v1/sites/{site}/domains");
-            let domains = (!domain.is_empty()).then_some(&domain);
-            let body = json!({ "domains": domains });
+            let body = json!({ "domains": domain });
             let answer = operator.ask(Method::POST, &path, Some(body)).await?;
-            show(&answer, json_wanted, || match domains {
-                Some(domains) => format!("{site} may hold {}.", domains.join(", ")),
-                None => format!("{site} may hold every domain."),
+            show(&answer, json_wanted, || match domain.as_slice() {
+                [] => format!("{site} may hold no domain."),
+                domains => format!("{site} may hold {}.", domains.join(", ")),
             });
         }
     }

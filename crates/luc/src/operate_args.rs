@@ -74,14 +74,22 @@ pub enum SiteCommand {
         #[command(flatten)]
         api: ApiArgs,
     },
-    /// Say which domains an edge site may hold; without any, all of them.
-    #[command(after_help = "Example:\n  luc site allow kiosk --domain 0a1b… --domain 2c3d…")]
+    /// Say which domains an edge site may hold: those that are named, and no others.
+    #[command(
+        after_help = "Examples:\n  luc site allow kiosk --domain 0a1b… --domain 2c3d…\n  \
+        luc site allow kiosk --none    # it gives back all that it holds\n\n\
+        The homes of the domains follow as soon as they hear of it; the people of a domain that is \
+        allowed can log in at the site even when it is cut off."
+    )]
     Allow {
         /// Its name or prefix.
         site: String,
         /// A domain's id; may be given several times.
-        #[arg(long, value_name = "ID")]
+        #[arg(long, value_name = "ID", required_unless_present = "none")]
         domain: Vec<String>,
+        /// No domain at all.
+        #[arg(long, conflicts_with = "domain")]
+        none: bool,
         /// Where the API is.
         #[command(flatten)]
         api: ApiArgs,

@@ -27,6 +27,7 @@ use crate::sites::doorman::Doorman;
 use crate::sites::feeding::{Feeding, SiteDirectory};
 use crate::sites::forwards::Forwards;
 use crate::sites::membership::resolved;
+use crate::sites::permits;
 use crate::sites::{CloudSites, Membership, Pulse, Switchboard, pulse};
 
 /// One controller's end.
@@ -147,6 +148,8 @@ impl Peering {
         self.sites.with_copies(Arc::clone(&feeding) as _);
         self.switchboard.plug(Channel::FEED, feeding);
         let _ = self.feeds.set(feeds.clone());
+        let permits = permits::follow(Arc::clone(services), feeds.clone(), stopping.clone());
+        tokio::spawn(permits);
         let records = follow_records(
             Records {
                 membership: Arc::clone(&self.membership),

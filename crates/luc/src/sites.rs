@@ -20,6 +20,7 @@ pub mod doorman;
 pub mod feeding;
 pub mod forwards;
 pub mod membership;
+pub mod permits;
 pub mod pulse;
 pub mod switchboard;
 

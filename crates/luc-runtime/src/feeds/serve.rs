@@ -4,7 +4,8 @@ use std::future::pending;
 
 use bytes::Bytes;
 use luc_core::SitePrefix;
-use luc_state::feed::{Absorbed, Filter, Hello, Source, Token};
+use luc_state::feed::{Absorbed, Filter, Hello, Source};
+use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
 use super::status::Served;
@@ -22,6 +23,8 @@ pub(super) async fn serve(shared: &Shared, follower: SitePrefix, send: SendHalf,
         recv,
         joiner: Joiner::default(),
         packer: Packer::new(),
+        asked: Filter::default(),
+        narrowed: None,
     };
     if let Err(error) = session.run().await {
         tracing::debug!(site = %follower, %error, "a feed to a site has ended");
@@ -55,15 +58,25 @@ struct Session<'a> {
     recv: RecvHalf,
     joiner: Joiner,
     packer: Packer,
+    /// What the follower asked for last.
+    asked: Filter,
+    /// What it is fed of that, if not all.
+    narrowed: Option<Filter>,
 }
 
 impl Session<'_> {
     async fn run(&mut self) -> Result<(), WireError> {
         let hello = timeout(self.shared.pacing.stalled, self.hello());
         let hello = hello.await.map_err(|_| WireError::Silence)??;
+        let mut admissions = self.shared.admissions.subscribe();
+        admissions.mark_unchanged();
         let hello = self.admitted(hello).await;
-        match Source::open(&self.shared.store, &hello) {
-            Ok(source) => self.feed(source).await,
+        let opened = match &self.narrowed {
+            Some(_) => Source::open_anew(&self.shared.store, &hello),
+            None => Source::open(&self.shared.store, &hello),
+        };
+        match opened {
+            Ok(source) => self.feed(source, admissions).await,
             Err(error) => {
                 self.tell(&Told::Refused(error.to_string())).await?;
                 self.send.finish()?;
@@ -84,14 +97,27 @@ impl Session<'_> {
     }
 
     /// What the follower may be fed of what it asks for.
-    async fn admitted(&self, mut hello: Hello) -> Hello {
-        let directory = &self.shared.directory;
-        if let Some(narrowed) = directory.admit(self.follower, &hello.wanted).await {
-            hello.wanted = narrowed;
-            hello.filter = Filter::default();
-            hello.held = Token::default();
+    async fn admitted(&mut self, mut hello: Hello) -> Hello {
+        self.asked = hello.wanted.clone();
+        self.narrowed = self.narrow().await;
+        if let Some(narrowed) = &self.narrowed {
+            hello.wanted = narrowed.clone();
         }
         hello
+    }
+
+    async fn narrow(&self) -> Option<Filter> {
+        let directory = &self.shared.directory;
+        directory.admit(self.follower, &self.asked).await
+    }
+
+    /// Whether the follower may hold something else now than it is fed. It is then served anew.
+    async fn is_outdated(&self) -> bool {
+        match (&self.narrowed, &self.narrow().await) {
+            (Some(fed), Some(now)) => !fed.same(now),
+            (None, None) => false,
+            _ => true,
+        }
     }
 
     fn heard(&mut self, frame: Option<Bytes>) -> Result<Option<Said>, WireError> {
@@ -102,7 +128,11 @@ impl Session<'_> {
         }
     }
 
-    async fn feed(&mut self, mut source: Source) -> Result<(), WireError> {
+    async fn feed(
+        &mut self,
+        mut source: Source,
+        mut admissions: watch::Receiver<u64>,
+    ) -> Result<(), WireError> {
         let pacing = &self.shared.pacing;
         let mut beat = interval(pacing.heartbeat);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -112,14 +142,19 @@ impl Session<'_> {
                 biased;
                 frame = self.recv.recv() => match self.heard(frame?)? {
                     Some(Said::Filter(filter)) => {
-                        let narrowed = self.shared.directory.admit(self.follower, &filter).await;
-                        source.refilter(narrowed.unwrap_or(filter));
+                        self.asked = filter;
+                        self.narrowed = self.narrow().await;
+                        source.refilter(self.narrowed.as_ref().unwrap_or(&self.asked).clone());
                         due = Some(Instant::now());
                     }
                     Some(Said::Durable(revision)) => {
                         note(self.shared, self.follower, |served| served.durable = revision);
                     }
                     Some(Said::Hello(_)) | None => {}
+                },
+                Ok(()) = admissions.changed() => if self.is_outdated().await {
+                    self.send.finish()?;
+                    return Ok(());
                 },
                 () = until(due) => {
                     due = None;

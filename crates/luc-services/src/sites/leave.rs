@@ -170,8 +170,8 @@ fn holdings(snapshot: &Snapshot, site: SitePrefix) -> Vec<String> {
         .collect()
 }
 
-/// Sets the domains whose records an edge site may hold; `None` means any. Done at the site that
-/// admitted it.
+/// Sets the domains whose records an edge site may hold; none but those. Done at the site that
+/// admitted it; the homes of the domains follow ([`crate::identity::settle_permits`]).
 pub async fn allow(
     services: &Services,
     site: SitePrefix,
@@ -188,6 +188,12 @@ pub async fn allow(
                 field: "domains",
                 reason: "a trusted site may hold every domain".to_owned(),
             });
+        }
+        if let Some(unknown) =
+            { domains.iter().flatten() }.find(|id| tx.get::<Domain>(*id).is_none())
+        {
+            let id = unknown.to_string();
+            return Err(Refusal::Unknown { what: "domain", id });
         }
         tx.update(Admission {
             domains: domains.clone(),

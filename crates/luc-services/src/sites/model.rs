@@ -145,7 +145,8 @@ pub struct Admission {
     pub founding_key: String,
     /// How far its word counts.
     pub label: Label,
-    /// The domains whose records an edge site may hold; `None` means any.
+    /// The domains whose records an edge site may hold; it may hold none that is not
+    /// listed. A trusted site has no list and may hold any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub domains: Option<Vec<DomainId>>,
     /// The key of its first node: known before anything of the site itself is.

@@ -63,11 +63,23 @@ pub struct Source {
     wanted: Option<Filter>,
     /// Whether the change log went on without us.
     gap: bool,
+    /// Whether the next step sends everything, whatever the follower has.
+    anew: bool,
 }
 
 impl Source {
     /// Begins where the follower is.
     pub fn open(store: &Store, hello: &Hello) -> Result<Self, SourceError> {
+        Self::begin(store, hello, false)
+    }
+
+    /// Begins with everything that the follower wants, and so takes from it what it has besides:
+    /// for those who may not hold all that they ask for.
+    pub fn open_anew(store: &Store, hello: &Hello) -> Result<Self, SourceError> {
+        Self::begin(store, hello, true)
+    }
+
+    fn begin(store: &Store, hello: &Hello, anew: bool) -> Result<Self, SourceError> {
         let snapshot = store.snapshot();
         let (epoch, held) = (horizon(store.site(), &snapshot).epoch, hello.held);
         if held.epoch > epoch || (held.epoch == epoch && held.revision > snapshot.revision()) {
@@ -88,6 +100,7 @@ impl Source {
             seen: snapshot.revision(),
             wanted: None,
             gap: false,
+            anew,
         };
         source.leap(&snapshot, hello.wanted.clone());
         Ok(source)
@@ -209,7 +222,8 @@ impl Source {
         (self.seen, self.gap) = (snapshot.revision(), false);
         self.news.clear();
         let horizon = horizon(self.store.site(), snapshot);
-        let reset = self.at.revision == Revision::ZERO
+        let reset = std::mem::take(&mut self.anew)
+            || self.at.revision == Revision::ZERO
             || self.at.epoch < horizon.epoch
             || self.at.revision < horizon.revision;
         let here = (self.at.revision, self.at.filter, self.at.epoch);

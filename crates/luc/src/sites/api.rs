@@ -35,7 +35,7 @@ use luc_core::id::{DomainId, NodeId};
 use luc_core::time::Timestamp;
 use luc_services::Services;
 use luc_services::caller::{Caller, Scope};
-use luc_services::identity::{OldKey, rotate_key};
+use luc_services::identity::{OldKey, rotate_key, settle_permits};
 use luc_services::operations;
 use luc_services::ports::sites::{ForwardError, Forwarded, ForwardedBody, Sites as _};
 use luc_services::sites::{self, Invitation, Label, NodeInfo, Purpose};
@@ -287,6 +287,8 @@ async fn allow(
         let prefix = operators.named(&site)?;
         let Domains { domains } = parsed(&body)?;
         sites::allow(&operators.services, prefix, domains.clone()).await?;
+        // Other homes of domains do so when the record arrives there.
+        settle_permits(&operators.services).await?;
         Ok(json!({"site": site, "domains": domains}))
     };
     operators.answer(request, Needs::Admin, work).await

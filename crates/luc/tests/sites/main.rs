@@ -1,6 +1,8 @@
 //! A cloud of three sites in one process, asked as clients ask: created anywhere, seen everywhere,
 //! cut, used on both sides, healed.
 
+mod edge;
+
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -12,9 +14,9 @@ use serde_json::{Value, json};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
-async fn start(directory: &Path, names: &[&str]) -> Cloud {
+fn plan(directory: &Path, names: &[&str]) -> Plan {
     let sites: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    Cloud::start(&Plan {
+    Plan {
         round_trips_ms: Plan::round_trips(&sites),
         sites,
         nodes: 1,
@@ -22,9 +24,12 @@ async fn start(directory: &Path, names: &[&str]) -> Cloud {
         accel: "auto".to_owned(),
         listen: "127.0.0.1:0".parse().expect("an address"),
         data_dir: directory.to_owned(),
-    })
-    .await
-    .expect("the sites start and join")
+    }
+}
+
+async fn start(directory: &Path, names: &[&str]) -> Cloud {
+    let started = Cloud::start(&plan(directory, names)).await;
+    started.expect("the sites start and join")
 }
 
 async fn login(cloud: &Cloud, site: &str) -> Client {

@@ -21,6 +21,17 @@ async fn admitted(alpha: &Site, number: u8, name: &str, label: Label) -> Site {
     site
 }
 
+/// Makes the people of a cloud.
+async fn founded(site: &Site) {
+    let founding = crate::identity::Founding {
+        password: luc_api::value::Secret::new("open sesame"),
+        region: "RegionOne".to_owned(),
+    };
+    crate::identity::bootstrap(&site.services, &founding)
+        .await
+        .unwrap();
+}
+
 fn members(site: &Site) -> Members {
     Members::of(&site.services.store.snapshot(), site.services.site)
 }
@@ -68,13 +79,7 @@ async fn nobody_removes_itself_the_unknown_or_what_still_has_people() {
     assert!(matches!(only, Err(Refusal::Impossible { .. })), "{only:?}");
 
     admitted(&alpha, 3, "gamma", Label::Trusted).await;
-    let founding = crate::identity::Founding {
-        password: luc_api::value::Secret::new("open sesame"),
-        region: "RegionOne".to_owned(),
-    };
-    crate::identity::bootstrap(&alpha.services, &founding)
-        .await
-        .unwrap();
+    founded(&alpha).await;
     let holds = crate::sites::leave(&alpha.services).unwrap_err();
     assert!(holds.to_string().contains("1 domains"), "{holds}");
 }
@@ -137,7 +142,13 @@ async fn a_site_that_is_not_trusted_invites_nodes_and_no_sites() {
 async fn the_domains_of_an_edge_site_are_set_and_those_of_a_trusted_one_not() {
     let alpha = Site::founder().await;
     let edge = admitted(&alpha, 2, "edge", Label::Edge).await;
-    let domains = Some(vec![luc_core::id::DomainId::parse("d1").unwrap()]);
+    let domains = Some(vec![luc_core::id::DomainId::parse("default").unwrap()]);
+    let unknown = allow(&alpha.services, edge.services.site, domains.clone()).await;
+    assert!(
+        matches!(unknown, Err(Refusal::Unknown { what: "domain", .. })),
+        "{unknown:?}"
+    );
+    founded(&alpha).await;
     allow(&alpha.services, edge.services.site, domains.clone())
         .await
         .unwrap();

@@ -1,0 +1,71 @@
+//! Keeps what sites may hold as the records say, and the feeds with it.
+//!
+//! [`follow`] runs at every controller. Whenever the records of sites, domains or projects have
+//! changed it lets the domains of this site live where they may ([`settle_permits`]), asks for
+//! those that this site may hold itself, and tells the feeds, which serve anew whoever is fed too
+//! much or too little.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use luc_runtime::feeds::{Feeds, Interest};
+use luc_services::Services;
+use luc_services::identity::settle_permits;
+use luc_services::sites::Members;
+use luc_state::{Kind, WatchEvent};
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+/// How often it is done without a reason; less than for how long the feeds remember a question.
+const AGAIN: Duration = Duration::from_secs(600);
+
+/// Does so until `stopping`.
+pub async fn follow(services: Arc<Services>, feeds: Feeds, stopping: CancellationToken) {
+    let store = services.store.clone();
+    let mut watch = store.watch(store.snapshot().revision());
+    let mut again = tokio::time::interval(AGAIN);
+    again.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stopping.cancelled() => return,
+            // At once the first time.
+            _ = again.tick() => {}
+            event = watch.next() => match event {
+                None => return,
+                Some(WatchEvent::Gap(_)) => watch = store.watch(store.snapshot().revision()),
+                Some(WatchEvent::Commit(commit)) => {
+                    if !commit.changes.iter().any(|change| matters(change.kind)) {
+                        continue;
+                    }
+                }
+            },
+        }
+        settle(&services, &feeds).await;
+    }
+}
+
+/// Whether records of this kind say what may be held where.
+fn matters(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Admission | Kind::Removal | Kind::Domain | Kind::DomainPresence | Kind::Project
+    )
+}
+
+async fn settle(services: &Services, feeds: &Feeds) {
+    if let Err(error) = settle_permits(services).await {
+        tracing::warn!(%error, "where domains live could not be written down");
+    }
+    // What this site may hold it does hold, so that people can log in when it is cut off.
+    let members = Members::of(&services.store.snapshot(), services.site);
+    let own = members.site(services.site);
+    for domain in own
+        .and_then(|own| own.domains.as_ref())
+        .into_iter()
+        .flatten()
+    {
+        feeds.ask(Interest::Domain(domain.clone()));
+    }
+    feeds.admissions_changed();
+}
