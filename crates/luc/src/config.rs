@@ -83,6 +83,10 @@ pub struct NodeConfig {
 pub struct ApiConfig {
     /// Address and port; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// The URL that other sites and their operators are told, as `https://cloud.example.org`. If
+    /// nothing is said, it is made of the address it listens on, or, where that is every address,
+    /// of the one that the fabric advertises.
+    pub advertise: Option<String>,
 }
 
 /// The way to other nodes and sites.
@@ -171,6 +175,7 @@ impl Default for ApiConfig {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 9000)),
+            advertise: None,
         }
     }
 }
@@ -259,6 +264,13 @@ impl Config {
                  joined with a ticket needs neither"
             );
         }
+        if let Some(url) = &self.api.advertise
+            && !["http://", "https://"]
+                .iter()
+                .any(|begin| url.starts_with(begin))
+        {
+            bail!("api.advertise = {url:?}: use a URL, as \"http://192.0.2.1:9000\"");
+        }
         if !["auto", "kvm", "tcg"].contains(&self.compute.accel.as_str()) {
             bail!(
                 "compute.accel = {:?}: use \"auto\", \"kvm\" or \"tcg\"",
@@ -327,6 +339,7 @@ mod tests {
             ("[compute]\ndriver = \"vmware\"", "qemu"),
             ("[identity]\ntoken_lifetime_secs = 1", "token_lifetime_secs"),
             ("[api]\nlisten = \"nowhere\"", "listen"),
+            ("[api]\nadvertise = \"192.0.2.1:9000\"", "api.advertise"),
         ] {
             let error = format!("{:#}", Config::parse(text).unwrap_err());
             assert!(error.contains(part), "{text}: {error}");

@@ -27,6 +27,7 @@ pub mod operate;
 pub mod operate_args;
 pub mod outpost;
 pub mod peering;
+pub mod reached;
 pub mod remote;
 pub mod run;
 pub mod sampler;

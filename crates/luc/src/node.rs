@@ -33,6 +33,7 @@ use crate::host::{KernelEntropy, SystemClock, SystemRandomness};
 use crate::metrics::Metrics;
 use crate::outpost::Outpost;
 use crate::peering::Peering;
+use crate::reached;
 use crate::remote::{
     ControllerSide, Link, NodeSide, RemoteController, RemoteHosts, controller_router, node_router,
 };
@@ -210,8 +211,9 @@ impl Node {
         parts.tidy_up().await?;
         let address = bound.address;
         let stopping = CancellationToken::new();
-        // One that listens everywhere does not know what others call it.
-        let url = (!address.ip().is_unspecified()).then(|| format!("http://{address}"));
+        let ways = &peering.started.addresses;
+        let url = reached::api_url(&config.api, address, ways);
+        let ip = reached::host_ip(address, ways);
         let assembly = peering
             .attach(&parts.services, url.as_deref(), &stopping)
             .await?;
@@ -220,6 +222,10 @@ impl Node {
         for host in hosts {
             let controller =
                 LocalController::new(Arc::clone(&parts.services), host).with_ratios(ratios(config));
+            let controller = match ip {
+                Some(ip) => controller.reached_at(ip),
+                None => controller,
+            };
             let agent = agent(config, &drivers, host, Arc::new(controller)).await?;
             parts.hosts.add(host, Arc::clone(&agent));
             agents.insert(host.clone(), agent);
@@ -284,8 +290,13 @@ impl Node {
             None => plain_link(config)?,
         };
         let host = hosts.first().context("a compute node has a host")?;
+        let ways = outpost
+            .as_ref()
+            .map(|outpost| outpost.started.addresses.clone());
+        let ip = reached::host_ip(address, &ways.unwrap_or_default());
+        let reached_at = SocketAddr::new(ip.unwrap_or(address.ip()), address.port());
         let controller =
-            RemoteController::new(link.clone(), host, address).with_ratios(ratios(config));
+            RemoteController::new(link.clone(), host, reached_at).with_ratios(ratios(config));
         let drivers = Drivers::open(&config.compute, &config.node.data_dir)?;
         let agent = agent(config, &drivers, host, Arc::new(controller)).await?;
         let side = NodeSide {

@@ -139,6 +139,7 @@ impl Plan {
             },
             api: crate::config::ApiConfig {
                 listen: self.listen,
+                ..crate::config::ApiConfig::default()
             },
             compute: ComputeConfig {
                 driver: self.driver,

@@ -2,6 +2,7 @@
 //! test tells it to lose: which site carries out what, once, and what clients hear of it.
 
 mod aggregates;
+mod answer;
 mod gathered;
 mod lent;
 mod once;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use axum::body::Body;
 use futures::FutureExt as _;
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use luc_api::Operation;
 use luc_api::policy::Policy;
 use luc_api::value::Secret;
@@ -32,6 +32,8 @@ use luc_services::ports::{Clock, Observer, Randomness};
 use luc_services::{http as api, operations, routing};
 use luc_state::{MemoryEngine, Store, StoreOptions, feed};
 use serde_json::{Value, json};
+
+pub(crate) use crate::answer::{Answer, read};
 
 /// The admin's password.
 const PASSWORD: &str = "open sesame";
@@ -241,13 +243,6 @@ impl Hosts for NoHosts {
         let host = host.to_owned();
         Err(AskError::Unreachable { host })
     }
-}
-
-/// An answer.
-pub(crate) struct Answer {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Value,
 }
 
 /// A cloud of three sites; the first is the founder.
@@ -490,17 +485,5 @@ impl World {
     pub(crate) async fn send(&self, at: usize, request: Request<Body>) -> Answer {
         let answer = api::respond(&self.services(at), request).await;
         read(answer.expect("the path belongs to a service")).await
-    }
-}
-
-/// The answer, read.
-pub(crate) async fn read(answer: Response<Body>) -> Answer {
-    let (parts, body) = answer.into_parts();
-    let bytes = axum::body::to_bytes(body, 1 << 20).await;
-    let bytes = bytes.expect("the answer is read");
-    Answer {
-        status: parts.status,
-        headers: parts.headers,
-        body: serde_json::from_slice(&bytes).unwrap_or_default(),
     }
 }

@@ -33,6 +33,7 @@ fn config(directory: &Path, name: &str, role: Role) -> Config {
         },
         api: ApiConfig {
             listen: "127.0.0.1:0".parse().expect("an address"),
+            ..ApiConfig::default()
         },
         compute: ComputeConfig {
             driver: DriverKind::Fake,

@@ -6,12 +6,14 @@ use std::time::Duration;
 use luc_core::{PeerId, SitePrefix};
 use luc_overlay::Coordinate;
 use luc_runtime::NodeKey;
+use luc_runtime::fabric::PeerState;
 use luc_runtime::feeds::Feeds;
 use luc_services::ports::sites::Sites as _;
 use luc_services::sites::NodeInfo;
 use serde_json::{Value, json};
 
 use super::{Operators, shown};
+use crate::config::Role;
 
 impl Operators {
     /// The sites as seen from here.
@@ -60,6 +62,12 @@ impl Operators {
         let placed = self.placed().await;
         let peers = self.peering.started.fabric.peers();
         let me = self.peering.started.fabric.me().to_string();
+        let own = self.services.site;
+        let leads = |node: &NodeInfo| {
+            node.roles
+                .iter()
+                .any(|role| role == Role::Controller.name())
+        };
         let snapshot = self.services.store.snapshot();
         let names = |site: SitePrefix| {
             self.peering
@@ -73,7 +81,16 @@ impl Operators {
                 let state = match peer {
                     _ if node.revoked_at.is_some() => "revoked".to_owned(),
                     _ if node.key == me => "here".to_owned(),
+                    // Only controllers keep a line to other sites; its own knows how it is.
+                    Some(peer)
+                        if node.site != own
+                            && !leads(&node)
+                            && peer.state != PeerState::Connected =>
+                    {
+                        "unknown".to_owned()
+                    }
                     Some(peer) => format!("{:?}", peer.state).to_lowercase(),
+                    None if node.site != own && !leads(&node) => "unknown".to_owned(),
                     None => "not called".to_owned(),
                 };
                 let rtt = peer.and_then(|peer| peer.rtt);
