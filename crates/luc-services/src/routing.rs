@@ -14,6 +14,7 @@
 //! that there ([`wire`]). Between sites a few headers say more; they are taken from what clients
 //! send and never reach one.
 
+pub mod disclosure;
 pub(crate) mod forward;
 pub(crate) mod gather;
 mod names;

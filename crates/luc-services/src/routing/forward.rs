@@ -19,7 +19,8 @@ use luc_core::id::OpId;
 use luc_core::{Entropy as _, SitePrefix};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{ALONE, Arrival, HOME, HOPS, REVISION, strip};
+use super::disclosure::may_show;
+use super::{ALONE, Arrival, HOME, HOPS, REVISION, strip, wire};
 use crate::Services;
 use crate::ports::Drawn;
 use crate::ports::sites::{ForwardError, Forwarded, ForwardedBody, OperationSeed, SiteView};
@@ -108,9 +109,19 @@ pub(crate) async fn forward(
             message: message.to_owned(),
         });
     }
+    if !may_show(services, home, &outgoing.head.headers) {
+        let site = name_of(services, home);
+        return Err(ApiError::forbidden(format!(
+            "Site {site} must do this, and your domain does not live there: your token is not \
+             shown to it."
+        )));
+    }
     let hops = HeaderValue::from(u16::from(arrival.hops) + 1);
     outgoing.head.headers.insert(&HOPS, hops);
     let writes = outgoing.head.writes();
+    let seen = services.store.snapshot().revision().number();
+    let seen = HeaderValue::from(seen);
+    outgoing.head.headers.insert(&wire::SEEN, seen);
     let given = arrival.operation().cloned();
     let operation = writes.then(|| given.unwrap_or_else(|| new_operation(services)));
     let _sending = operation
@@ -260,6 +271,9 @@ pub(crate) async fn ask_each(
     head.headers.insert(&ALONE, HeaderValue::from_static("1"));
     let head = &head;
     let asked = sites.into_iter().map(|view| async move {
+        if !may_show(services, view.site, &head.headers) {
+            return (view, None);
+        }
         let body = ForwardedBody::Whole(Bytes::new());
         let answer = once(services, view.site, head, body, None, patience).await;
         let answer = answer.ok().map(|mut response| {
