@@ -39,6 +39,9 @@ use luc_api::value::Secret;
 /// The header that carries the join secret.
 pub const SECRET_HEADER: &str = "x-luc-join-secret";
 
+/// Where nodes speak with their controller, which believes that they ask for themselves.
+const HOSTS: &str = "/luc/v1/hosts";
+
 /// How long a request for changes waits for one.
 pub const WAIT: Duration = Duration::from_secs(20);
 

@@ -110,6 +110,11 @@ pub(super) fn refuse(status: StatusCode, reason: String) -> Response {
 /// Hands a request on to the controller and its answer back, both streamed.
 async fn hand_on(State(side): State<Arc<NodeSide>>, request: Request) -> Response {
     let (mut parts, body) = request.into_parts();
+    if parts.uri.path().starts_with(super::HOSTS) {
+        // The controller would take it for the word of this node itself.
+        let reason = "only the node itself speaks of its machines".to_owned();
+        return refuse(StatusCode::NOT_FOUND, reason);
+    }
     if let Some(host) = parts.headers.remove(header::HOST) {
         // Links in the answer name the node that was asked.
         parts.headers.entry("x-forwarded-host").or_insert(host);

@@ -128,8 +128,14 @@ impl Assembly {
         let services = self.services.upgrade().ok_or(NotTaken::Busy)?;
         match question {
             Question::Greeting => Ok(Reply::Sign(self.sign(&services))),
-            Question::Promise(wish) => Ok(said(sites::promise(&services, &wish).await)),
-            Question::Release(wish) => Ok(said(sites::release(&services, &wish).await)),
+            Question::Promise(wish) => Ok(said(match sites::may_invite(&services, from) {
+                Ok(()) => sites::promise(&services, &wish).await,
+                refused => refused,
+            })),
+            Question::Release(wish) => Ok(said(match sites::may_invite(&services, from) {
+                Ok(()) => sites::release(&services, &wish).await,
+                refused => refused,
+            })),
             Question::Farewell => {
                 let reason = "it left";
                 Ok(said(sites::remove(&services, from, reason, false).await))

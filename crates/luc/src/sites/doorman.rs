@@ -1,22 +1,37 @@
 //! The inviting site's end of a join: the only thing that strangers may speak to.
 //!
 //! One JSON request on [`Channel::JOIN`], with a secret from a ticket in it. A refusal says why,
-//! and is logged once with the stranger's key.
+//! and is logged once with the stranger's key. Strangers cost little: few are answered at a time,
+//! and of those who are refused a bounded number is logged each hour.
 
-use std::sync::{Arc, Weak};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::body::Bytes;
 use luc_core::SitePrefix;
+use luc_runtime::NodeKey;
 use luc_runtime::fabric::{Channel, Handler, Peer, RecvHalf, Refusal as NotTaken, SendHalf};
 use luc_services::Services;
-use luc_services::sites::{self, Admitted, Members, NodeWish, Refusal, SiteWish};
+use luc_services::sites::{self, Admitted, Common, Members, NodeWish, Refusal, SiteWish};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use super::assembly::Assembly;
 
 /// The longest request to join; nothing longer is read.
 const BYTES_MAX: usize = 64 << 10;
+
+/// How many strangers are answered at a time; the others are told to come again.
+const AT_ONCE: usize = 8;
+
+/// How many strangers that were refused are logged in an [`HOUR`].
+const LOGGED_MAX: usize = 64;
+
+/// After this time the same stranger is logged again.
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// What a stranger asks.
 #[derive(Serialize, Deserialize)]
@@ -56,12 +71,37 @@ pub struct Welcome {
     pub site_name: String,
     /// The cloud as the inviting site sees it.
     pub members: Members,
+    /// What the cloud has once, for a site that brings people along.
+    #[serde(default)]
+    pub common: Common,
 }
 
 /// Answers strangers.
 pub struct Doorman {
     services: Weak<Services>,
     assembly: Arc<Assembly>,
+    places: Semaphore,
+    logged: Mutex<Logged>,
+}
+
+/// Who was refused lately, so that each is logged once.
+#[derive(Default)]
+struct Logged {
+    since: Option<Instant>,
+    keys: BTreeSet<NodeKey>,
+}
+
+impl Logged {
+    /// Whether the refusal of `key` is to be logged.
+    fn is_news(&mut self, key: NodeKey) -> bool {
+        let now = Instant::now();
+        let begun = self.since.get_or_insert(now);
+        if now.duration_since(*begun) >= HOUR {
+            *begun = now;
+            self.keys.clear();
+        }
+        self.keys.len() < LOGGED_MAX && self.keys.insert(key)
+    }
 }
 
 impl Doorman {
@@ -70,6 +110,8 @@ impl Doorman {
         Self {
             services: Arc::downgrade(services),
             assembly,
+            places: Semaphore::new(AT_ONCE),
+            logged: Mutex::default(),
         }
     }
 
@@ -92,6 +134,7 @@ impl Doorman {
                     site: node.site,
                     site_name: own.unwrap_or_default(),
                     members,
+                    common: Common::default(),
                 })
             }
             Who::Site(wish) => {
@@ -102,6 +145,7 @@ impl Doorman {
                     site,
                     site_name: wish.name.clone(),
                     members,
+                    common: sites::common(services),
                 })
             }
         }
@@ -112,6 +156,7 @@ impl Doorman {
 impl Handler for Doorman {
     async fn request(&self, from: Peer, _: Channel, body: Bytes) -> Result<Bytes, NotTaken> {
         let services = self.services.upgrade().ok_or(NotTaken::Busy)?;
+        let _place = self.places.try_acquire().map_err(|_| NotTaken::Busy)?;
         if body.len() > BYTES_MAX {
             return Err(NotTaken::Malformed("too long".to_owned()));
         }
@@ -123,7 +168,13 @@ impl Handler for Doorman {
                 Opened::Welcome(welcome)
             }
             Err(refusal) => {
-                tracing::warn!(key = %from.key, reason = %refusal, "a join was refused");
+                let logged = self.logged.lock();
+                if logged
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .is_news(from.key)
+                {
+                    tracing::warn!(key = %from.key, reason = %refusal, "a join was refused");
+                }
                 Opened::Refused(refusal.to_string())
             }
         };
@@ -135,4 +186,20 @@ impl Handler for Doorman {
     fn datagram(&self, _: Peer, _: Channel, _: Bytes) {}
 
     async fn stream(&self, _: Peer, _: Channel, _: SendHalf, _: RecvHalf) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stranger_is_logged_once_an_hour_and_not_every_stranger() {
+        let key = |number: u8| luc_runtime::NodeSecret::from_seed(&[number; 32]).key();
+        let mut logged = Logged::default();
+        assert!(logged.is_news(key(0)) && !logged.is_news(key(0)));
+        let news = (1..=200).filter(|number| logged.is_news(key(*number)));
+        assert_eq!(news.count(), LOGGED_MAX - 1);
+        tokio::time::advance(HOUR).await;
+        assert!(logged.is_news(key(0)));
+    }
 }
