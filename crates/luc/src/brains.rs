@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
+use futures::future::join_all;
 use luc_agent::agent::Agent;
 use luc_core::{PeerId, SitePrefix};
 use luc_node::Config;
@@ -161,9 +162,8 @@ impl Brains {
         if tokio::time::timeout(GOODBYE, ended).await.is_err() {
             tracing::warn!("a brain did not end in time");
         }
-        for fabric in self.running.iter().filter_map(|r| r.own_fabric.as_ref()) {
-            fabric.shut_down().await;
-        }
+        let fabrics = self.running.iter().filter_map(|r| r.own_fabric.as_ref());
+        join_all(fabrics.map(|fabric| fabric.shut_down())).await;
     }
 }
 
