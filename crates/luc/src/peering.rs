@@ -1,8 +1,9 @@
 //! A controller's end of the cloud between sites: fabric, membership, signs of life and feeds,
 //! plugged together and kept up to date with the records.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use anyhow::Context as _;
 use axum::Router;
@@ -29,6 +30,9 @@ use crate::sites::forwards::Forwards;
 use crate::sites::membership::resolved;
 use crate::sites::permits;
 use crate::sites::{CloudSites, Membership, Pulse, Switchboard, pulse};
+
+/// How many claims to keys of others are logged.
+const CONTESTED_MAX: usize = 256;
 
 /// One controller's end.
 pub struct Peering {
@@ -156,6 +160,7 @@ impl Peering {
                 started: self.started.clone(),
                 services: Arc::clone(services),
                 site: self.prefix,
+                contested: Mutex::default(),
             },
             stopping.clone(),
             feeds,
@@ -223,12 +228,16 @@ struct Records {
     started: Started,
     services: Arc<Services>,
     site: SitePrefix,
+    /// Claims that have been logged.
+    contested: Mutex<BTreeSet<(SitePrefix, String)>>,
 }
 
 impl Records {
     /// Takes over what the records say now; whether anything was new.
     fn refresh(&self) -> bool {
-        let members = Members::of(&self.services.store.snapshot(), self.site);
+        let snapshot = self.services.store.snapshot();
+        self.complain(sites::contested(&snapshot, self.site));
+        let members = Members::of(&snapshot, self.site);
         let gone = members.removed.contains(&self.site);
         let new = self.membership.learn(members);
         if gone && new {
@@ -237,6 +246,19 @@ impl Records {
         self.membership.apply(&*self.started.fabric);
         self.started.delay(&self.foreign_addresses());
         new
+    }
+
+    /// Logs each claim to the key of somebody else once.
+    fn complain(&self, contested: Vec<(SitePrefix, String)>) {
+        let mut known = self
+            .contested
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        for (site, key) in contested {
+            if known.len() < CONTESTED_MAX && known.insert((site, key.clone())) {
+                tracing::warn!(%site, key, "a site claims the key of another; it is not believed");
+            }
+        }
     }
 
     fn foreign_addresses(&self) -> Vec<SocketAddr> {
