@@ -129,6 +129,9 @@ impl Client {
     async fn delete(&mut self, place: usize) {
         let thing = self.thing(place);
         let Some(id) = thing.id else { return };
+        if thing.what == What::Server && self.world.any_host() {
+            return;
+        }
         let unknown = Outcome::Unknown(None, self.site);
         self.change(place, |thing| thing.deletions.push(unknown));
         let told = self.tell(&speech::delete(thing.what, &id)).await;

@@ -5,7 +5,7 @@
 //! and a commit may be durable although nobody heard of it. Every commit goes into the [`Ledger`],
 //! which is how the invariants see states and not only answers.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -14,6 +14,7 @@ use luc_state::engine::{
     CommitError, Engine, EngineError, EngineTraits, Feed, Loaded, Operation, Proposal,
 };
 use luc_state::{MemoryEngine, Revision};
+use tokio::sync::Notify;
 
 use crate::draw::{Draw, lock};
 use crate::ledger::Ledger;
@@ -79,16 +80,41 @@ impl Engine for Disk {
     }
 }
 
+/// Ends a controller right after one of its commits is durable, before it hears of it.
+#[derive(Debug, Default)]
+pub(crate) struct Fatal {
+    /// Which commit from now on it is; none if zero.
+    pub(crate) commit: AtomicU64,
+    /// It has come.
+    pub(crate) struck: Notify,
+}
+
+impl Fatal {
+    fn strikes(&self) -> bool {
+        let left = self.commit.load(Ordering::Relaxed);
+        self.commit.store(left.saturating_sub(1), Ordering::Relaxed);
+        if left == 1 {
+            self.struck.notify_one();
+        }
+        left == 1
+    }
+}
+
 /// The engine as one run of a controller has it.
 pub(crate) struct Incarnation {
     engine: Arc<dyn Engine>,
     alive: Arc<AtomicBool>,
+    fatal: Arc<Fatal>,
 }
 
 impl Incarnation {
-    /// Over `engine`, until `alive` is false.
-    pub(crate) fn new(engine: Arc<dyn Engine>, alive: Arc<AtomicBool>) -> Self {
-        Self { engine, alive }
+    /// Over `engine`, until `alive` is false or a commit is `fatal`.
+    pub(crate) fn new(engine: Arc<dyn Engine>, alive: Arc<AtomicBool>, fatal: Arc<Fatal>) -> Self {
+        Self {
+            engine,
+            alive,
+            fatal,
+        }
     }
 
     /// Goes no further if the process is gone.
@@ -112,7 +138,11 @@ impl Engine for Incarnation {
 
     async fn commit(&self, proposal: Proposal) -> Result<Revision, CommitError> {
         self.living().await;
+        let changes = !proposal.batch.is_empty();
         let committed = self.engine.commit(proposal).await;
+        if changes && committed.is_ok() && self.fatal.strikes() {
+            self.alive.store(false, Ordering::Relaxed);
+        }
         self.living().await;
         committed
     }

@@ -128,8 +128,9 @@ fn said(operation: &Value) -> String {
     }
 }
 
-/// Judges all that the clients were told by what is there.
-pub(crate) async fn judge(world: &World) {
+/// Judges all that the clients were told by what is there; how many operations that were in doubt
+/// are said to be what.
+pub(crate) async fn judge(world: &World) -> BTreeMap<String, u64> {
     let things = lock(&world.things).clone();
     let resolved = resolve(world, &things).await;
     let mut ending = Ending::of(&lock(&world.ledger));
@@ -143,4 +144,9 @@ pub(crate) async fn judge(world: &World) {
     for violation in found {
         lock(&world.ledger).accuse(violation.invariant, violation.seen);
     }
+    let mut counts = BTreeMap::new();
+    for said in ending.resolved.into_values() {
+        *counts.entry(said).or_default() += 1;
+    }
+    counts
 }

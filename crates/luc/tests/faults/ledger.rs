@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use luc_core::SitePrefix;
 use luc_state::engine::Mutation;
@@ -13,6 +14,7 @@ use luc_state::feed::{FeedCursor, FeedFilter, Filter};
 use luc_state::{Kind, Scope};
 use serde::Deserialize;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::invariant::{one_home, quota_never_exceeded, replicas_are_prefixes};
 
@@ -90,6 +92,17 @@ pub(crate) struct Mirror {
     pub(crate) unsure: bool,
 }
 
+impl Violation {
+    /// The keys of records that it speaks of.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        let words = self.seen.split([' ', ',', '"']);
+        words.filter(|word| word.starts_with("r/"))
+    }
+}
+
+/// A revision, when it was made durable, and what it changed.
+type Commit = (u64, Duration, Vec<Step>);
+
 /// One site's disk.
 pub(crate) struct Book {
     /// The site.
@@ -98,7 +111,7 @@ pub(crate) struct Book {
     pub(crate) now: Cells,
     /// How it follows the others.
     pub(crate) mirrors: BTreeMap<SitePrefix, Mirror>,
-    commits: Vec<(u64, Vec<Step>)>,
+    commits: Vec<Commit>,
 }
 
 /// Something that must never be, and was.
@@ -111,8 +124,8 @@ pub(crate) struct Violation {
 }
 
 /// The disks of all sites.
-#[derive(Default)]
 pub(crate) struct Ledger {
+    began: Instant,
     books: Vec<Book>,
     /// What was found.
     pub(crate) violations: Vec<Violation>,
@@ -121,6 +134,16 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
+    /// Of no site yet.
+    pub(crate) fn new() -> Self {
+        Self {
+            began: Instant::now(),
+            books: Vec::new(),
+            violations: Vec::new(),
+            limits: BTreeMap::new(),
+        }
+    }
+
     /// Begins the book of the next site.
     pub(crate) fn begin(&mut self, site: SitePrefix) {
         self.books.push(Book {
@@ -138,6 +161,7 @@ impl Ledger {
 
     /// Notes that something was seen that must not be.
     pub(crate) fn accuse(&mut self, invariant: &'static str, seen: String) {
+        let seen = format!("{seen} [{:.3}]", self.began.elapsed().as_secs_f64());
         if self.violations.len() < 20 {
             self.violations.push(Violation { invariant, seen });
         }
@@ -145,11 +169,12 @@ impl Ledger {
 
     /// A site has made this durable.
     pub(crate) fn committed(&mut self, site: usize, revision: u64, batch: &[Mutation]) {
+        let at = self.began.elapsed();
         let book = &mut self.books[site];
         if book
             .commits
             .last()
-            .is_some_and(|(last, _)| *last >= revision)
+            .is_some_and(|(last, _, _)| *last >= revision)
         {
             // An answer that was asked for again.
             return;
@@ -167,10 +192,10 @@ impl Ledger {
             };
             steps.push(Step { key, before, after });
         }
-        book.commits.push((revision, steps));
+        book.commits.push((revision, at, steps));
         let moved = self.follow(site);
         let book = &self.books[site];
-        let (_, steps) = &book.commits[book.commits.len() - 1];
+        let (_, _, steps) = &book.commits[book.commits.len() - 1];
         let mut found = one_home::look(&self.books, site, steps);
         found.extend(replicas_are_prefixes::look(book, steps, &moved));
         found.extend(quota_never_exceeded::look(&self.books, &self.limits, steps));
@@ -182,12 +207,35 @@ impl Ledger {
         }
     }
 
+    /// Who wrote and removed the record with this key, and when: for whoever reads about a failure.
+    pub(crate) fn history(&self, key: &str) -> Vec<String> {
+        let mut lines = Vec::new();
+        for book in &self.books {
+            for (revision, at, steps) in &book.commits {
+                for step in steps.iter().filter(|step| &*step.key == key) {
+                    let done = if step.after.is_some() {
+                        "written"
+                    } else {
+                        "removed"
+                    };
+                    let at = at.as_secs_f64();
+                    lines.push(format!(
+                        "{at:9.3} {key} {done} by {} at {revision}",
+                        book.site
+                    ));
+                }
+            }
+        }
+        lines.sort();
+        lines
+    }
+
     /// Takes over what the last commit of a site says of how far it follows; the records of each
     /// home that are different there now.
     fn follow(&mut self, site: usize) -> BTreeMap<SitePrefix, Vec<Arc<str>>> {
         let mut moved = BTreeMap::new();
         let mut mirrors = std::mem::take(&mut self.books[site].mirrors);
-        let (_, steps) = &self.books[site].commits[self.books[site].commits.len() - 1];
+        let (_, _, steps) = &self.books[site].commits[self.books[site].commits.len() - 1];
         for cell in steps.iter().filter_map(|step| step.after.as_ref()) {
             match cell.kind {
                 Kind::FeedFilter => {
@@ -225,16 +273,16 @@ impl Ledger {
 
 impl Mirror {
     /// Moves what the home held to the revision that the follower has; the records that differ.
-    fn catch_up(&mut self, commits: &[(u64, Vec<Step>)]) -> Vec<Arc<str>> {
-        let end = commits.partition_point(|(revision, _)| *revision <= self.revision);
+    fn catch_up(&mut self, commits: &[Commit]) -> Vec<Arc<str>> {
+        let end = commits.partition_point(|(revision, _, _)| *revision <= self.revision);
         let mut touched = Vec::new();
-        for (_, steps) in commits.get(self.next..end).unwrap_or_default() {
+        for (_, _, steps) in commits.get(self.next..end).unwrap_or_default() {
             for step in steps {
                 set(&mut self.held, &step.key, step.after.as_ref());
                 touched.push(Arc::clone(&step.key));
             }
         }
-        for (_, steps) in commits.get(end..self.next).unwrap_or_default().iter().rev() {
+        for (_, _, steps) in commits.get(end..self.next).unwrap_or_default().iter().rev() {
             for step in steps.iter().rev() {
                 set(&mut self.held, &step.key, step.before.as_ref());
                 touched.push(Arc::clone(&step.key));

@@ -1,5 +1,6 @@
 //! One seed from its first draw to its judgement.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -23,6 +24,8 @@ pub(crate) struct Report {
     pub(crate) probes: u64,
     pub(crate) answers_lost: u64,
     pub(crate) faults: Tally,
+    /// Operations in doubt, by what `luc op show` says of them.
+    pub(crate) resolved: BTreeMap<String, u64>,
     pub(crate) converged: Duration,
     pub(crate) violations: Vec<Violation>,
     pub(crate) log: Vec<String>,
@@ -78,10 +81,16 @@ async fn go(seed: u64, broken: Option<Rule>) -> Report {
     trouble::heal(&world).await;
     world.say(|| "everything is healed".to_owned());
     let converged = ending::converge(&world).await;
-    ending::judge(&world).await;
+    let resolved = ending::judge(&world).await;
     let count = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
     let counts = &world.counts;
     let lost = world.sites.iter().map(|site| count(&site.doors.lost));
+    let violations = lock(&world.ledger).violations.clone();
+    for key in violations.iter().flat_map(|violation| violation.keys()) {
+        for line in lock(&world.ledger).history(key) {
+            world.say(|| line);
+        }
+    }
     let report = Report {
         seed,
         requests: count(&counts.requests),
@@ -93,8 +102,9 @@ async fn go(seed: u64, broken: Option<Rule>) -> Report {
         probes: count(&counts.probes),
         answers_lost: lost.sum(),
         faults,
+        resolved,
         converged,
-        violations: lock(&world.ledger).violations.clone(),
+        violations,
         log: world.log(),
     };
     world.shut_down().await;

@@ -31,9 +31,10 @@ use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::broken::Rule;
-use crate::disk::{Disk, Incarnation};
+use crate::disk::{Disk, Fatal, Incarnation};
 use crate::doors::{self, Doors};
 use crate::draw::{Bits, Draw, lock};
+use crate::host;
 use crate::ports::{Deaf, NoHosts, Skewed, Watched};
 
 /// The admin's password.
@@ -59,7 +60,11 @@ pub(crate) struct Site {
     pub(crate) in_vain: Arc<AtomicU64>,
     /// Whether its engine is behind a poor link.
     pub(crate) lossy: bool,
+    /// Whether it has a host.
+    pub(crate) host: bool,
     pub(crate) broken: Option<Rule>,
+    /// When its controller ends by a commit.
+    pub(crate) fatal: Arc<Fatal>,
     disk: Arc<Disk>,
     seed: u64,
     starts: AtomicU64,
@@ -84,6 +89,7 @@ pub(crate) struct Plan {
     pub(crate) secret: NodeSecret,
     pub(crate) seed: u64,
     pub(crate) lossy: bool,
+    pub(crate) host: bool,
     pub(crate) broken: Option<Rule>,
 }
 
@@ -103,7 +109,9 @@ impl Site {
             doors: Arc::new(doors),
             in_vain: Arc::default(),
             lossy: plan.lossy,
+            host: plan.host,
             broken: plan.broken,
+            fatal: Arc::default(),
             disk: Arc::new(disk),
             seed: plan.seed,
             starts: AtomicU64::default(),
@@ -145,6 +153,9 @@ impl Site {
         }
         let enlisted = identity::enlist_key(&services).await;
         assert!(enlisted.is_ok() || self.lossy, "{enlisted:?}");
+        if self.host {
+            host::join(&services, self.lossy).await;
+        }
         let gone = CancellationToken::new();
         let parts = Parts {
             services: Arc::clone(&services),
@@ -173,7 +184,11 @@ impl Site {
         } else {
             disk
         };
-        let engine = Arc::new(Incarnation::new(engine, Arc::clone(alive)));
+        let engine = Arc::new(Incarnation::new(
+            engine,
+            Arc::clone(alive),
+            Arc::clone(&self.fatal),
+        ));
         loop {
             let random = SplitMix64::new(draw.seed());
             let mut options = StoreOptions::new(self.prefix, random).pause(TokioPause);

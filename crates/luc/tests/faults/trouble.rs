@@ -20,6 +20,7 @@ pub(crate) enum Fault {
     Split,
     OneWay,
     Crash,
+    CrashAtCommit,
     AnswerLost,
     RequestAnswerLost,
     AnswerLate,
@@ -29,10 +30,11 @@ pub(crate) enum Fault {
 }
 
 /// How often each of them comes, out of the sum.
-const WEIGHTS: [(Fault, u64); 9] = [
+const WEIGHTS: [(Fault, u64); 10] = [
     (Fault::Split, 18),
     (Fault::OneWay, 10),
-    (Fault::Crash, 14),
+    (Fault::Crash, 10),
+    (Fault::CrashAtCommit, 12),
     (Fault::AnswerLost, 18),
     (Fault::RequestAnswerLost, 4),
     (Fault::AnswerLate, 10),
@@ -93,10 +95,11 @@ async fn happen(world: &World, fault: Fault, mut draw: Draw) {
             network.heal(a.prefix, b.prefix);
         }
         Fault::Crash => crash(world, one, &mut draw).await,
+        Fault::CrashAtCommit => crash_at_commit(world, one, &mut draw).await,
         Fault::AnswerLost => {
             a.doors
                 .vanish
-                .fetch_add(1 + draw.below(2), Ordering::Relaxed);
+                .fetch_add(1 + draw.below(4), Ordering::Relaxed);
         }
         Fault::RequestAnswerLost => {
             network.drop_next_response(a.secret.key(), b.secret.key());
@@ -122,6 +125,19 @@ async fn happen(world: &World, fault: Fault, mut draw: Draw) {
 async fn crash(world: &World, number: usize, draw: &mut Draw) {
     if world.sites[number].crash(&world.network) {
         sleep(draw.millis(50, 6_000)).await;
+        world.start(number).await;
+    }
+}
+
+/// The controller ends when a commit is durable and nobody has heard of it.
+async fn crash_at_commit(world: &World, number: usize, draw: &mut Draw) {
+    let fatal = &world.sites[number].fatal;
+    fatal.commit.store(1 + draw.below(6), Ordering::Relaxed);
+    let struck = tokio::time::timeout(Duration::from_secs(6), fatal.struck.notified());
+    let struck = struck.await.is_ok();
+    fatal.commit.store(0, Ordering::Relaxed);
+    if struck && world.sites[number].crash(&world.network) {
+        sleep(draw.millis(20, 3_000)).await;
         world.start(number).await;
     }
 }
@@ -161,6 +177,7 @@ async fn late_batch(world: &World, follower: usize, home: usize, draw: &mut Draw
 pub(crate) async fn heal(world: &World) {
     world.network.heal_all();
     for site in &world.sites {
+        site.fatal.commit.store(0, Ordering::Relaxed);
         site.doors.vanish.store(0, Ordering::Relaxed);
         site.doors.late_ms.store(0, Ordering::Relaxed);
     }

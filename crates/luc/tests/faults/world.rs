@@ -61,11 +61,14 @@ impl World {
     /// Draws a cloud and starts it.
     pub(crate) async fn new(seed: u64, broken: Option<Rule>) -> Self {
         let mut draw = Draw::new(seed, 1);
-        let ledger: Arc<Mutex<Ledger>> = Arc::default();
+        let ledger = Arc::new(Mutex::new(Ledger::new()));
         let count = 2 + draw.place(3);
+        let mut furniture = Draw::new(seed, 4);
+        let hosts = furniture.chance(500);
         let sites: Vec<Site> = (0..count)
             .map(|number| {
                 let lossy = draw.chance(150);
+                let host = hosts && furniture.chance(600);
                 let disk = Draw::new(seed, 10 + number as u64);
                 let disk = Disk::new(number, lossy, Arc::clone(&ledger), disk);
                 let plan = Plan {
@@ -73,6 +76,7 @@ impl World {
                     secret: NodeSecret::from_seed(&[number as u8 + 1; 32]),
                     seed: draw.seed(),
                     lossy,
+                    host,
                     broken,
                 };
                 Site::new(plan, disk, &mut draw)
@@ -104,6 +108,7 @@ impl World {
     /// Draws how far the sites are from each other.
     fn lay_out(&self, draw: &mut Draw) {
         for (number, a) in self.sites.iter().enumerate() {
+            self.say(|| format!("{}: poor disk {}, host {}", a.name, a.lossy, a.host));
             for b in &self.sites[..number] {
                 let quality = quality(draw);
                 self.say(|| format!("{} and {}: {quality:?}", a.name, b.name));
@@ -132,6 +137,11 @@ impl World {
     /// What was noted.
     pub(crate) fn log(&self) -> Vec<String> {
         lock(&self.log).clone()
+    }
+
+    /// Whether there are hosts: then servers have one, and no agent ever says that they are gone.
+    pub(crate) fn any_host(&self) -> bool {
+        self.sites.iter().any(|site| site.host)
     }
 
     /// Whether an engine is behind a poor link: then the store itself may not know an outcome.
