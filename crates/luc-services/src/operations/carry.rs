@@ -1,9 +1,15 @@
 //! Carrying out what another site has handed on, once.
+//!
+//! What the client has written at that site just before may not have come here yet: a server is to
+//! be made here of an image that was uploaded there. So a write that is refused waits until this
+//! site knows what that one knew when it handed the write on, and is tried once more.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
+use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, StatusCode};
 use luc_api::endpoint::Body as BodyForm;
@@ -17,11 +23,15 @@ use super::show;
 use crate::image::fetch;
 use crate::ports::sites::OperationSeed;
 use crate::routing::forward::name_of;
+use crate::routing::wire::Seen;
 use crate::routing::{Arrival, HOME, REVISION};
 use crate::{Services, http as api};
 
 /// The longest body that is read whole.
 const BODY_MAX: usize = 16 << 20;
+
+/// How long a write that was refused waits for what its sender's site knows.
+const THEIR_WRITES: Duration = Duration::from_secs(1);
 
 /// The longest body of an answer that is kept.
 const KEPT_BODY_MAX: usize = 1 << 20;
@@ -83,6 +93,8 @@ struct Arrived {
     rows: Vec<&'static Endpoint>,
     line: String,
     fingerprint: String,
+    /// The body, unless it is streamed.
+    whole: Option<Bytes>,
     request: http::Request<Body>,
 }
 
@@ -105,13 +117,13 @@ async fn once(
         .chain_update(format!("{} {}\n", parts.method, parts.uri))
         .chain_update(token.map_or(&b""[..], HeaderValue::as_bytes))
         .chain_update("\n");
-    let body = if streamed {
-        body
+    let (body, whole) = if streamed {
+        (body, None)
     } else {
         match axum::body::to_bytes(body, BODY_MAX).await {
             Ok(bytes) => {
                 digest.update(&bytes);
-                Body::from(bytes)
+                (Body::from(bytes.clone()), Some(bytes))
             }
             Err(error) => {
                 let message = format!("The request body could not be read: {error}");
@@ -126,6 +138,7 @@ async fn once(
         rows,
         line,
         fingerprint: hex::encode(digest.finalize()),
+        whole,
         request: http::Request::from_parts(parts, body),
     };
     // The other site may hang up: what has begun is finished, and its answer kept.
@@ -194,9 +207,23 @@ async fn run(services: &Arc<Services>, arrived: Arrived) -> Response<Body> {
     scoped.random = Arc::new(Seeded::new(arrived.seed.seed));
     let scoped = Arc::new(scoped);
     let (service, arrival) = (arrived.service, arrived.arrival);
-    let response = api::carry_out(&scoped, service, arrived.request, &arrival).await;
     let id = arrived.seed.id;
-    let wrote = services.store.snapshot().get::<Operation>(&id).is_some();
+    let again = Again::of(&arrived.request, arrived.whole);
+    let mut response = api::carry_out(&scoped, service, arrived.request, &arrival).await;
+    let mut wrote = services.store.snapshot().get::<Operation>(&id).is_some();
+    if let Some(again) = again.filter(|_| !wrote && may_be_too_early(response.status()))
+        && services
+            .sites
+            .caught_up(operation.from, again.seen, THEIR_WRITES)
+            .await
+    {
+        // The same random choices as before.
+        let mut scoped = Services::clone(&scoped);
+        scoped.random = Arc::new(Seeded::new(arrived.seed.seed));
+        let scoped = Arc::new(scoped);
+        response = api::carry_out(&scoped, service, again.request, &arrival).await;
+        wrote = services.store.snapshot().get::<Operation>(&id).is_some();
+    }
     let handed_on = response.headers().contains_key(&HOME) && response.status().is_success();
     if !wrote && !handed_on {
         return response;
@@ -222,6 +249,40 @@ async fn run(services: &Arc<Services>, arrived: Arrived) -> Response<Body> {
         }
     }
     response
+}
+
+/// Whether a refusal may only mean that what the client has written elsewhere is not here yet.
+fn may_be_too_early(status: StatusCode) -> bool {
+    let refusals = [
+        StatusCode::BAD_REQUEST,
+        StatusCode::FORBIDDEN,
+        StatusCode::NOT_FOUND,
+        StatusCode::CONFLICT,
+    ];
+    refusals.contains(&status)
+}
+
+/// A request as it can be carried out once more.
+struct Again {
+    request: http::Request<Body>,
+    /// Up to which revision its sender's site should be known.
+    seen: u64,
+}
+
+impl Again {
+    /// A second one of `request`, whose body is `whole`; nothing if it is streamed, or the sender
+    /// did not say how far it is.
+    fn of(request: &http::Request<Body>, whole: Option<Bytes>) -> Option<Self> {
+        let Seen(seen) = *request.extensions().get::<Seen>()?;
+        let mut again = http::Request::new(Body::from(whole?));
+        *again.method_mut() = request.method().clone();
+        *again.uri_mut() = request.uri().clone();
+        *again.headers_mut() = request.headers().clone();
+        Some(Self {
+            request: again,
+            seen,
+        })
+    }
 }
 
 /// Writes the operation into each commit that it makes.

@@ -17,6 +17,14 @@ pub(crate) static OPERATION: HeaderName = HeaderName::from_static("luc-operation
 /// The seed of its random choices, in hexadecimal digits.
 pub(crate) static SEED: HeaderName = HeaderName::from_static("luc-seed");
 
+/// The revision of the store of the site that hands a write on.
+pub(crate) static SEEN: HeaderName = HeaderName::from_static("luc-seen");
+
+/// Up to which revision of the site that handed a write on the home should know that site, to see
+/// what its client has written there before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seen(pub(crate) u64);
+
 /// What is wrong with a request that another site sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the operation of a request between sites is not readable")]
@@ -54,6 +62,11 @@ pub fn received(
         (Some(id), Some(seed)) => Some(operation(&id, &seed).ok_or(WireError)?),
         _ => return Err(WireError),
     };
+    let seen = headers.remove(&SEEN);
+    let seen = seen.and_then(|seen| seen.to_str().ok()?.parse().ok());
+    if let Some(seen) = seen {
+        request.extensions_mut().insert(Seen(seen));
+    }
     request
         .extensions_mut()
         .insert(FromSite { site, operation });
