@@ -1,6 +1,7 @@
 //! At which site servers are made, and what is seen of them elsewhere.
 
 use http::StatusCode;
+use luc_services::compute::model::flavor::Flavor;
 use luc_services::compute::model::server::Server;
 use luc_services::compute::wanted;
 use serde_json::{Value, json};
@@ -219,4 +220,23 @@ async fn a_server_of_a_silent_site_is_shown_as_unknown_from_2_69_on() {
     let path = format!("{SERVERS}/{id}/action");
     let refused = world.ask(0, "POST", &path, json!({"os-stop": null})).await;
     assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn what_was_made_here_a_moment_ago_can_be_used_in_another_zone() {
+    let (world, image) = world(&[0, 1]).await;
+    let body =
+        json!({"flavor": {"name": "fresh", "id": "fresh", "ram": 64, "vcpus": 1, "disk": 1}});
+    let flavor = world.ask(0, "POST", "/compute/v2.1/flavors", body).await;
+    assert_eq!(flavor.status, StatusCode::OK, "{}", flavor.body);
+    let nancy = world.services(1);
+    // The feeds of this world bring what is waited for, and nothing else.
+    let held = |id: &str| nancy.store.snapshot().get::<Flavor>(id).is_some();
+    assert!(!held("fresh"));
+    let more = json!({"availability_zone": "nancy", "flavorRef": "fresh"});
+    let id = id_of(&make(&world, 0, &image, more, json!({})).await);
+    assert_eq!(home_of(&world, &id), "nancy");
+    let none = json!({"availability_zone": "nancy", "flavorRef": "none"});
+    let refused = make(&world, 0, &image, none, json!({})).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{}", refused.body);
 }
