@@ -18,6 +18,7 @@ mod admit;
 mod invite;
 mod leave;
 mod members;
+mod merge;
 mod model;
 mod promise;
 mod refusal;
@@ -33,6 +34,7 @@ pub use admit::{
 pub use invite::{Invitation, Inviter, invite};
 pub use leave::{allow, found, introduce, leave, remove, revoke};
 pub use members::{Member, Members, MembershipNode, contested};
+pub use merge::{Common, bring_people, common, may_bring};
 pub use model::{
     Admission, Label, NodeInfo, Promise, Purpose, Removal, SiteInfo, Ticket, node_id, site_id,
 };

@@ -15,7 +15,9 @@ use luc_runtime::NodeSecret;
 use luc_runtime::fabric::{Channel, Ends, Members as Listed, Request};
 use luc_services::identity::model::{Project, User};
 use luc_services::ports::sites::SingleSite;
-use luc_services::sites::{NodeWish, Purpose, SiteWish, TicketText, join_message};
+use luc_services::sites::{
+    NodeWish, Purpose, SiteWish, TicketText, bring_people, join_message, may_bring,
+};
 use tokio::time::Instant;
 
 use crate::cloud::{self, Site};
@@ -54,6 +56,26 @@ impl Welcomed {
 
 /// Joins with `ticket` as `config` says.
 pub async fn join(config: &Config, ticket: &str, fabrics: &Fabrics) -> anyhow::Result<Welcomed> {
+    Ok(join_as(config, ticket, None, fabrics).await?.welcomed)
+}
+
+/// What came of a join.
+#[derive(Debug)]
+pub struct Joined {
+    /// What the inviting site said.
+    pub welcomed: Welcomed,
+    /// What did not come along of a cloud that joined another.
+    pub left: Vec<String>,
+}
+
+/// Joins with `ticket`; a site that has people of its own brings them along as those of the
+/// domain `as_domain`.
+pub async fn join_as(
+    config: &Config,
+    ticket: &str,
+    as_domain: Option<&str>,
+    fabrics: &Fabrics,
+) -> anyhow::Result<Joined> {
     let ticket = TicketText::decode(ticket)?;
     let directory = &config.node.data_dir;
     let controller = config.has(Role::Controller);
@@ -70,11 +92,13 @@ pub async fn join(config: &Config, ticket: &str, fabrics: &Fabrics) -> anyhow::R
     std::fs::create_dir_all(directory)
         .with_context(|| format!("creating the directory {}", directory.display()))?;
     let known = Welcomed::read(directory)?;
-    if Site::is_founded(directory) && known.is_none() {
+    let people = Site::is_founded(directory) && known.is_none();
+    if people && (as_domain.is_none() || ticket.purpose == Purpose::Node) {
         bail!(
-            "{} holds a cloud of its own with {}; a site joins empty: choose another directory",
+            "{} holds a cloud of its own with {}; a site joins empty: choose another directory, or \
+             make its people those of a domain of their own with --as-domain NAME",
             directory.display(),
-            people(config).await?
+            names(config).await?
         );
     }
     let secret = node_secret(directory)?;
@@ -89,19 +113,45 @@ pub async fn join(config: &Config, ticket: &str, fabrics: &Fabrics) -> anyhow::R
             .collect(),
         addresses: announced(&config.fabric),
     };
-    let welcomed = match ticket.purpose {
-        Purpose::Node => {
+    match (ticket.purpose, as_domain.filter(|_| people)) {
+        (Purpose::Node, _) => {
             let welcomed = knock(&ticket, Who::Node(node), &secret, ticket.site, fabrics).await?;
             welcomed.write(directory)?;
-            welcomed
+            let left = Vec::new();
+            Ok(Joined { welcomed, left })
         }
-        Purpose::Site => join_site(config, &ticket, node, &secret, fabrics).await?,
-    };
-    Ok(welcomed)
+        (Purpose::Site, None) => {
+            let (site, welcomed) = ask(config, &ticket, node, &secret, fabrics).await?;
+            settle(directory, site, &welcomed)?;
+            let left = Vec::new();
+            Ok(Joined { welcomed, left })
+        }
+        (Purpose::Site, Some(domain)) => {
+            // Opened first: nobody is asked while a node still runs on it.
+            let site = Site::read(directory)?;
+            let alone = Arc::new(SingleSite::new(site.prefix()?, &site.name));
+            let parts = crate::node::Parts::open(config, &site, alone).await?;
+            let services = &parts.services;
+            let joined = async {
+                may_bring(services)?;
+                let (site, welcomed) = ask(config, &ticket, node, &secret, fabrics).await?;
+                let brought = bring_people(services, domain, &welcomed.common).await;
+                let left = brought.context(
+                    "the site is admitted, but its people are not brought along yet: run this \
+                     again with the same ticket once that is settled",
+                )?;
+                settle(directory, site, &welcomed)?;
+                anyhow::Ok(Joined { welcomed, left })
+            };
+            let joined = joined.await;
+            parts.close().await;
+            joined
+        }
+    }
 }
 
 /// Whom a cloud of its own has, by name.
-async fn people(config: &Config) -> anyhow::Result<String> {
+async fn names(config: &Config) -> anyhow::Result<String> {
     let site = Site::read(&config.node.data_dir)?;
     let alone = Arc::new(SingleSite::new(site.prefix()?, &site.name));
     let parts = crate::node::Parts::open(config, &site, alone).await?;
@@ -117,13 +167,14 @@ async fn people(config: &Config) -> anyhow::Result<String> {
     ))
 }
 
-async fn join_site(
+/// Asks to be admitted as a site.
+async fn ask(
     config: &Config,
     ticket: &TicketText,
     node: NodeWish,
     secret: &NodeSecret,
     fabrics: &Fabrics,
-) -> anyhow::Result<Welcomed> {
+) -> anyhow::Result<(Site, Welcomed)> {
     let directory = &config.node.data_dir;
     let (site, founding) = cloud::found_key(directory, &config.site.name)?;
     let message = join_message(ticket.cloud, &ticket.secret, &site.name, &node.key);
@@ -138,14 +189,18 @@ async fn join_site(
     if welcomed.site != prefix {
         bail!("the inviting site admitted another prefix than this site's");
     }
+    Ok((site, welcomed))
+}
+
+/// Writes down that the site is of the cloud now.
+fn settle(directory: &Path, site: Site, welcomed: &Welcomed) -> anyhow::Result<()> {
     cloud::make_join_secret(directory)?;
     welcomed.write(directory)?;
     let site = Site {
         cloud: Some(welcomed.members.cloud),
         ..site
     };
-    site.write(directory)?;
-    Ok(welcomed)
+    site.write(directory)
 }
 
 /// Asks the inviting node.

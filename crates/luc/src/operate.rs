@@ -354,7 +354,9 @@ pub async fn join(args: crate::operate_args::JoinArgs, json_wanted: bool) -> any
     let text = toml::to_string_pretty(&config)?;
     let config = crate::config::Config::parse(&text)?;
     let fabrics = crate::fabrics::Fabrics::Quic;
-    let welcomed = crate::join::join(&config, &args.ticket, &fabrics).await?;
+    let domain = args.as_domain.as_deref();
+    let joined = crate::join::join_as(&config, &args.ticket, domain, &fabrics).await?;
+    let (welcomed, left) = (joined.welcomed, joined.left);
     let file: Option<PathBuf> = match (existing, args.config) {
         (None, Some(path)) => {
             crate::clouds::write_private(&path, text.as_bytes())?;
@@ -363,7 +365,7 @@ pub async fn join(args: crate::operate_args::JoinArgs, json_wanted: bool) -> any
         (_, path) => path,
     };
     let facts = json!({"site": welcomed.site_name, "prefix": welcomed.site.to_string(),
-        "data_dir": config.node.data_dir, "config": file,
+        "data_dir": config.node.data_dir, "config": file, "left": left,
         "sites": welcomed.members.sites.iter().map(|site| site.name.clone()).collect::<Vec<_>>()});
     show(&facts, json_wanted, || {
         let what = match ticket.purpose {
@@ -374,7 +376,9 @@ pub async fn join(args: crate::operate_args::JoinArgs, json_wanted: bool) -> any
             Purpose::Site => format!("Site {} is of the cloud.", welcomed.site_name),
         };
         let file = file.map_or_else(|| "…".to_owned(), |file| file.display().to_string());
-        format!("{what} Start it with `luc node --config {file}`.")
+        let left = left.iter().map(|left| format!("\nLeft behind: {left}"));
+        let left = left.collect::<String>();
+        format!("{what} Start it with `luc node --config {file}`.{left}")
     });
     Ok(())
 }

@@ -123,9 +123,16 @@ pub struct TicketArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     luc join luc1-… --config /etc/luc/luc.toml --name nancy     # a site joins the cloud\n  \
-    luc join luc1-… --config luc.toml --data-dir data --name h2 # a node joins a site\n\n\
+    luc join luc1-… --config luc.toml --data-dir data --name h2 # a node joins a site\n  \
+    luc join luc1-… --config luc.toml --as-domain lyon          # with the people it has\n\n\
     A configuration that is there is used as it is; else one is written. Run again with the same \
-    ticket after an interruption. Then `luc node --config luc.toml` starts it.")]
+    ticket after an interruption. Then `luc node --config luc.toml` starts it.\n\n\
+    With --as-domain a stopped cloud of one site becomes a site of the other cloud: its default \
+    domain becomes the domain NAME, which lives here, with all users, groups, projects, \
+    assignments, servers and private images under the ids they had. Left behind, and listed, are \
+    roles on the system, the roles, flavors and default limits of its own (those of the cloud \
+    count), and that images were public; tokens end. Roles keep their names, so that the role \
+    admin is that of the cloud: join with a ticket of the label edge if that is not meant.")]
 pub struct JoinArgs {
     /// The ticket that `luc site ticket` printed.
     pub ticket: String,
@@ -138,6 +145,9 @@ pub struct JoinArgs {
     /// The name of the site or node.
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
+    /// Bring the people of this site's own cloud along as those of this domain.
+    #[arg(long, value_name = "NAME")]
+    pub as_domain: Option<String>,
 }
 
 /// Look at nodes and end their membership.
