@@ -1,7 +1,7 @@
 //! One running node: store, services, API and agents, plugged together from a configuration.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -217,19 +217,7 @@ impl Node {
         let assembly = peering
             .attach(&parts.services, url.as_deref(), &stopping)
             .await?;
-        let mut agents = BTreeMap::new();
-        let drivers = Drivers::open(&config.compute, &config.node.data_dir)?;
-        for host in hosts {
-            let controller =
-                LocalController::new(Arc::clone(&parts.services), host).with_ratios(ratios(config));
-            let controller = match ip {
-                Some(ip) => controller.reached_at(ip),
-                None => controller,
-            };
-            let agent = agent(config, &drivers, host, Arc::new(controller)).await?;
-            parts.hosts.add(host, Arc::clone(&agent));
-            agents.insert(host.clone(), agent);
-        }
+        let agents = local_agents(config, &parts, hosts, ip).await?;
         let services = &parts.services;
         let brains =
             seats::of_controller(config, fabrics, &peering, services, url.as_deref(), &agents)
@@ -440,6 +428,29 @@ fn ratios(config: &Config) -> Ratios {
         ram: compute.ram_allocation_ratio,
         disk: compute.disk_allocation_ratio,
     }
+}
+
+/// The agents of the hosts of a controller's process, which others reach at `ip`.
+async fn local_agents(
+    config: &Config,
+    parts: &Parts,
+    hosts: &[String],
+    ip: Option<IpAddr>,
+) -> anyhow::Result<BTreeMap<String, Arc<Agent>>> {
+    let mut agents = BTreeMap::new();
+    let drivers = Drivers::open(&config.compute, &config.node.data_dir)?;
+    for host in hosts {
+        let controller =
+            LocalController::new(Arc::clone(&parts.services), host).with_ratios(ratios(config));
+        let controller = match ip {
+            Some(ip) => controller.reached_at(ip),
+            None => controller,
+        };
+        let agent = agent(config, &drivers, host, Arc::new(controller)).await?;
+        parts.hosts.add(host, Arc::clone(&agent));
+        agents.insert(host.clone(), agent);
+    }
+    Ok(agents)
 }
 
 async fn agent(
