@@ -13,6 +13,7 @@ mod history;
 mod machine;
 mod release;
 mod site;
+mod sites;
 
 use anyhow::{Context, Result, bail};
 
@@ -41,6 +42,7 @@ fn all() -> Vec<Box<dyn Bench>> {
     vec![
         Box::new(machine::MachineBench),
         Box::new(site::SiteBench),
+        Box::new(sites::SitesBench),
         Box::new(brain::BrainBench),
     ]
 }

@@ -1,4 +1,7 @@
 //! The release build of `luc`, which measurements of the product start.
+//!
+//! With `LUC_BENCH_PROGRAM` in the environment that program is measured instead, and nothing is
+//! built: to compare two builds, or to measure what another machine has built.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -7,8 +10,14 @@ use anyhow::{Context, Result, ensure};
 
 use crate::workspace::Workspace;
 
+/// The variable that names another program.
+const PROGRAM: &str = "LUC_BENCH_PROGRAM";
+
 /// Builds it.
 pub(super) fn build(workspace: &Workspace) -> Result<()> {
+    if std::env::var_os(PROGRAM).is_some() {
+        return Ok(());
+    }
     let built = Command::new("cargo")
         .args([
             "build",
@@ -28,5 +37,5 @@ pub(super) fn build(workspace: &Workspace) -> Result<()> {
 
 /// Where it is.
 pub(super) fn program(workspace: &Workspace) -> PathBuf {
-    workspace.target.join("release/luc")
+    std::env::var_os(PROGRAM).map_or_else(|| workspace.target.join("release/luc"), PathBuf::from)
 }

@@ -36,7 +36,7 @@ pub(crate) const PATH: &str = "/luc/v1/leases";
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long a home waits for sites to give back.
-const RECALL: Duration = Duration::from_millis(500);
+const RECALL: Duration = Duration::from_secs(2);
 
 /// How often more is asked for in one request: others here may use up what was granted.
 const ASKED_MAX: usize = 4;
