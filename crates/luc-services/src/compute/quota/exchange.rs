@@ -32,8 +32,8 @@ use crate::write::settled;
 /// Where sites ask each other about leases.
 pub(crate) const PATH: &str = "/luc/v1/leases";
 
-/// How long a request for more may take.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a request for more may take; longer than its home waits for others.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long a home waits for sites to give back.
 const RECALL: Duration = Duration::from_secs(2);
