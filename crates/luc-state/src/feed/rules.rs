@@ -29,6 +29,9 @@ pub enum Misplaced {
         /// Its home.
         home: SitePrefix,
     },
+    /// Only a trusted site makes something public.
+    #[error("it is for every site, and its home is not trusted")]
+    Public,
     /// The domain that decides is not known.
     #[error("the domain '{0}' is not known")]
     NoDomain(String),
@@ -72,4 +75,22 @@ pub(super) fn check(
         }),
         None => Err(Misplaced::NoDomain(domain.to_owned())),
     }
+}
+
+/// What is believed of no site that is not trusted, whatever the table says: that something born
+/// elsewhere has moved there (until the old home says so, it could be anybody's), and what every
+/// site would show as its own.
+pub(super) fn check_untrusted(kind: Kind, id: &str, envelope: &Envelope) -> Result<(), Misplaced> {
+    let spec = kind.spec();
+    let born = matches!(spec.home, HomeRule::Birth | HomeRule::BirthThenMoves);
+    if born && matches!(spec.id, IdForm::Uuid(_)) {
+        let birth = Uuid::parse(id).ok().and_then(|uuid| uuid.birth_site());
+        if let Some(birth) = birth.filter(|birth| *birth != envelope.home) {
+            return Err(Misplaced::Birth(birth));
+        }
+    }
+    if spec.home == HomeRule::ByVisibility && envelope.scope == Scope::Cloud {
+        return Err(Misplaced::Public);
+    }
+    Ok(())
 }

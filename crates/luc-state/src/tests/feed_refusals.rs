@@ -207,6 +207,14 @@ fn a_record_that_another_site_made_is_refused_unless_it_has_moved() {
         }
     ));
     entry["put"]["record"]["epoch"] = json!(1);
+    let untrusted = bench.refused_of(&batch(&[entry.clone()]), false);
+    assert!(matches!(
+        untrusted,
+        BatchRefused::Misplaced {
+            reason: Misplaced::Birth(THIRD),
+            ..
+        }
+    ));
     bench.apply(&batch(&[entry]), true).expect("it has moved");
 }
 

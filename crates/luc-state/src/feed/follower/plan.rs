@@ -128,6 +128,12 @@ impl Plan<'_> {
         if kind == Kind::Domain && &**id == DEFAULT_DOMAIN && !self.expectations.trusted {
             return Err(BatchRefused::Untrusted);
         }
+        if !self.expectations.trusted {
+            rules::check_untrusted(kind, id, row.record.envelope()).map_err(|reason| {
+                let id = id.to_string();
+                BatchRefused::Misplaced { kind, id, reason }
+            })?;
+        }
         let domains = |domain: &str| {
             let found = tx.erased(Kind::Domain, domain);
             found.map(|record| record.envelope().home)
