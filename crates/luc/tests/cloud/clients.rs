@@ -1,11 +1,18 @@
 //! Clients that we did not write, against a fresh cloud: the stock `openstack` command and, beside
 //! a real Keystone, the same requests to both.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use luc::client::{Client, Target};
+use serde_json::{Value, json};
 use tokio::process::Command;
 
-use crate::process::{Up, skip};
+use crate::joining::{LIMIT, Operator, login};
+use crate::process::{Up, flavor, image, settled, skip, until};
+
+/// Both roles: a site of one node that runs machines.
+const BOTH: &str = "[\"controller\", \"compute\"]";
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -51,6 +58,82 @@ async fn the_stock_client_runs_every_command() {
     )
     .await;
     up.stop().await;
+}
+
+/// How the admin logs in at the node with this URL.
+fn environment(url: &str) -> Vec<(&'static str, String)> {
+    let fixed = [
+        ("OS_USERNAME", "admin"),
+        ("OS_PASSWORD", "open sesame"),
+        ("OS_PROJECT_NAME", "admin"),
+        ("OS_USER_DOMAIN_ID", "default"),
+        ("OS_PROJECT_DOMAIN_ID", "default"),
+        ("OS_IDENTITY_API_VERSION", "3"),
+        ("OS_REGION_NAME", "RegionOne"),
+    ];
+    let fixed = fixed.map(|(name, value)| (name, value.to_owned()));
+    let url = ("OS_AUTH_URL", format!("{url}/identity/v3"));
+    fixed.into_iter().chain([url]).collect()
+}
+
+/// A column of what the stock client lists at the node with this URL.
+async fn column(url: &str, words: &[&str], name: &str) -> BTreeSet<String> {
+    let mut command = Command::new(root().join(".venv/bin/openstack"));
+    command.args(words).args(["-f", "json"]).kill_on_drop(true);
+    let output = command.envs(environment(url)).output().await;
+    let output = output.expect("the client runs");
+    let wrong = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{words:?}: {wrong}");
+    let rows: Vec<Value> = serde_json::from_slice(&output.stdout).expect("it is JSON");
+    let cells = rows.iter().filter_map(|row| row[name].as_str());
+    cells.map(str::to_owned).collect()
+}
+
+/// Makes a server in each zone, all asked at one site, with an image that was uploaded there.
+async fn serve_everywhere(client: &Client) {
+    let (image, flavor) = (image(client, None).await, flavor(client, "m1.nano").await);
+    for zone in ["alpha", "beta"] {
+        let server = json!({"name": format!("in-{zone}"), "imageRef": image, "networks": "none",
+            "flavorRef": flavor, "availability_zone": zone});
+        let made = client.post(Target::Compute, "/servers", json!({"server": server}));
+        made.await.expect("the server is made");
+    }
+    until(client, LIMIT, |servers| {
+        servers.len() == 2 && settled(servers, "ACTIVE")
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_stock_client_runs_every_command_at_a_site_that_did_not_found_the_cloud() {
+    if !root().join(".venv/bin/openstack").is_file() {
+        return skip(
+            "no stock client (scripts/install-openstackclient): its commands were not run at a \
+             second site",
+        );
+    }
+    let operator = Operator::new();
+    let (mut first, alpha) = operator.found(BOTH).await;
+    let (mut second, beta) = operator.join_site(&alpha, BOTH).await;
+    let client = login(&beta).await;
+    let variables = environment(&beta);
+    let variables: Vec<(&str, &str)> = variables
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    run("osc.py", &[], &variables).await;
+
+    serve_everywhere(&client).await;
+    let texts = |texts: [&str; 2]| BTreeSet::from(texts.map(str::to_owned));
+    for url in [&alpha, &beta] {
+        let servers = column(url, &["server", "list"], "Name").await;
+        assert_eq!(servers, texts(["in-alpha", "in-beta"]), "at {url}");
+        let zones = column(url, &["availability", "zone", "list"], "Zone Name").await;
+        assert_eq!(zones, texts(["alpha", "beta"]), "at {url}");
+    }
+    for child in [&mut first, &mut second] {
+        child.kill().await.expect("it was running");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

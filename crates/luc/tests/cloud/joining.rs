@@ -12,7 +12,10 @@ use tokio::process::Child;
 
 use crate::process::{create, first_line, flavor, image, luc, servers, settled, until};
 
-const LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
+
+/// The role of a site's node without computes.
+const CONTROLLER: &str = "[\"controller\"]";
 
 /// Writes the configuration of a node.
 fn configure(directory: &Path, site: &str, name: &str, roles: &str) -> PathBuf {
@@ -51,7 +54,8 @@ async fn start(config: &Path) -> (Child, String) {
     (child, url)
 }
 
-async fn login(url: &str) -> Client {
+/// The admin, once that node can tell who it is.
+pub(crate) async fn login(url: &str) -> Client {
     let access = Access {
         auth_url: format!("{url}/identity/v3"),
         user: "admin".to_owned(),
@@ -70,13 +74,13 @@ async fn login(url: &str) -> Client {
 }
 
 /// The operator of these tests.
-struct Operator {
+pub(crate) struct Operator {
     directory: tempfile::TempDir,
     password: String,
 }
 
 impl Operator {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let directory = tempfile::tempdir().expect("room for data");
         let password = directory.path().join("password");
         std::fs::write(&password, "open sesame\n").expect("the password is written");
@@ -103,9 +107,9 @@ impl Operator {
         made["ticket"].as_str().expect("its text").to_owned()
     }
 
-    /// Founds the cloud at a site called alpha, which has no computes.
-    async fn found(&self) -> (Child, String) {
-        let config = self.configure("alpha", "alpha-c", "[\"controller\"]");
+    /// Founds the cloud at a site called alpha, with a node of these roles.
+    pub(crate) async fn found(&self, roles: &str) -> (Child, String) {
+        let config = self.configure("alpha", "alpha-c", roles);
         let words = ["cloud", "create", "--config", &config];
         let password = ["--admin-password-file", self.password.as_str()];
         run(&[&words[..], &password].concat())
@@ -114,10 +118,11 @@ impl Operator {
         start(Path::new(&config)).await
     }
 
-    /// Joins a site called beta, twice, and tries to use its ticket for another one.
-    async fn join_site(&self, url: &str) -> (Child, String) {
+    /// Joins a site called beta, with a node of these roles, twice, and tries to use its ticket for
+    /// another one.
+    pub(crate) async fn join_site(&self, url: &str, roles: &str) -> (Child, String) {
         let text = self.ticket(url, "--site").await;
-        let beta = self.configure("beta", "beta-c", "[\"controller\"]");
+        let beta = self.configure("beta", "beta-c", roles);
         let joined = run(&["join", &text, "--config", &beta, "--json"]).await;
         assert_eq!(joined.expect("it joins")["sites"], json!(["alpha", "beta"]));
         run(&["join", &text, "--config", &beta])
@@ -185,8 +190,8 @@ async fn shut_out(url: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_site_and_its_node_join_by_ticket_and_a_ticket_is_good_once() {
     let operator = Operator::new();
-    let (mut first, url) = operator.found().await;
-    let (mut second, beta_url) = operator.join_site(&url).await;
+    let (mut first, url) = operator.found(CONTROLLER).await;
+    let (mut second, beta_url) = operator.join_site(&url, CONTROLLER).await;
     login(&beta_url).await;
     let (mut third, node_url) = operator.join_node(&beta_url).await;
 
@@ -221,7 +226,7 @@ async fn a_site_and_its_node_join_by_ticket_and_a_ticket_is_good_once() {
 #[tokio::test]
 async fn a_founded_cloud_joins_no_other_and_a_damaged_ticket_none() {
     let operator = Operator::new();
-    let (mut first, url) = operator.found().await;
+    let (mut first, url) = operator.found(CONTROLLER).await;
     let ticket = operator.ticket(&url, "--site").await;
     let own = operator.configure("own", "own-c", "[\"controller\"]");
     let words = ["cloud", "create", "--config", &own];
