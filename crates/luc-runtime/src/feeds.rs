@@ -67,6 +67,12 @@ pub trait Directory: Send + Sync + 'static {
     async fn admit(&self, _follower: SitePrefix, _filter: &Filter) -> Option<Filter> {
         None
     }
+
+    /// What of all that is `wanted` the site `home` may have a part in. Of nothing else is anything
+    /// taken from there. Asked again whenever [`Feeds::admissions_changed`] is called.
+    fn may_bring(&self, _home: SitePrefix, wanted: Interests) -> Interests {
+        wanted
+    }
 }
 
 /// Times and bounds of the feeds.
@@ -225,7 +231,16 @@ impl Feeds {
     /// took longer than `patience`. Does not ask for it.
     pub async fn followed(&self, interest: &Interest, patience: Duration) -> bool {
         let deadline = Instant::now() + patience;
+        let mut wanted = Interests::default();
+        match interest.clone() {
+            Interest::Project(project) => drop(wanted.projects.insert(project)),
+            Interest::Domain(domain) => drop(wanted.domains.insert(domain)),
+        }
         for site in self.sites() {
+            let asked = self.shared.directory.may_bring(site.site, wanted.clone());
+            if asked == Interests::default() {
+                continue;
+            }
             if !site
                 .holds(interest, deadline, self.shared.pacing.silence)
                 .await

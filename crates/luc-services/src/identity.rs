@@ -58,7 +58,9 @@ pub use model::schema;
 pub use ownership::{AsDomain, as_domain, identity_owned};
 pub use password::HashCost;
 pub use permits::settle_permits;
-pub use presence::{admit_follower, admits_project, allow_site, disallow_site, sites_of};
+pub use presence::{
+    admit_follower, admits_project, allow_site, disallow_site, retain_at, sites_of,
+};
 pub use rotation::{OldKey, forget_ended, rotate_key};
 pub use signing::{SigningKey, SigningKeyError};
 

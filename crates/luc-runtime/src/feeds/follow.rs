@@ -141,8 +141,10 @@ struct Session<'a> {
 
 impl Session<'_> {
     async fn run(&mut self) -> Result<(), Ended> {
+        let mut admissions = self.shared.admissions.subscribe();
+        admissions.mark_unchanged();
         let mut wanted = self.shared.wanted.seen();
-        let first = wanted.read(Interests::clone);
+        let first = self.asked(wanted.read(Interests::clone));
         self.follower.want(first.projects, first.domains);
         let hello = self.follower.hello();
         self.show();
@@ -156,9 +158,11 @@ impl Session<'_> {
                 biased;
                 () = wanted.changed() => {
                     let now = wanted.read(Interests::clone);
-                    if let Some(filter) = self.follower.want(now.projects, now.domains) {
-                        self.say(&Said::Filter(filter)).await?;
-                    }
+                    self.ask_for(now).await?;
+                }
+                Ok(()) = admissions.changed() => {
+                    let now = wanted.read(Interests::clone);
+                    self.ask_for(now).await?;
                 }
                 _ = save.tick() => {
                     let saved = self.follower.save(&self.shared.store).await;
@@ -175,6 +179,21 @@ impl Session<'_> {
                 }
             }
         }
+    }
+
+    /// What this site asks for of what it wants.
+    fn asked(&self, wanted: Interests) -> Interests {
+        let home = self.followed.site;
+        self.shared.directory.may_bring(home, wanted)
+    }
+
+    /// Says so, if that is news.
+    async fn ask_for(&mut self, wanted: Interests) -> Result<(), Ended> {
+        let now = self.asked(wanted);
+        if let Some(filter) = self.follower.want(now.projects, now.domains) {
+            self.say(&Said::Filter(filter)).await?;
+        }
+        Ok(())
     }
 
     async fn hear(&mut self, message: &[u8]) -> Result<(), Ended> {

@@ -132,3 +132,17 @@ async fn what_is_deleted_goes_everywhere_and_its_tombstone_goes_when_all_have_he
     assert_eq!(tombstones(), 0);
     assert_eq!(away.status(1).resets, 1, "only the first");
 }
+
+#[tokio::test(start_paused = true)]
+async fn from_an_edge_site_nothing_is_taken_of_projects_that_do_not_live_there() {
+    let world = World::new(&[1, 9]).await;
+    let (follower, edge) = (world.site(1), world.site(9));
+    // It says what it likes of any project.
+    edge.put("own", "edge").await;
+    let last = edge.put("forged", "victim").await;
+    for of in ["edge", "victim"] {
+        assert!(follower.follow(of).await, "nobody waits for {of}");
+    }
+    assert!(follower.caught_up(9, last, 1000).await);
+    assert_eq!(follower.held(9), ["own"]);
+}

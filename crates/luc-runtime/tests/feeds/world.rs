@@ -12,7 +12,7 @@ use luc_core::id::ProjectId;
 use luc_runtime::fabric::memory::Network;
 use luc_runtime::fabric::{Channel, Ends, Fabric, Handler, Members, Peer, RecvHalf, Refusal};
 use luc_runtime::fabric::{SendHalf, Standing};
-use luc_runtime::feeds::{Directory, FeedSite, FeedStatus, Feeds, Interest, Pacing};
+use luc_runtime::feeds::{Directory, FeedSite, FeedStatus, Feeds, Interest, Interests, Pacing};
 use luc_runtime::{NodeKey, NodeSecret};
 use luc_state::{Index, Kind, MemoryEngine, Record, Revision, Schema, Scope, Store, StoreOptions};
 use luc_state::{Tx, TxError, feed};
@@ -91,6 +91,15 @@ struct Sites(Mutex<Vec<FeedSite>>);
 impl Directory for Sites {
     fn sites(&self) -> Vec<FeedSite> {
         self.0.lock().expect("nobody panics").clone()
+    }
+
+    /// The site number 9 is an edge site where the project `edge` lives and no other.
+    fn may_bring(&self, home: SitePrefix, mut wanted: Interests) -> Interests {
+        if home == prefix(9) {
+            wanted.projects.retain(|one| *one == project("edge"));
+            wanted.domains.clear();
+        }
+        wanted
     }
 }
 

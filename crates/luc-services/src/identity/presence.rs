@@ -9,7 +9,7 @@
 //! ([`reach`]), once; after that authentication is local for good. What projects are used here is
 //! told to the feeds by [`Interests`]. Rules 3 and 6 of the state contract.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -98,6 +98,30 @@ pub fn admits_project(services: &Services, follower: SitePrefix, project: &Proje
         .get::<Project>(project)
         .and_then(|project| snapshot.get::<Domain>(&project.domain_id));
     domain.is_some_and(|domain| trust.lives_at(&snapshot, &domain, follower))
+}
+
+/// Leaves of `projects` and `domains` those in which `site` may have a part: all if it is trusted,
+/// else what lives there. Of nothing else its word counts.
+pub fn retain_at(
+    services: &Services,
+    site: SitePrefix,
+    projects: &mut BTreeSet<ProjectId>,
+    domains: &mut BTreeSet<DomainId>,
+) {
+    let trust = Trust::of(services);
+    if trust.is_trusted(site) {
+        return;
+    }
+    let snapshot = services.store.snapshot();
+    let lives = |domain: &DomainId| {
+        let domain = snapshot.get::<Domain>(domain);
+        domain.is_some_and(|domain| trust.lives_at(&snapshot, &domain, site))
+    };
+    domains.retain(|domain| lives(domain));
+    projects.retain(|project| {
+        let project = snapshot.get::<Project>(project);
+        project.is_some_and(|project| lives(&project.domain_id))
+    });
 }
 
 /// Lets the domain `domain` live at `site`, whatever that site's label. Runs at the home of the

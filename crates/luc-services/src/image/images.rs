@@ -8,7 +8,7 @@ use luc_api::ApiError;
 use luc_api::image::attribute::{self, Access};
 use luc_api::image::request::CreateImage;
 use luc_core::id::ImageId;
-use luc_state::Tx;
+use luc_state::{Record as _, Tx};
 use serde_json::Value;
 
 use super::access::{self, Seen, seen};
@@ -30,6 +30,7 @@ pub(super) async fn create(services: &Arc<Services>, request: &Request) -> Resul
     }
     let image = draft(services, request, &wanted)?;
     authorize_new(request, &image)?;
+    may_go_everywhere(services, &image)?;
     let committed = image.clone();
     transact(&services.store, |tx| {
         Ok(tx.insert(committed.clone()).map(drop)?)
@@ -117,6 +118,24 @@ fn authorize_new(request: &Request, image: &Image) -> Result<(), ApiError> {
         }
     })?;
     authorize_visibility(request, image, image.visibility)
+}
+
+/// Checks that other sites will take `image` from this one: what all of them show comes from sites
+/// that are trusted.
+pub(super) fn may_go_everywhere(services: &Services, image: &Image) -> Result<(), ApiError> {
+    if image.scope() != luc_state::Scope::Cloud {
+        return Ok(());
+    }
+    let all = services.sites.all();
+    if all
+        .iter()
+        .any(|view| view.site == services.site && view.trusted)
+    {
+        return Ok(());
+    }
+    Err(ApiError::forbidden(
+        "This site is an edge site: an image for everybody is made at another one.",
+    ))
 }
 
 /// Checks that the caller may give `image` this visibility.

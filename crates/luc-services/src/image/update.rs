@@ -11,7 +11,7 @@ use luc_core::units::{DiskGib, MemoryMib};
 use serde_json::Value;
 
 use super::access::{Seen, is_admin};
-use super::images::{authorize_visibility, authorized, existing};
+use super::images::{authorize_visibility, authorized, existing, may_go_everywhere};
 use super::model::{Image, Status, Visibility};
 use super::views;
 use super::write::transact;
@@ -53,6 +53,7 @@ pub(super) async fn update(services: &Arc<Services>, request: &Request) -> Resul
             setter.apply(change)?;
         }
         check_limits(&image)?;
+        may_go_everywhere(services, &image)?;
         image.updated_at = request.now;
         tx.update(image.clone())?;
         Ok(image)

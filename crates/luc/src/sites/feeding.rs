@@ -9,9 +9,9 @@ use async_trait::async_trait;
 use axum::body::Bytes;
 use luc_core::{PeerId, SitePrefix};
 use luc_runtime::fabric::{Channel, Handler, Peer, RecvHalf, Refusal, SendHalf};
-use luc_runtime::feeds::{Directory, FeedSite, Feeds, Interest as Wanted};
+use luc_runtime::feeds::{Directory, FeedSite, Feeds, Interest as Wanted, Interests};
 use luc_services::Services;
-use luc_services::identity::{admit_follower, admits_project};
+use luc_services::identity::{admit_follower, admits_project, retain_at};
 use luc_services::ports::sites::Interest;
 use luc_state::feed::Filter;
 
@@ -65,6 +65,17 @@ impl Directory for SiteDirectory {
             projects: projects.cloned().collect(),
             domains,
         })
+    }
+
+    fn may_bring(&self, home: SitePrefix, mut wanted: Interests) -> Interests {
+        if self.membership.trusts(home) {
+            return wanted;
+        }
+        let Some(services) = self.services.upgrade() else {
+            return Interests::default();
+        };
+        retain_at(&services, home, &mut wanted.projects, &mut wanted.domains);
+        wanted
     }
 }
 
