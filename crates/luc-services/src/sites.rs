@@ -32,7 +32,7 @@ pub use admit::{
     Admitted, Electorate, NodeWish, Silent, SiteWish, admit_site, join_message, register_node,
 };
 pub use invite::{Invitation, Inviter, invite};
-pub use leave::{allow, found, introduce, leave, remove, revoke};
+pub use leave::{allow, fence, fenced, found, introduce, leave, remove, revoke};
 pub use members::{Member, Members, MembershipNode, contested};
 pub use merge::{Common, bring_people, common, may_bring};
 pub use model::{

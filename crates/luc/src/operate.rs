@@ -154,9 +154,14 @@ pub async fn site(command: SiteCommand, json_wanted: bool) -> anyhow::Result<()>
                 "This site has left the cloud. Stop its nodes.".to_owned()
             });
         }
-        SiteCommand::Remove { site, insist, api } => {
+        SiteCommand::Remove {
+            site,
+            insist,
+            fenced,
+            api,
+        } => {
             let operator = Operator::login(&api).await?;
-            let path = format!("/luc/v1/sites/{site}?insist={insist}");
+            let path = format!("/luc/v1/sites/{site}?insist={insist}&fenced={fenced}");
             let answer = operator.ask(Method::DELETE, &path, None).await?;
             show(&answer, json_wanted, || {
                 format!("{site} is removed for good.")

@@ -63,13 +63,20 @@ pub enum SiteCommand {
     },
     /// End the membership of another site, for good.
     #[command(after_help = "Examples:\n  luc site remove rennes\n  \
-        luc site remove rennes --insist    # what it still owns is given up")]
+        luc site remove rennes --insist    # what it still owns is given up\n  \
+        luc site remove rennes --fenced    # and its hosts are off\n\n\
+        Its tokens count no longer, its copies elsewhere are removed, and its name is free. What it \
+        was lent of limits stays taken until --fenced says that nothing of it runs any more, for a \
+        site that is only silent may still use it; say so later with its prefix.")]
     Remove {
         /// Its name or prefix.
         site: String,
         /// Even though it still owns something.
         #[arg(long)]
         insist: bool,
+        /// Its hosts are off, you say: what it was lent of limits may be used again.
+        #[arg(long)]
+        fenced: bool,
         /// Where the API is.
         #[command(flatten)]
         api: ApiArgs,

@@ -1,7 +1,7 @@
 //! What is written of sites and nodes besides joining: the founder itself, what a node says of
 //! itself at its start, and how nodes and sites go.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use luc_core::id::{DomainId, NodeId};
 use luc_core::{SitePrefix, Uuid};
@@ -126,6 +126,7 @@ pub async fn remove(
         id: said_of(services.site, "luc removal", site),
         site,
         reason: reason.to_owned(),
+        fenced: false,
         removed_at: services.clock.now(),
     };
     transact(services, |tx| {
@@ -133,6 +134,49 @@ pub async fn remove(
         Ok(())
     })
     .await
+}
+
+/// Notes that nothing of the site `site`, which is removed, runs any more: what it was lent of
+/// limits is free again from then on.
+pub async fn fence(services: &Services, site: SitePrefix) -> Result<(), Refusal> {
+    let members = Members::of(&services.store.snapshot(), services.site);
+    if !members.removed.contains(&site) {
+        let reason = "only a site that is removed is fenced off".to_owned();
+        return Err(Refusal::Impossible { reason });
+    }
+    if !members.trusts(services.site) {
+        return Err(Refusal::NotTrusted);
+    }
+    let id = said_of(services.site, "luc removal", site);
+    let now = services.clock.now();
+    transact(services, |tx| {
+        let said = tx.get::<Removal>(&id);
+        let mut removal = said.map_or_else(
+            || Removal {
+                id: id.clone(),
+                site,
+                reason: "fenced off".to_owned(),
+                fenced: false,
+                removed_at: now,
+            },
+            |said| said.value().clone(),
+        );
+        if !removal.fenced {
+            removal.fenced = true;
+            tx.put(removal)?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// The sites that are gone and of which a trusted site says that nothing runs any more.
+pub fn fenced(snapshot: &Snapshot, site: SitePrefix) -> BTreeSet<SitePrefix> {
+    let members = Members::of(snapshot, site);
+    let said = snapshot.all::<Removal>();
+    let said = said.filter(|r| r.fenced && members.removed.contains(&r.site));
+    let said = said.filter(|removal| members.trusts(removal.home()));
+    said.map(|removal| removal.site).collect()
 }
 
 /// Checks that this site may leave: it is not the only one, and nothing would be lost.

@@ -191,6 +191,9 @@ pub struct Removal {
     pub site: SitePrefix,
     /// Why, for people.
     pub reason: String,
+    /// Whether an operator says that nothing of it runs any more, so that what it was lent is free.
+    #[serde(default)]
+    pub fenced: bool,
     /// When.
     pub removed_at: Timestamp,
 }

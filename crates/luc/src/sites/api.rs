@@ -4,7 +4,7 @@
 //! | request | who | meaning |
 //! |---|---|---|
 //! | `GET /luc/v1/sites`, `GET /luc/v1/sites/<name>` | reader | the sites as seen from here |
-//! | `DELETE /luc/v1/sites/<name>?insist=true` | admin | a site is removed for good |
+//! | `DELETE /luc/v1/sites/<name>?insist=true&fenced=true` | admin | a site is removed for good |
 //! | `POST /luc/v1/sites/leave` | admin | this site leaves |
 //! | `POST /luc/v1/sites/<name>/domains` | admin | which domains an edge site may hold |
 //! | `GET /luc/v1/nodes`, `DELETE /luc/v1/nodes/<id>` | reader, admin | nodes; a key is revoked |
@@ -235,6 +235,8 @@ async fn show_site(
 struct Insist {
     #[serde(default)]
     insist: bool,
+    #[serde(default)]
+    fenced: bool,
 }
 
 async fn remove_site(
@@ -244,9 +246,24 @@ async fn remove_site(
     request: Request,
 ) -> Response {
     let work = async move |operators: Operators, _: Bytes| {
-        let prefix = operators.named(&site)?;
+        // One that is gone already has only its prefix.
+        let gone = |site: &SitePrefix| {
+            operators
+                .peering
+                .membership
+                .members()
+                .removed
+                .contains(site)
+        };
+        let prefix = match site.parse().ok().filter(gone) {
+            Some(prefix) => prefix,
+            None => operators.named(&site)?,
+        };
         let reason = "removed by an operator";
         sites::remove(&operators.services, prefix, reason, asked.insist).await?;
+        if asked.fenced {
+            sites::fence(&operators.services, prefix).await?;
+        }
         Ok(json!({"removed": site}))
     };
     operators.answer(request, Needs::Admin, work).await

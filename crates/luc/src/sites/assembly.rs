@@ -138,7 +138,13 @@ impl Assembly {
             })),
             Question::Farewell => {
                 let reason = "it left";
-                Ok(said(sites::remove(&services, from, reason, false).await))
+                // It says itself that it has nothing left.
+                Ok(said(
+                    match sites::remove(&services, from, reason, false).await {
+                        Ok(()) => sites::fence(&services, from).await,
+                        refused => refused,
+                    },
+                ))
             }
         }
     }

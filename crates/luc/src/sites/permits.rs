@@ -1,5 +1,7 @@
 //! Keeps what sites may hold as the records say, and the feeds with it.
 //!
+//! What is left here of sites that are gone is removed.
+//!
 //! [`follow`] runs at every controller. Whenever the records of sites, domains or projects have
 //! changed it lets the domains of this site live where they may ([`settle_permits`]), asks for
 //! those that this site may hold itself, and tells the feeds, which serve anew whoever is fed too
@@ -11,8 +13,10 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use luc_runtime::feeds::{Feeds, Interest};
 use luc_services::Services;
+use luc_services::compute::quota;
 use luc_services::identity::settle_permits;
 use luc_services::sites::Members;
+use luc_state::feed::{forget, remembers};
 use luc_state::{Kind, WatchEvent};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -57,6 +61,9 @@ async fn settle(services: &Services, feeds: &Feeds) {
     if let Err(error) = settle_permits(services).await {
         tracing::warn!(%error, "where domains live could not be written down");
     }
+    if let Err(error) = quota::free_departed(services).await {
+        tracing::warn!(%error, "what sites that are gone were lent could not be taken back");
+    }
     // What this site may hold it does hold, so that people can log in when it is cut off.
     let members = Members::of(&services.store.snapshot(), services.site);
     let own = members.site(services.site);
@@ -66,6 +73,15 @@ async fn settle(services: &Services, feeds: &Feeds) {
         .flatten()
     {
         feeds.ask(Interest::Domain(domain.clone()));
+    }
+    for site in &members.removed {
+        if !remembers(&services.store, *site) {
+            continue;
+        }
+        match forget(&services.store, *site).await {
+            Ok(copies) => tracing::info!(%site, copies, "a site that is gone is forgotten"),
+            Err(error) => tracing::warn!(%site, %error, "a site that is gone is not forgotten"),
+        }
     }
     feeds.admissions_changed();
 }

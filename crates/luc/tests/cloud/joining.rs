@@ -1,5 +1,7 @@
 //! Sites and nodes join by ticket, as processes that talk QUIC.
 
+mod merging;
+
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};

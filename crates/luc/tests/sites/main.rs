@@ -2,6 +2,7 @@
 //! cut, used on both sides, healed.
 
 mod edge;
+mod going;
 
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -62,6 +62,30 @@ pub async fn tidy(services: &Services, idle: Duration) -> Result<(), ApiError> {
     Ok(())
 }
 
+/// At the home: takes back what was lent to sites that are gone and of which nothing runs any more.
+/// How many leases went.
+pub async fn free_departed(services: &Services) -> Result<usize, ApiError> {
+    let snapshot = services.store.snapshot();
+    let fenced = crate::sites::fenced(&snapshot, services.site);
+    let ids: Vec<_> = snapshot
+        .all::<QuotaLease>()
+        .filter(|lease| lease.home() == services.site && fenced.contains(&lease.site))
+        .map(|lease| QuotaLease::id_of(&lease.project, lease.site))
+        .collect();
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    transact(&services.store, |tx| {
+        for id in &ids {
+            if tx.get::<QuotaLease>(id).is_some() {
+                tx.delete::<QuotaLease>(id)?;
+            }
+        }
+        Ok::<_, WriteError>(ids.len())
+    })
+    .await
+}
+
 /// Removes the leases of a project that is gone.
 async fn forget(services: &Services, project: &ProjectId) -> Result<(), ApiError> {
     transact(&services.store, |tx| {
