@@ -38,6 +38,7 @@ use luc_services::caller::{Caller, Scope};
 use luc_services::identity::{OldKey, rotate_key, settle_permits};
 use luc_services::operations;
 use luc_services::ports::sites::{ForwardError, Forwarded, ForwardedBody, Sites as _};
+use luc_services::routing::disclosure::may_show;
 use luc_services::sites::{self, Invitation, Label, NodeInfo, Purpose};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -159,6 +160,10 @@ impl Operators {
         parts: http::request::Parts,
         body: Bytes,
     ) -> Response {
+        if !may_show(&self.services, home, &parts.headers) {
+            let message = "An edge site must do this; your token is not shown to it.";
+            return fault(StatusCode::FORBIDDEN, message);
+        }
         let request = Forwarded {
             parts,
             body: ForwardedBody::Whole(body),
