@@ -1,10 +1,10 @@
 //! Looking ahead where hosts sleep: waking takes a minute, so it begins before it is needed.
 //!
-//! Every host asks the overlay, now and then, for the neighbours and the room they advertise; nobody
-//! is reserved for it. From one look to the next it sees where the demand of all goes, and takes the
-//! tide to go on as long as machines take to change. Where those awake are too few for what is to
-//! come, each wakes its share of those that sleep, and until that has settled hosts keep room free
-//! for it, so that machines spread before they starve.
+//! Every host asks the overlay, now and then, for the neighbours and the room they advertise;
+//! nobody is reserved for it. From one look to the next it sees where the demand of all goes, and
+//! takes the tide to go on as long as machines take to change. Where those awake are too few for
+//! what is to come, each wakes its share of those that sleep, and until that has settled hosts keep
+//! room free for it, so that machines spread before they starve.
 
 use luc_core::PeerId;
 use luc_core::time::{Duration, Instant};
