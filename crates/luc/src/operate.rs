@@ -244,7 +244,7 @@ pub(crate) fn show(answer: &Value, json_wanted: bool, text: impl FnOnce() -> Str
 /// A column: its heading and the member it shows.
 pub(crate) type Column = (&'static str, &'static str);
 
-const SITE_COLUMNS: [Column; 8] = [
+const SITE_COLUMNS: [Column; 9] = [
     ("NAME", "name"),
     ("PREFIX", "id"),
     ("LABEL", "label"),
@@ -253,6 +253,7 @@ const SITE_COLUMNS: [Column; 8] = [
     ("RTT ms", "rtt_ms"),
     ("LAG ms", "lag_ms"),
     ("API", "api_url"),
+    ("NOTE", "note"),
 ];
 
 const NODE_COLUMNS: [Column; 10] = [

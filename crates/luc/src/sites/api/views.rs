@@ -25,6 +25,11 @@ impl Operators {
         let status = self.peering.feeds().map(Feeds::status).unwrap_or_default();
         let lags: BTreeMap<SitePrefix, Duration> =
             status.iter().map(|feed| (feed.site, feed.lag)).collect();
+        let stopped: BTreeMap<SitePrefix, String> = status
+            .iter()
+            .filter(|feed| !feed.connected)
+            .filter_map(|feed| Some((feed.site, note(feed.ended.as_deref()?))))
+            .collect();
         self.peering.membership.with(|members| {
             views
                 .iter()
@@ -46,6 +51,7 @@ impl Operators {
                         "age_ms": millis(view.age),
                         "rtt_ms": rtt.map(millis),
                         "lag_ms": lags.get(&view.site).copied().map(millis),
+                        "note": stopped.get(&view.site),
                         "room": view.room.map(|room| json!({
                             "vcpus": room.vcpus,
                             "memory_mib": room.memory_mib,
@@ -149,6 +155,19 @@ impl Operators {
     }
 }
 
+/// Why a feed is down, and what to do where two sites have made the same thing in a split.
+fn note(reason: &str) -> String {
+    let twice = reason.contains("whose home is site") || reason.contains("belongs to '");
+    if twice {
+        format!(
+            "its records are not followed: {reason}. Remove or rename one of the two at its own \
+             site; the feed goes on within 5 minutes"
+        )
+    } else {
+        format!("its records are not followed: {reason}")
+    }
+}
+
 /// Where a node is in the network, as the brain of this one sees it.
 struct Place {
     health: String,
@@ -162,4 +181,22 @@ fn in_millis(coordinate: &Coordinate) -> Vec<f64> {
     seconds
         .map(|part| (f64::from(*part) * 1e5).round() / 1e2)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_made_twice_comes_with_what_to_do() {
+        let home = SitePrefix::of_key(b"b");
+        let (kind, id) = (luc_state::Kind::Flavor, "small".to_owned());
+        let twice = luc_state::feed::BatchRefused::Foreign { kind, id, home };
+        let said = note(&format!("it said what it may not: {twice}"));
+        assert!(
+            said.contains("'small'") && said.contains("rename one"),
+            "{said}"
+        );
+        assert!(!note("no stream: unreachable").contains("rename"));
+    }
 }
