@@ -78,17 +78,7 @@ pub async fn join_as(
 ) -> anyhow::Result<Joined> {
     let ticket = TicketText::decode(ticket)?;
     let directory = &config.node.data_dir;
-    let controller = config.has(Role::Controller);
-    match (ticket.purpose, controller) {
-        (Purpose::Site, true) | (Purpose::Node, false) => {}
-        (Purpose::Site, false) => bail!(
-            "this ticket is for a site; its first node needs the role \"controller\" (node.roles)"
-        ),
-        (Purpose::Node, true) => bail!(
-            "this ticket is for a node of the site {}; set node.roles to [\"compute\"]",
-            ticket.site_name
-        ),
-    }
+    check_roles(config, &ticket)?;
     std::fs::create_dir_all(directory)
         .with_context(|| format!("creating the directory {}", directory.display()))?;
     let known = Welcomed::read(directory)?;
@@ -148,6 +138,22 @@ pub async fn join_as(
             joined
         }
     }
+}
+
+/// Whether the ticket is for a node with the roles of `config`.
+fn check_roles(config: &Config, ticket: &TicketText) -> anyhow::Result<()> {
+    let controller = config.has(Role::Controller);
+    match (ticket.purpose, controller) {
+        (Purpose::Site, true) | (Purpose::Node, false) => {}
+        (Purpose::Site, false) => bail!(
+            "this ticket is for a site; its first node needs the role \"controller\" (node.roles)"
+        ),
+        (Purpose::Node, true) => bail!(
+            "this ticket is for a node of the site {}; set node.roles to [\"compute\"]",
+            ticket.site_name
+        ),
+    }
+    Ok(())
 }
 
 /// Whom a cloud of its own has, by name.

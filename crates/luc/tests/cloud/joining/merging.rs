@@ -145,14 +145,14 @@ async fn a_cloud_joins_another_with_its_people_as_a_domain() {
     let (mut second, lyon) = start(Path::new(&config)).await;
 
     for at in [&lyon, &url] {
-        let (token, said) = eventually("zoe logs in", async || zoe(at, "Lyon").await).await;
+        let (shown_by, said) = eventually("zoe logs in", async || zoe(at, "Lyon").await).await;
         assert_eq!(said["user"]["id"], had.user.as_str(), "{said}");
         assert_eq!(said["project"]["id"], had.project.as_str(), "{said}");
         assert_ne!(said["user"]["domain"]["id"], "default");
         assert_eq!(said["roles"].as_array().expect("roles").len(), 2, "{said}");
         let path = format!("/servers/{}", had.server);
         let server = eventually("the server is seen", async || {
-            let shown = ask(at, &token, &path, None).await;
+            let shown = ask(at, &shown_by, &path, None).await;
             (shown["server"]["status"] == "ACTIVE").then(|| shown["server"].clone())
         })
         .await;
@@ -167,8 +167,8 @@ async fn a_cloud_joins_another_with_its_people_as_a_domain() {
         .patch_image(&format!("/images/{image}"), &shared)
         .await;
     assert_eq!(shared.expect("an answer").status, 200);
-    let (token, _) = zoe(&url, "Lyon").await.expect("zoe logs in");
-    launch(&url, &token, &image, "fresh").await;
+    let (fresh, _) = zoe(&url, "Lyon").await.expect("zoe logs in");
+    launch(&url, &fresh, &image, "fresh").await;
     let listed = operator.ask(&url, &["site", "list"]).await;
     assert_eq!(listed["sites"].as_array().expect("a list").len(), 2);
     for child in [&mut first, &mut second] {
