@@ -160,7 +160,7 @@ impl Ledger {
     }
 
     /// Notes that something was seen that must not be.
-    pub(crate) fn accuse(&mut self, invariant: &'static str, seen: String) {
+    pub(crate) fn accuse(&mut self, invariant: &'static str, seen: impl std::fmt::Display) {
         let seen = format!("{seen} [{:.3}]", self.began.elapsed().as_secs_f64());
         if self.violations.len() < 20 {
             self.violations.push(Violation { invariant, seen });

@@ -84,9 +84,9 @@ async fn go(seed: u64, broken: Option<Rule>) -> Report {
     let resolved = ending::judge(&world).await;
     let count = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
     let counts = &world.counts;
-    let lost = world.sites.iter().map(|site| count(&site.doors.lost));
+    let lost = world.sites.iter().map(|site| &site.doors.lost).map(count);
     let violations = lock(&world.ledger).violations.clone();
-    for key in violations.iter().flat_map(|violation| violation.keys()) {
+    for key in violations.iter().flat_map(crate::ledger::Violation::keys) {
         for line in lock(&world.ledger).history(key) {
             world.say(|| line);
         }

@@ -49,8 +49,17 @@ impl State {
             }
             return;
         }
+        self.arrive(shared, packet);
+    }
+
+    /// Does what a packet that has come through is for.
+    fn arrive(&mut self, shared: &Arc<Shared>, packet: Packet) {
         let Packet {
-            from, to, content, ..
+            from,
+            to,
+            content,
+            life,
+            ..
         } = packet;
         let bytes = content.bytes() as u64;
         if let Some(book) = self.book(to, from) {
@@ -66,7 +75,6 @@ impl State {
                 let inbound = Arc::clone(&node.inbound);
                 let stopped = node.stopped.clone();
                 let shared = Arc::clone(shared);
-                let life = packet.life;
                 tokio::spawn(async move {
                     let served = inbound.serve(from, channel, body);
                     if let Some(outcome) = until_stopped(&stopped, served).await {
