@@ -65,9 +65,9 @@ pub enum SiteCommand {
     #[command(after_help = "Examples:\n  luc site remove rennes\n  \
         luc site remove rennes --insist    # what it still owns is given up\n  \
         luc site remove rennes --fenced    # and its hosts are off\n\n\
-        Its tokens count no longer, its copies elsewhere are removed, and its name is free. What it \
-        was lent of limits stays taken until --fenced says that nothing of it runs any more, for a \
-        site that is only silent may still use it; say so later with its prefix.")]
+        Its tokens count no longer, its copies elsewhere are removed, and its name is free. \
+        What it was lent of limits stays taken until --fenced says that nothing of it runs any \
+        more, for a site that is only silent may still use it; say so later with its prefix.")]
     Remove {
         /// Its name or prefix.
         site: String,

@@ -8,9 +8,9 @@
 //!
 //! A host looks how many hosts are needed for what all are asked for: if so many are fuller than
 //! itself, it empties itself into those, which stay awake, with room for the moods of their
-//! machines (the solver's risk). So no machine moves to a host that is emptied next. To leave, a host needs
-//! a neighbour of its site that is awake and lent to it at that moment: so no two leave into each
-//! other's care, and the last awake host of a site never sleeps.
+//! machines (the solver's risk). So no machine moves to a host that is emptied next. To leave, a
+//! host needs a neighbour of its site that is awake and lent to it at that moment: so no two leave
+//! into each other's care, and the last awake host of a site never sleeps.
 //!
 //! Energy was never measured for DVMS; this is ours (compare Entropy and FFD, IC2E'17).
 

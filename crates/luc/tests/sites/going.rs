@@ -1,5 +1,5 @@
-//! What is left of a site that was removed: nothing of it is believed or shown any more, and what it
-//! was lent is free once somebody says that it is off.
+//! What is left of a site that was removed: nothing of it is believed or shown any more, and what
+//! it was lent is free once somebody says that it is off.
 
 use luc::client::Target;
 use luc::many::Cloud;

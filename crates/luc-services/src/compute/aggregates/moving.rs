@@ -2,9 +2,9 @@
 //!
 //! The hosts of an aggregate are of one site, for only that site can decide in one transaction what
 //! becomes of their zones. An aggregate without hosts binds nothing: it can be made at any site,
-//! and goes to that of the first host that is put into it. That site makes it with the host; then the
-//! record here only says where it is, and requests that use its old number are handed on. If the
-//! same is asked again after a crash between the two, the site there knows it by its UUID.
+//! and goes to that of the first host that is put into it. That site makes it with the host; then
+//! the record here only says where it is, and requests that use its old number are handed on. If
+//! the same is asked again after a crash between the two, the site there knows it by its UUID.
 
 use axum::body::{Body, to_bytes};
 use axum::response::Response;

@@ -42,7 +42,10 @@ async fn claims(liar: &Site, key: &str, revoked: bool) {
         revoked_at: revoked.then(|| Timestamp::from_unix_secs(1)),
         ticket: None,
     };
-    let written = transact(&liar.services, |tx| Ok(drop(tx.put(node.clone())?)));
+    let written = transact(&liar.services, |tx| {
+        tx.put(node.clone())?;
+        Ok(())
+    });
     written.await.unwrap();
 }
 
