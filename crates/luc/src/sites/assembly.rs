@@ -19,6 +19,8 @@ use super::pulse::{Pulse, Sign};
 
 /// How long a site may take to promise.
 const PROMISE: Duration = Duration::from_secs(3);
+/// How soon it is asked again for a promise that it has not given.
+const PROMISE_AGAIN: Duration = Duration::from_millis(100);
 
 /// What one site asks of another.
 #[derive(Debug, Serialize, Deserialize)]
@@ -178,11 +180,20 @@ impl Electorate for Assembly {
         wish: &PromiseWish,
     ) -> Result<Result<(), Refusal>, Silent> {
         let question = Question::Promise(wish.clone());
-        match self.ask(site, &question, PROMISE).await? {
-            Reply::Done => Ok(Ok(())),
-            Reply::NameTaken(name) => Ok(Err(Refusal::NameTaken { name })),
-            Reply::PrefixKnown(site) => Ok(Err(Refusal::PrefixKnown { site })),
-            Reply::Refused(_) | Reply::Sign(_) => Err(Silent),
+        let end = Instant::now() + PROMISE;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            match self.ask(site, &question, left).await {
+                Ok(Reply::Done) => return Ok(Ok(())),
+                Ok(Reply::NameTaken(name)) => return Ok(Err(Refusal::NameTaken { name })),
+                Ok(Reply::PrefixKnown(site)) => return Ok(Err(Refusal::PrefixKnown { site })),
+                // A site that has just joined may not have heard yet who may invite.
+                Ok(Reply::Refused(_) | Reply::Sign(_)) | Err(Silent) => {}
+            }
+            if Instant::now() + PROMISE_AGAIN >= end {
+                return Err(Silent);
+            }
+            tokio::time::sleep(PROMISE_AGAIN).await;
         }
     }
 
