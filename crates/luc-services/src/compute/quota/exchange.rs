@@ -38,8 +38,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a home waits for sites to give back.
 const RECALL: Duration = Duration::from_secs(2);
 
+/// How often sites are asked to give back for one request of another.
+const RECALLS_MAX: u32 = 4;
+
 /// How often more is asked for in one request: others here may use up what was granted.
-const ASKED_MAX: usize = 4;
+const ASKED_MAX: usize = 16;
 
 /// The largest answer that is read.
 const ANSWER_MAX: usize = 1 << 20;
@@ -120,10 +123,13 @@ async fn obtain(services: &Services, shortage: &Shortage) -> Result<Heard, ApiEr
     let home = home_of(services, &shortage.project).unwrap_or(services.site);
     if home == services.site {
         let project = &shortage.project;
-        let silent = recall(services, project, &shortage.lacking, services.site).await?;
+        let Recalled { silent, freed } =
+            recall(services, project, &shortage.lacking, services.site).await?;
         return Ok(Heard {
             own,
             silent,
+            // Others here may have used up what came back.
+            again: freed,
             ..Heard::default()
         });
     }
@@ -283,9 +289,15 @@ async fn grant(
         (item.clone(), lacks)
     });
     let lacking = Share(lacking.filter(|(_, lacks)| *lacks > 0).collect());
-    let silent = recall(services, project, &lacking, site).await?;
-    let second = grant_once(services, site, project, said, false).await?;
-    Ok(Answer { silent, ..second })
+    for again in (0..RECALLS_MAX).rev() {
+        let Recalled { silent, freed } = recall(services, project, &lacking, site).await?;
+        let second = grant_once(services, site, project, said, false).await?;
+        // Others may have been quicker to take what came back.
+        if second.complete || !freed || again == 0 {
+            return Ok(Answer { silent, ..second });
+        }
+    }
+    Ok(first)
 }
 
 async fn grant_once(
@@ -348,14 +360,22 @@ async fn grant_once(
     settled(granted.await, of_write)
 }
 
+/// What became of asking sites to give back.
+pub(super) struct Recalled {
+    /// The names of those that were silent.
+    pub(super) silent: Vec<String>,
+    /// Whether any gave something back.
+    pub(super) freed: bool,
+}
+
 /// At the home: asks every site but `except` for up to `need` of what it was lent, all at once, and
-/// writes down what they give back. The names of those that were silent.
+/// writes down what they give back.
 pub(super) async fn recall(
     services: &Services,
     project: &ProjectId,
     need: &Share,
     except: SitePrefix,
-) -> Result<Vec<String>, ApiError> {
+) -> Result<Recalled, ApiError> {
     let leases: Vec<_> = {
         let snapshot = services.store.snapshot();
         let of_project = luc_state::key(&[project.as_str()]);
@@ -377,7 +397,7 @@ pub(super) async fn recall(
         let said = send::<Claim>(services, lease.site, &message, RECALL).await;
         (lease.site, said)
     });
-    let mut silent = Vec::new();
+    let (mut silent, mut freed) = (Vec::new(), false);
     for (site, said) in join_all(asked).await {
         let Some(said) = said else {
             silent.push(name_of(services, site));
@@ -386,16 +406,17 @@ pub(super) async fn recall(
         let heard = services.store.transact(|tx| {
             let lease = tx.get::<QuotaLease>(QuotaLease::id_of(project, site));
             let Some(mut lease) = lease.map(|lease| lease.value().clone()) else {
-                return Ok(());
+                return Ok(false);
             };
-            if protocol::heard(&mut lease.granted, &said) {
+            let is_news = protocol::heard(&mut lease.granted, &said);
+            if is_news {
                 tx.update(lease)?;
             }
-            Ok::<_, WriteError>(())
+            Ok::<_, WriteError>(is_news)
         });
-        settled(heard.await, of_write)?;
+        freed |= settled(heard.await, of_write)?;
     }
-    Ok(silent)
+    Ok(Recalled { silent, freed })
 }
 
 /// At a site that was lent something: gives back up to `need` of each item that is idle, and says
