@@ -14,6 +14,8 @@
 //! **Invariant** what a follower holds of a home is the home's state at the cursor's revision
 //! restricted to the cursor's filter. What is too large for one transaction comes in parts; until
 //! the last of them the cursor says that it is not `whole`, and records of both states are seen.
+//! **Invariant** where two sites have made a record with one id or one name, every third site shows
+//! the same one of them, and keeps the other aside ([`Withheld`]) until the first is gone.
 //! **Invariant** a copy is written only for the site that is its home by the table of kinds.
 //! **Boundary** this module is pure: bytes, time, and who is connected are the driver's
 //! (`luc-runtime`). It knows no services; residency and trust come in as arguments.
@@ -34,6 +36,7 @@ mod refusal;
 mod rules;
 mod source;
 mod step;
+mod withheld;
 
 pub use batch::{BATCH_VERSION, Batch, BatchError, Entry, Hello, Token};
 pub use collect::{CollectError, collect};
@@ -47,6 +50,7 @@ pub use refusal::BatchRefused;
 pub use rules::Misplaced;
 pub use source::{Absorbed, Source, SourceError};
 pub use step::Step;
+pub use withheld::{Against, Withheld};
 
 use crate::schema::Schema;
 
@@ -66,4 +70,5 @@ pub fn schema() -> Schema {
         .table::<FeedCursor>()
         .table::<FeedFilter>()
         .table::<FeedHorizon>()
+        .table::<Withheld>()
 }

@@ -257,6 +257,8 @@ kinds! {
     FeedFilter = "feed_filter": Itself, Site, Parts(&["site"]), Nowhere;
     /// From when on this site can tell others what has gone.
     FeedHorizon = "feed_horizon": Itself, Site, Parts(&["site"]), Nowhere;
+    /// A copy that is kept aside because a record of another site has its id or its name.
+    Withheld = "withheld": Itself, Site, Parts(&["home", "kind", "id"]), Nowhere;
 
     // What every site must know about the others.
     /// That a site was let into the cloud: by whom, under which key and name, how far trusted.

@@ -4,6 +4,7 @@ mod closing;
 mod conflicts;
 mod feed_model;
 mod feed_refusals;
+mod feed_twice;
 mod feeding;
 mod homes;
 mod model;

@@ -4,6 +4,7 @@
 //! copies); this only remembers a little more, so a new one made by [`Follower::load`] goes on as
 //! well. A batch without entries moves the place in memory alone: it costs no commit.
 
+pub(super) mod aside;
 mod plan;
 
 use std::collections::BTreeSet;
@@ -14,7 +15,7 @@ use luc_core::id::{DomainId, ProjectId};
 use super::batch::{BATCH_VERSION, Batch, Hello, Token};
 use super::records::{FeedCursor, FeedFilter};
 use super::refusal::BatchRefused;
-use super::{Filter, incoming};
+use super::{Filter, Withheld, incoming};
 use crate::driver::describe;
 use crate::kinds::Kind;
 use crate::revision::Revision;
@@ -68,6 +69,8 @@ pub struct Follower {
     /// Asked for and not answered yet, the newest last.
     asked: Vec<Filter>,
     running: Option<Running>,
+    /// The revision of this store at which nothing that is kept aside could stand.
+    settled: Revision,
 }
 
 /// A step of which some parts are applied.
@@ -101,6 +104,7 @@ impl Follower {
             filter,
             asked: Vec::new(),
             running: None,
+            settled: Revision::ZERO,
         }
     }
 
@@ -183,12 +187,14 @@ impl Follower {
         let moves_only = batch.entries.is_empty() && !batch.more && !batch.reset;
         if settled && moves_only && batch.to.filter == self.at.filter {
             self.at = batch.to;
+            self.settle(store).await?;
             return Ok(self.applied(0));
         }
         let schema = &store.snapshot().state.schema;
         let incoming = incoming::read(schema, self.home, &filter, batch)?;
         let entries = incoming.puts.len() + incoming.gone.len();
-        let cursor = self.cursor(batch, &incoming.skipped);
+        let mut cursor = self.cursor(batch, &incoming.skipped);
+        cursor.edge = !expectations.trusted;
         let refiltered = !batch.more && filter != self.filter;
         let plan = Plan {
             home: self.home,
@@ -245,6 +251,23 @@ impl Follower {
         Ok(())
     }
 
+    /// Lets copies stand for which this site's own records have made room.
+    async fn settle(&mut self, store: &Store) -> Result<(), ApplyError> {
+        let snapshot = store.snapshot();
+        if snapshot.revision() == self.settled || snapshot.count::<Withheld>() == 0 {
+            return Ok(());
+        }
+        let done = store.transact(|tx| {
+            aside::settle(tx);
+            Ok::<_, std::convert::Infallible>(())
+        });
+        done.await.map_err(|error| ApplyError::Store {
+            reason: describe(&error),
+        })?;
+        self.settled = snapshot.revision();
+        Ok(())
+    }
+
     fn applied(&self, entries: usize) -> Applied {
         let (at, whole) = (self.at, self.is_whole());
         Applied { entries, at, whole }
@@ -256,6 +279,7 @@ impl Follower {
             at: Token::default(),
             whole: true,
             skipped: BTreeSet::new(),
+            edge: false,
         }
     }
 

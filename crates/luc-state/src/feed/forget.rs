@@ -5,6 +5,7 @@
 
 use luc_core::SitePrefix;
 
+use super::Withheld;
 use super::collect::CollectError;
 use super::records::{FeedCursor, FeedFilter};
 use crate::driver::describe;
@@ -38,7 +39,11 @@ pub async fn forget(store: &Store, home: SitePrefix) -> Result<usize, CollectErr
             // interrupted.
             drop_note(tx, Kind::FeedCursor, &site);
             let copies = tx.of_home(home).into_iter();
-            let copies: Vec<_> = copies.filter(|(kind, _)| !stays(*kind)).collect();
+            let aside = tx.all::<Withheld>().into_iter();
+            let aside = aside.filter(|aside| aside.home == home);
+            let aside = aside.map(|aside| (Kind::Withheld, aside.id.as_str().into()));
+            let copies = copies.filter(|(kind, _)| !stays(*kind));
+            let copies: Vec<_> = aside.chain(copies).collect();
             let going = copies.len().min(AT_ONCE);
             for (kind, id) in copies.into_iter().take(going) {
                 tx.set(kind, &id, None);

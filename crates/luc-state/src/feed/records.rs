@@ -69,6 +69,14 @@ pub struct FeedCursor {
     /// that knows one starts again.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub skipped: BTreeSet<String>,
+    /// Whether the other site is not a trusted one: what it made gives way to what others made.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub edge: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 impl Record for FeedCursor {

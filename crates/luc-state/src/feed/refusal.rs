@@ -5,7 +5,6 @@ use luc_core::SitePrefix;
 
 use super::Token;
 use super::rules::Misplaced;
-use crate::key::IndexKey;
 use crate::kinds::Kind;
 
 /// Why a batch was refused.
@@ -99,7 +98,8 @@ pub enum BatchRefused {
     /// Only a trusted site may be the home of the default domain.
     #[error("an untrusted site says to be the home of the default domain")]
     Untrusted,
-    /// A record with another home is held under that id.
+    /// The `default` domain is held with another home. Of everything else that two sites have made
+    /// one is kept aside ([`Withheld`](super::Withheld)).
     #[error("there is a {kind} '{id}' whose home is site {home}")]
     Foreign {
         /// The kind.
@@ -108,19 +108,5 @@ pub enum BatchRefused {
         id: String,
         /// The home of the one that is held.
         home: SitePrefix,
-    },
-    /// A record with another home has the key of a unique index.
-    #[error("the {index} '{key}' of the {kind} '{id}' belongs to '{holder}'")]
-    Duplicate {
-        /// The kind.
-        kind: Kind,
-        /// The id.
-        id: String,
-        /// The index.
-        index: String,
-        /// The key.
-        key: IndexKey,
-        /// The id of the record that has it.
-        holder: String,
     },
 }

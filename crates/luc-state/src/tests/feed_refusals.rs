@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 
 use super::feeding::{AWAY, Disk, HOME, TRUSTED, open, projects, write};
 use super::scripted::Lab;
-use crate::feed::{ApplyError, Batch, BatchError, BatchRefused, Expectations, Follower, Misplaced};
+use crate::feed::{
+    ApplyError, Batch, BatchError, BatchRefused, Expectations, Follower, Misplaced, Withheld,
+};
 use crate::kinds::Kind;
 use crate::memory::MemoryEngine;
 use crate::store::Store;
@@ -194,6 +196,22 @@ fn an_untrusted_site_cannot_be_the_home_of_the_default_domain() {
 }
 
 #[test]
+fn no_other_site_becomes_the_home_of_the_default_domain() {
+    let mut bench = Bench::new();
+    write(&mut bench.lab, &bench.store, |tx| {
+        let id = DomainId::parse("default").expect("an id");
+        tx.insert(crate::fixture::Realm { id }).map(drop)
+    });
+    let (kind, id) = (Kind::Domain, "default".to_owned());
+    let expected = BatchRefused::Foreign {
+        kind,
+        id,
+        home: AWAY,
+    };
+    assert_eq!(bench.refused(&batch(&[realm(HOME)])), expected);
+}
+
+#[test]
 fn a_record_that_another_site_made_is_refused_unless_it_has_moved() {
     let mut bench = Bench::new();
     let id = Uuid::born_at(THIRD, &mut SplitMix64::new(1)).hyphenated();
@@ -226,24 +244,27 @@ fn a_record_that_is_held_with_another_home_is_never_overwritten() {
     });
     let mut entry = disk("d", HOME, "p");
     entry["put"]["record"]["epoch"] = json!(9);
-    let (kind, id) = (Kind::Volume, "d".to_owned());
-    let expected = BatchRefused::Foreign {
-        kind,
-        id,
-        home: AWAY,
-    };
-    assert_eq!(bench.refused(&batch(&[entry])), expected);
     let mut taken = disk("e", HOME, "p");
     taken["put"]["record"]["value"]["slot"] = json!("s");
-    let refused = bench.refused(&batch(&[taken]));
-    assert!(
-        matches!(refused, BatchRefused::Duplicate { .. }),
-        "{refused}"
-    );
-    let gone = json!({"gone": {"kind": "volume", "id": "d"}});
+    let mine = |bench: &Bench| {
+        bench
+            .store
+            .snapshot()
+            .get::<Disk>("d")
+            .map(|disk| disk.size)
+    };
     bench
-        .apply(&batch(&[gone]), true)
-        .expect("it is not theirs");
+        .apply(&batch(&[entry, taken]), true)
+        .expect("the feed goes on");
+    assert_eq!(mine(&bench), Some(7));
+    let aside: Vec<_> = bench.store.snapshot().all::<Withheld>().collect();
+    let aside: Vec<_> = aside.iter().map(|aside| aside.record.as_str()).collect();
+    assert_eq!(aside, ["d", "e"]);
+    let gone = json!({"gone": {"kind": "volume", "id": "d"}});
+    let mut gone = batch(&[gone]);
+    gone["reset"] = json!(false);
+    gone["from"] = json!({"epoch": 0, "revision": 5, "filter": 1});
+    bench.apply(&gone, true).expect("it is not theirs");
     let disk = bench.store.snapshot().get::<Disk>("d");
     assert_eq!(disk.map(|disk| disk.size), Some(7), "and stays");
 }

@@ -38,6 +38,25 @@ impl Tx<'_> {
         found.cloned()
     }
 
+    /// The same, with the keys under which indexes have it.
+    pub(crate) fn row(&self, kind: Kind, id: &str) -> Option<Row> {
+        self.erased(kind, id)?;
+        self.table(kind).row(id).map(|(_, row)| row.clone())
+    }
+
+    /// The record that `bytes` are, as this transaction would write it.
+    pub(crate) fn read_row(&self, kind: Kind, id: &str, bytes: &[u8]) -> Option<Row> {
+        let spec = self.head.schema.spec(kind)?;
+        (spec.decode)(id, bytes, self.stamp.clone())
+            .ok()
+            .map(Row::new)
+    }
+
+    /// The site whose store this is.
+    pub(crate) const fn site(&self) -> SitePrefix {
+        self.site
+    }
+
     /// Every record whose home is `home`.
     pub(crate) fn of_home(&self, home: SitePrefix) -> Vec<(Kind, Arc<str>)> {
         let held = KINDS.iter().flat_map(|line| {

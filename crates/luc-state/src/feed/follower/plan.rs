@@ -5,11 +5,12 @@ use std::sync::Arc;
 use luc_core::SitePrefix;
 
 use super::Expectations;
+use super::aside::{self, Verdict};
 use crate::broken::Broken;
 use crate::feed::incoming::Incoming;
 use crate::feed::records::{FeedCursor, FeedFilter};
 use crate::feed::refusal::BatchRefused;
-use crate::feed::{Filter, rules};
+use crate::feed::{Filter, Withheld, rules};
 use crate::kinds::{DEFAULT_DOMAIN, Kind};
 use crate::table::Row;
 use crate::tx::Tx;
@@ -47,6 +48,9 @@ impl Plan<'_> {
         if checked && held.as_ref().map(|held| held.value()) != self.saved {
             return Err(Halt::Superseded);
         }
+        // First, for it says how far the site is trusted.
+        tx.note(self.cursor.clone());
+        let crowded = !tx.all::<Withheld>().is_empty();
         if self.forget || self.narrow.is_some() {
             self.purge(tx);
         }
@@ -56,13 +60,21 @@ impl Plan<'_> {
                 tx.set(*kind, id, None);
             }
         }
-        for ((kind, id), row) in &self.incoming.puts {
-            self.make_room(tx, (*kind, id), row)?;
+        if crowded {
+            let told = self.incoming.gone.iter().chain(self.incoming.puts.keys());
+            told.for_each(|(kind, id)| aside::release(tx, self.home, *kind, id));
         }
+        let mut placed = Vec::new();
         for ((kind, id), row) in &self.incoming.puts {
-            tx.set(*kind, id, Some(row.clone()));
+            self.check_belief(*kind, id, row)?;
+            if self.make_room(tx, (*kind, id), row)? {
+                placed.push(((*kind, id), row));
+            }
         }
-        for ((kind, id), row) in &self.incoming.puts {
+        for ((kind, id), row) in &placed {
+            tx.set(*kind, id, Some((*row).clone()));
+        }
+        for ((kind, id), row) in &placed {
             self.check_place(tx, (*kind, id), row)?;
         }
         if let Some(filter) = self.filter {
@@ -71,7 +83,7 @@ impl Plan<'_> {
                 filter: filter.clone(),
             });
         }
-        tx.note(self.cursor.clone());
+        aside::settle(tx);
         Ok(())
     }
 
@@ -89,58 +101,87 @@ impl Plan<'_> {
                 tx.set(kind, &id, None);
             }
         }
+        for aside in tx.all::<Withheld>() {
+            let row = aside::row_of(tx, &aside);
+            let outside = |filter: &Filter| {
+                let unwanted =
+                    |(kind, row): &(_, Row)| !filter.admits(*kind, &row.record.envelope().scope);
+                row.as_ref().is_some_and(unwanted)
+            };
+            let goes = self.forget || self.narrow.is_some_and(outside);
+            if aside.home == self.home && goes {
+                tx.set(Kind::Withheld, &aside.id.as_str().into(), None);
+            }
+        }
     }
 
     /// Takes the keys of unique indexes from copies that have them no longer at their home: of what
-    /// the same step changes too, in this batch or a later part.
+    /// the same step changes too, in this batch or a later part. Puts aside what is weaker, or the
+    /// record itself; whether it can stand.
     fn make_room(
         &self,
         tx: &mut Tx<'_>,
         (kind, id): (Kind, &Arc<str>),
         row: &Row,
-    ) -> Result<(), BatchRefused> {
+    ) -> Result<bool, BatchRefused> {
         let there = tx.erased(kind, id).map(|record| record.envelope().home);
-        if let Some(home) = there.filter(|home| *home != self.home) {
+        let home = there.filter(|home| *home != self.home);
+        if let Some(home) = home.filter(|_| kind == Kind::Domain && &**id == DEFAULT_DOMAIN) {
+            // Nobody makes it in a split: there is one from the founding on.
             let id = id.to_string();
             return Err(BatchRefused::Foreign { kind, id, home });
         }
-        for (holder, index, key) in tx.holders(kind, row) {
-            if holder.envelope().home != self.home {
-                return Err(BatchRefused::Duplicate {
-                    kind,
-                    id: id.to_string(),
-                    index: index.to_string(),
-                    key,
-                    holder: holder.id().to_owned(),
-                });
+        for (holder, _, _) in tx.holders(kind, row) {
+            if holder.envelope().home == self.home {
+                tx.set(kind, &Arc::from(holder.id()), None);
             }
-            tx.set(kind, &Arc::from(holder.id()), None);
         }
-        Ok(())
+        match aside::judge(tx, kind, row) {
+            Verdict::Stands(weaker) => {
+                for (weaker, against) in weaker {
+                    aside::withhold(tx, kind, &weaker, &against);
+                }
+                Ok(true)
+            }
+            Verdict::GivesWay(against) => {
+                aside::withhold(tx, kind, row, &against);
+                Ok(false)
+            }
+        }
+    }
+
+    /// What is not believed of a site whatever else is held.
+    fn check_belief(&self, kind: Kind, id: &Arc<str>, row: &Row) -> Result<(), BatchRefused> {
+        if self.expectations.trusted {
+            return Ok(());
+        }
+        if kind == Kind::Domain && &**id == DEFAULT_DOMAIN {
+            return Err(BatchRefused::Untrusted);
+        }
+        rules::check_untrusted(kind, id, row.record.envelope()).map_err(|reason| {
+            let id = id.to_string();
+            BatchRefused::Misplaced { kind, id, reason }
+        })
     }
 
     fn check_place(
         &self,
-        tx: &Tx<'_>,
+        tx: &mut Tx<'_>,
         (kind, id): (Kind, &Arc<str>),
         row: &Row,
     ) -> Result<(), BatchRefused> {
-        if kind == Kind::Domain && &**id == DEFAULT_DOMAIN && !self.expectations.trusted {
-            return Err(BatchRefused::Untrusted);
-        }
-        if !self.expectations.trusted {
-            rules::check_untrusted(kind, id, row.record.envelope()).map_err(|reason| {
-                let id = id.to_string();
-                BatchRefused::Misplaced { kind, id, reason }
-            })?;
-        }
         let domains = |domain: &str| {
             let found = tx.erased(Kind::Domain, domain);
             found.map(|record| record.envelope().home)
         };
-        rules::check(kind, id, row.record.envelope(), domains).map_err(|reason| {
-            let id = id.to_string();
-            BatchRefused::Misplaced { kind, id, reason }
-        })
+        let Err(reason) = rules::check(kind, id, row.record.envelope(), domains) else {
+            return Ok(());
+        };
+        if let Some(against) = aside::excuse(tx, self.home, &reason) {
+            aside::withhold(tx, kind, row, &against);
+            return Ok(());
+        }
+        let id = id.to_string();
+        Err(BatchRefused::Misplaced { kind, id, reason })
     }
 }
