@@ -16,6 +16,10 @@ pub(crate) enum Rule {
     OwnWritesNotAwaited,
     /// Batches are applied wherever the follower's cursor is.
     CursorUnchecked,
+    /// A site says that it has given back what it was lent, and goes on to use it.
+    BlocksGivenBackInWords,
+    /// A site that is asked for what it was lent keeps it.
+    BlocksKept,
 }
 
 impl Rule {
@@ -25,7 +29,7 @@ impl Rule {
             Self::TombstonesDropped => Some(Broken::TombstonesDropped),
             Self::CopiesWritable => Some(Broken::CopiesWritable),
             Self::CursorUnchecked => Some(Broken::CursorUnchecked),
-            Self::OutcomesForgotten | Self::OwnWritesNotAwaited => None,
+            _ => None,
         }
     }
 }

@@ -5,13 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use http::{Method, StatusCode};
+use http::StatusCode;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use crate::deeds::{Outcome, Thing, What};
 use crate::draw::{Draw, lock};
-use crate::invariant::quota_never_exceeded::Counted;
 use crate::invariant::read_your_writes;
 use crate::speech::{self, Answer, Ask};
 use crate::world::World;
@@ -31,7 +30,7 @@ pub(crate) struct Client {
 }
 
 /// What a client knows after a request.
-struct Told {
+pub(crate) struct Told {
     outcome: Outcome,
     answer: Option<Answer>,
     /// Whether its site says that the write is visible there.
@@ -51,8 +50,8 @@ impl Client {
             }
             let alive = self.pick();
             match (self.draw.below(100), alive) {
-                (0..3, _) => self.raise_a_limit().await,
-                (3..25, Some(thing)) => self.mark(thing).await,
+                (0..4, _) => self.change_a_limit().await,
+                (4..25, Some(thing)) => self.mark(thing).await,
                 (25..50, Some(thing)) => self.delete(thing).await,
                 _ => self.make().await,
             }
@@ -143,27 +142,8 @@ impl Client {
         self.probe(place, &told).await;
     }
 
-    /// Asks for more room in the project; what is asked for counts at once.
-    async fn raise_a_limit(&mut self) {
-        let project = self.world.workplaces[self.work].project.clone();
-        let (counted, resource) = if self.draw.chance(500) {
-            (Counted::Groups, "server_groups")
-        } else {
-            (Counted::Servers, "instances")
-        };
-        let limit = {
-            let mut ledger = lock(&self.world.ledger);
-            let limit = ledger.limits.entry((project.clone(), counted)).or_default();
-            *limit += self.draw.place(4);
-            *limit
-        };
-        let path = format!("/compute/v2.1/os-quota-sets/{project}");
-        let body = json!({"quota_set": {resource: limit}});
-        self.tell(&Ask::new(Method::PUT, path, body)).await;
-    }
-
     /// Sends a request and says what is known afterwards.
-    async fn tell(&mut self, ask: &Ask) -> Told {
+    pub(crate) async fn tell(&mut self, ask: &Ask) -> Told {
         let in_vain = || self.world.sites[self.site].in_vain.load(Ordering::Relaxed);
         let before = in_vain();
         let answer = self.world.ask(self.site, ask, &self.token).await;

@@ -14,6 +14,12 @@ use luc_core::id::OpId;
 use luc_services::Services;
 use luc_services::ports::Drawn;
 use luc_services::routing::FromSite;
+use serde_json::{Value, json};
+
+use crate::broken::Rule;
+
+/// Where sites speak of what they lend each other.
+const LEASES: &str = "/luc/v1/leases";
 
 /// What happens to the next answers that a site gives to others.
 #[derive(Debug, Default)]
@@ -24,8 +30,8 @@ pub(crate) struct Doors {
     pub(crate) late_ms: AtomicU64,
     /// How many answers were lost.
     pub(crate) lost: AtomicU64,
-    /// The home remembers no operation: each arrival is a new one.
-    pub(crate) forgetful: bool,
+    /// What is not kept here.
+    pub(crate) broken: Option<Rule>,
 }
 
 #[derive(Clone)]
@@ -46,9 +52,17 @@ async fn answer(State(inside): State<Inside>, mut request: Request) -> Response 
     let mut writes = false;
     if let Some(operation) = from.and_then(|from| from.operation.as_mut()) {
         writes = true;
-        if doors.forgetful {
+        if doors.broken == Some(Rule::OutcomesForgotten) {
             operation.id = OpId::born_at(services.site, &mut Drawn(&*services.random));
         }
+    }
+    if request.uri().path() == LEASES {
+        writes = true;
+        let (claimed, as_it_was) = claimed(request, doors.broken).await;
+        if let Some(claimed) = claimed {
+            return claimed;
+        }
+        request = as_it_was;
     }
     let answered = luc_services::http::respond(&services, request).await;
     if writes && taken(&doors.vanish) {
@@ -64,6 +78,27 @@ async fn answer(State(inside): State<Inside>, mut request: Request) -> Response 
         *response.status_mut() = StatusCode::NOT_FOUND;
         response
     })
+}
+
+/// What a site that keeps no word answers when it is to give back what it was lent; and the
+/// request as it was.
+async fn claimed(request: Request, broken: Option<Rule>) -> (Option<Response>, Request) {
+    let (parts, body) = request.into_parts();
+    let bytes = axum::body::to_bytes(body, 1 << 20)
+        .await
+        .unwrap_or_default();
+    let said: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    let mut granted = said["give_back"]["granted"].clone();
+    let claim = match (broken, granted["epoch"].as_u64()) {
+        (Some(Rule::BlocksKept), Some(_)) => Some(granted),
+        (Some(Rule::BlocksGivenBackInWords), Some(epoch)) => {
+            granted = json!({"epoch": epoch + 1, "share": {}});
+            Some(granted)
+        }
+        _ => None,
+    };
+    let answer = claim.map(|claim| Response::new(Body::from(claim.to_string())));
+    (answer, Request::from_parts(parts, Body::from(bytes)))
 }
 
 /// Takes one of what is counted; false if there is none.

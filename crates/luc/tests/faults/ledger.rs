@@ -16,6 +16,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use crate::invariant::quota_never_exceeded::{Counted, Shares, Taken};
 use crate::invariant::{one_home, quota_never_exceeded, replicas_are_prefixes};
 
 /// A record as it was durable.
@@ -129,8 +130,8 @@ pub(crate) struct Ledger {
     books: Vec<Book>,
     /// What was found.
     pub(crate) violations: Vec<Violation>,
-    /// The most that projects may have of something, by project and resource.
-    pub(crate) limits: BTreeMap<(String, quota_never_exceeded::Counted), usize>,
+    /// How much of limits was taken, by project and resource.
+    taken: Taken,
 }
 
 impl Ledger {
@@ -140,7 +141,7 @@ impl Ledger {
             began: Instant::now(),
             books: Vec::new(),
             violations: Vec::new(),
-            limits: BTreeMap::new(),
+            taken: Taken::new(),
         }
     }
 
@@ -157,6 +158,11 @@ impl Ledger {
     /// The books of all sites.
     pub(crate) fn books(&self) -> &[Book] {
         &self.books
+    }
+
+    /// How a limit of a project is shared now.
+    pub(crate) fn shares(&self, project: &str, counted: Counted) -> Option<Shares> {
+        Shares::of(&self.books, project, counted)
     }
 
     /// Notes that something was seen that must not be.
@@ -198,7 +204,11 @@ impl Ledger {
         let (_, _, steps) = &book.commits[book.commits.len() - 1];
         let mut found = one_home::look(&self.books, site, steps);
         found.extend(replicas_are_prefixes::look(book, steps, &moved));
-        found.extend(quota_never_exceeded::look(&self.books, &self.limits, steps));
+        found.extend(quota_never_exceeded::look(
+            &self.books,
+            &mut self.taken,
+            steps,
+        ));
         for mirror in self.books[site].mirrors.values_mut() {
             mirror.unsure &= !mirror.whole;
         }

@@ -22,6 +22,7 @@ mod ending;
 mod host;
 mod invariant;
 mod ledger;
+mod limits;
 mod ports;
 mod run;
 mod site;
@@ -35,7 +36,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use broken::Rule;
 use draw::lock;
-use invariant::{exactly_once, nothing_resurrected, read_your_writes, replicas_are_prefixes};
+use invariant::{
+    exactly_once, lowered_limits_bind, nothing_resurrected, quota_never_exceeded, read_your_writes,
+    replicas_are_prefixes,
+};
 use run::{Report, run};
 
 /// Seeds of an ordinary run of the tests.
@@ -194,5 +198,17 @@ fn an_answer_that_does_not_wait_for_the_copy_is_caught_by_the_next_read() {
 #[test]
 fn a_follower_that_applies_what_comes_late_goes_back_in_history() {
     let invariants = [replicas_are_prefixes::REPLICAS_ARE_PREFIXES];
-    assert!(caught(Rule::CursorUnchecked, 20, &invariants).is_some());
+    assert!(caught(Rule::CursorUnchecked, 60, &invariants).is_some());
+}
+
+#[test]
+fn a_site_that_gives_its_lease_back_in_words_alone_uses_more_than_it_was_lent() {
+    let invariants = [quota_never_exceeded::QUOTA_NEVER_EXCEEDED];
+    assert!(caught(Rule::BlocksGivenBackInWords, 20, &invariants).is_some());
+}
+
+#[test]
+fn a_site_that_keeps_its_lease_leaves_a_lowered_limit_pending() {
+    let invariants = [lowered_limits_bind::LOWERED_LIMITS_BIND];
+    assert!(caught(Rule::BlocksKept, 20, &invariants).is_some());
 }

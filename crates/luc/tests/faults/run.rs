@@ -12,6 +12,7 @@ use crate::client::{clients, working_time};
 use crate::draw::{Draw, lock};
 use crate::ending;
 use crate::ledger::Violation;
+use crate::limits;
 use crate::trouble::{self, Tally};
 use crate::world::World;
 
@@ -82,6 +83,7 @@ async fn go(seed: u64, broken: Option<Rule>) -> Report {
     world.say(|| "everything is healed".to_owned());
     let converged = ending::converge(&world).await;
     let resolved = ending::judge(&world).await;
+    limits::lower_and_raise(&world, seed).await;
     let count = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
     let counts = &world.counts;
     let lost = world.sites.iter().map(|site| &site.doors.lost).map(count);

@@ -96,9 +96,8 @@ pub(crate) struct Plan {
 impl Site {
     /// A site that does not run yet.
     pub(crate) fn new(plan: Plan, disk: Disk, draw: &mut Draw) -> Self {
-        let forgetful = plan.broken == Some(Rule::OutcomesForgotten);
         let doors = Doors {
-            forgetful,
+            broken: plan.broken,
             ..Doors::default()
         };
         Self {

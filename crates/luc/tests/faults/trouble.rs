@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use luc_runtime::fabric::memory::Quality;
+use luc_services::compute::quota;
 use luc_state::feed::{Expectations, Follower, Source};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
@@ -27,10 +28,12 @@ pub(crate) enum Fault {
     SlowLink,
     ClockJump,
     LateBatch,
+    /// No fault, but it moves what is lent: a site looks after its leases.
+    Tidying,
 }
 
 /// How often each of them comes, out of the sum.
-const WEIGHTS: [(Fault, u64); 10] = [
+const WEIGHTS: [(Fault, u64); 11] = [
     (Fault::Split, 18),
     (Fault::OneWay, 10),
     (Fault::Crash, 10),
@@ -41,6 +44,7 @@ const WEIGHTS: [(Fault, u64); 10] = [
     (Fault::SlowLink, 8),
     (Fault::ClockJump, 6),
     (Fault::LateBatch, 12),
+    (Fault::Tidying, 6),
 ];
 
 /// How often each fault came.
@@ -118,6 +122,7 @@ async fn happen(world: &World, fault: Fault, mut draw: Draw) {
         }
         Fault::ClockJump => a.clock.jump(&mut draw),
         Fault::LateBatch => late_batch(world, one, other, &mut draw).await,
+        Fault::Tidying => tidy(world, one, &mut draw).await,
     }
     world.say(|| format!("{fault:?} at {}, {} is over", a.name, b.name));
 }
@@ -139,6 +144,25 @@ async fn crash_at_commit(world: &World, number: usize, draw: &mut Draw) {
     if struck && world.sites[number].crash(&world.network) {
         sleep(draw.millis(20, 3_000)).await;
         world.start(number).await;
+    }
+}
+
+/// Gives back what is idle, for an hour or for no time.
+async fn tidy(world: &World, number: usize, draw: &mut Draw) {
+    let Some(running) = world.sites[number].running() else {
+        return;
+    };
+    let idle = if draw.chance(500) {
+        quota::IDLE
+    } else {
+        Duration::ZERO
+    };
+    tokio::select! {
+        biased;
+        () = running.gone.cancelled() => {}
+        tidied = quota::tidy(&running.services, idle) => {
+            world.say(|| format!("tidied at {}: {tidied:?}", world.sites[number].name));
+        }
     }
 }
 

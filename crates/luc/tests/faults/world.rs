@@ -17,7 +17,6 @@ use crate::broken::Rule;
 use crate::deeds::Thing;
 use crate::disk::Disk;
 use crate::draw::{Draw, lock};
-use crate::invariant::quota_never_exceeded::Counted;
 use crate::ledger::Ledger;
 use crate::site::{PASSWORD, Plan, Site};
 use crate::speech::{Answer, Ask, Knowledge};
@@ -163,7 +162,7 @@ impl World {
     }
 
     /// Asks until it is done: for what must be there before the clients come.
-    async fn insist(&self, site: usize, ask: &Ask, token: &str) -> Answer {
+    pub(crate) async fn insist(&self, site: usize, ask: &Ask, token: &str) -> Answer {
         let mut last = None;
         for _ in 0..60 {
             let answer = self.ask(site, ask, token).await.expect("the site is up");
@@ -219,10 +218,6 @@ impl World {
             );
             self.insist(site, &Ask::new(Method::PUT, path, Value::Null), &token)
                 .await;
-            for (counted, limit) in [(Counted::Groups, 10), (Counted::Servers, 10)] {
-                let of = (project.clone(), counted);
-                lock(&self.ledger).limits.insert(of, limit);
-            }
             self.workplaces.push(Workplace {
                 project,
                 known: Knowledge {

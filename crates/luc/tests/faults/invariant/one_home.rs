@@ -45,6 +45,11 @@ fn decided(books: &[Book], cell: &Cell) -> Option<SitePrefix> {
         (HomeRule::OfDefaultDomain, _) => DEFAULT_DOMAIN,
         _ => return None,
     };
+    home_of_domain(books, domain)
+}
+
+/// The site that holds `domain` as its own.
+pub(crate) fn home_of_domain(books: &[Book], domain: &str) -> Option<SitePrefix> {
     let key = format!("r/domain/{domain}");
     books.iter().find_map(|book| {
         let held = book.now.get(key.as_str())?;

@@ -1,17 +1,26 @@
 //! The sites together never have more of a project than its limit, split or not. Rule 7 of the
 //! state contract (escrow; O'Neil, TODS 1986).
 //!
-//! Limits are only raised here: what was asked for counts from the moment it was asked.
+//! What the home uses and what it has lent is *taken*. It grows only as far as the limit, and no
+//! site uses more than it was lent; so the sum over the sites is within the limit, or, after it was
+//! lowered, within what was taken at that moment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
+use std::sync::Arc;
 
+use luc_core::SitePrefix;
 use luc_state::{Kind, Scope};
+use serde_json::Value;
 
-use crate::ledger::{Book, Step, Violation};
+use super::one_home::home_of_domain;
+use crate::ledger::{Book, Cell, Step, Violation};
 
 /// The invariant.
 pub(crate) const QUOTA_NEVER_EXCEEDED: &str = "the leases of a quota never exceed its limit";
+
+/// The limit where none was set, of both that are counted.
+const DEFAULT_LIMIT: u64 = 10;
 
 /// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,44 +32,166 @@ pub(crate) enum Counted {
 }
 
 impl Counted {
-    fn of(kind: Kind) -> Option<Self> {
-        match kind {
-            Kind::ServerGroup => Some(Self::Groups),
-            Kind::Server => Some(Self::Servers),
-            _ => None,
+    pub(crate) const ALL: [Self; 2] = [Self::Groups, Self::Servers];
+
+    /// As the wire of quotas names it.
+    pub(crate) const fn resource(self) -> &'static str {
+        match self {
+            Self::Groups => "server_groups",
+            Self::Servers => "instances",
+        }
+    }
+
+    const fn kind(self) -> Kind {
+        match self {
+            Self::Groups => Kind::ServerGroup,
+            Self::Servers => Kind::Server,
         }
     }
 }
 
-/// Looks at what a site has written.
-pub(crate) fn look(
-    books: &[Book],
-    limits: &BTreeMap<(String, Counted), usize>,
-    steps: &[Step],
-) -> Vec<Violation> {
-    let new = steps.iter().filter(|step| step.before.is_none());
-    let new = new.filter_map(|step| step.after.as_ref());
-    let mut found = Vec::new();
-    for cell in new {
-        let (Some(counted), Scope::Project(project)) = (Counted::of(cell.kind), &cell.scope) else {
+/// The limits that were in force by project and resource: how much of them was taken last.
+pub(crate) type Taken = BTreeMap<(String, Counted), u64>;
+
+/// How a limit is shared, as the disks say.
+#[derive(Debug)]
+pub(crate) struct Shares {
+    /// Where the limit is decided.
+    pub(crate) home: SitePrefix,
+    /// The limit that is in force there.
+    pub(crate) limit: u64,
+    /// What each site uses.
+    pub(crate) used: BTreeMap<SitePrefix, u64>,
+    /// What the home has written down for each other site.
+    pub(crate) lent: BTreeMap<SitePrefix, u64>,
+}
+
+impl Shares {
+    /// How the limit of `project` is shared now; nothing if its home is not known.
+    pub(crate) fn of(books: &[Book], project: &str, counted: Counted) -> Option<Self> {
+        let home = home_of(books, project)?;
+        let there = books.iter().find(|book| book.site == home)?;
+        let limit = |key: &str| {
+            let value = there.now.get(key)?.value();
+            value["limits"][counted.resource()].as_u64()
+        };
+        let limit = limit(&format!("r/quota/{project}")).or_else(|| limit("r/quota_class/default"));
+        let mut lent = BTreeMap::new();
+        for cell in of_kind(there, Kind::QuotaLease).filter(|cell| cell.home == home) {
+            let lease = cell.value();
+            let site = lease["site"].as_str().and_then(|site| site.parse().ok());
+            let of_it = lease["project"].as_str() == Some(project);
+            if let Some(site) = site.filter(|site| of_it && *site != home) {
+                let count = |value: &Value| value[counted.resource()].as_u64().unwrap_or(0);
+                let granted = count(&lease["granted"]["share"]);
+                lent.insert(site, granted.max(count(&lease["reserve"])));
+            }
+        }
+        let used = books.iter().map(|book| {
+            let own = of_kind(book, counted.kind()).filter(|cell| cell.home == book.site);
+            let of_it = |cell: &&Arc<Cell>| match &cell.scope {
+                Scope::Project(of) => of.as_str() == project,
+                _ => false,
+            };
+            (book.site, own.filter(of_it).count() as u64)
+        });
+        Some(Self {
+            home,
+            limit: limit.unwrap_or(DEFAULT_LIMIT),
+            used: used.collect(),
+            lent,
+        })
+    }
+
+    /// What nobody else may use.
+    pub(crate) fn taken(&self) -> u64 {
+        let used = self.used.get(&self.home).copied().unwrap_or_default();
+        used + self.lent.values().sum::<u64>()
+    }
+
+    /// What is taken beyond the limit.
+    pub(crate) fn beyond(&self) -> u64 {
+        self.taken().saturating_sub(self.limit)
+    }
+
+    /// What `site` was lent and does not use.
+    pub(crate) fn idle(&self, site: SitePrefix) -> u64 {
+        let of = |counts: &BTreeMap<_, u64>| counts.get(&site).copied().unwrap_or_default();
+        of(&self.lent).saturating_sub(of(&self.used))
+    }
+
+    /// What is used in all.
+    pub(crate) fn used_in_all(&self) -> u64 {
+        self.used.values().sum()
+    }
+}
+
+/// The site where the limits of `project` are decided.
+fn home_of(books: &[Book], project: &str) -> Option<SitePrefix> {
+    let key = format!("r/project/{project}");
+    let held = books.iter().find_map(|book| book.now.get(key.as_str()))?;
+    match &held.scope {
+        Scope::Domain(domain) => home_of_domain(books, domain.as_str()),
+        _ => None,
+    }
+}
+
+fn of_kind(book: &Book, kind: Kind) -> impl Iterator<Item = &Arc<Cell>> {
+    let prefix = format!("r/{}/", kind.name());
+    let from = (Bound::Included(prefix.as_str()), Bound::Unbounded);
+    let rows = book.now.range::<str, _>(from);
+    let rows = rows.take_while(move |(key, _)| key.starts_with(&prefix));
+    rows.map(|(_, cell)| cell)
+}
+
+/// The projects and resources that a commit concerns.
+fn concerned(steps: &[Step], known: &Taken) -> BTreeSet<(String, Counted)> {
+    let mut found = BTreeSet::new();
+    for step in steps {
+        let Some(cell) = step.after.as_ref().or(step.before.as_ref()) else {
             continue;
         };
-        let of_it = |book: &&Book| {
-            let prefix = format!("r/{}/", cell.kind.name());
-            let rows = book
-                .now
-                .range::<str, _>((Bound::Included(prefix.as_str()), Bound::Unbounded));
-            let rows = rows.take_while(|(key, _)| key.starts_with(&prefix));
-            let own = rows.filter(|(_, row)| row.home == book.site && row.scope == cell.scope);
-            own.count()
+        let of_one = |counted: Counted| match &cell.scope {
+            Scope::Project(project) => Some((project.to_string(), counted)),
+            _ => None,
         };
-        let used: Vec<usize> = books.iter().map(|book| of_it(&book)).collect();
-        let limit = limits.get(&(project.to_string(), counted));
-        if limit.is_some_and(|limit| used.iter().sum::<usize>() > *limit) {
+        match cell.kind {
+            Kind::ServerGroup => found.extend(of_one(Counted::Groups)),
+            Kind::Server => found.extend(of_one(Counted::Servers)),
+            Kind::Quota | Kind::QuotaLease => {
+                let project = cell.value()["project"].as_str().unwrap_or("").to_owned();
+                found.extend(Counted::ALL.map(|counted| (project.clone(), counted)));
+            }
+            Kind::QuotaClass => found.extend(known.keys().cloned()),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// Looks at what a site has written.
+pub(crate) fn look(books: &[Book], known: &mut Taken, steps: &[Step]) -> Vec<Violation> {
+    let mut found = Vec::new();
+    for (project, counted) in concerned(steps, known) {
+        let Some(shares) = Shares::of(books, &project, counted) else {
+            continue;
+        };
+        let mut accuse = |why: &str| {
             found.push(Violation {
                 invariant: QUOTA_NEVER_EXCEEDED,
-                seen: format!("{counted:?} of {project}: {used:?} at the sites, limit {limit:?}"),
+                seen: format!("{counted:?} of {project}: {why}: {shares:?}"),
             });
+        };
+        let taken = shares.taken();
+        let before = known.insert((project.clone(), counted), taken);
+        if taken > shares.limit.max(before.unwrap_or_default()) {
+            accuse(&format!("{taken} are taken, {before:?} were"));
+        }
+        for (site, used) in shares.used.iter().filter(|(site, _)| **site != shares.home) {
+            let lent = shares.lent.get(site).copied().unwrap_or_default();
+            if *used > lent {
+                accuse(&format!("{site} uses {used} and was lent {lent}"));
+            }
         }
     }
     found
