@@ -56,6 +56,8 @@ pub struct Compute {
     pub hosts: Arc<dyn ports::Hosts>,
     /// The name of the site, which is the availability zone of its hosts.
     pub zone: String,
+    /// Whose turn it is to ask other sites for quota.
+    turns: quota::exchange::Turns,
 }
 
 impl Compute {
@@ -65,6 +67,7 @@ impl Compute {
             liveness: host::Liveness::default(),
             hosts,
             zone,
+            turns: quota::exchange::Turns::default(),
         }
     }
 }

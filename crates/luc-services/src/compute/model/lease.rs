@@ -84,6 +84,27 @@ impl Share {
         self.0.values().all(|count| *count == 0)
     }
 
+    /// Both together, item by item.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        let mut sum = self.clone();
+        for (item, count) in &other.0 {
+            let mine = sum.0.entry(item.clone()).or_default();
+            *mine = mine.saturating_add(*count);
+        }
+        sum
+    }
+
+    /// What is left without `other`, item by item.
+    #[must_use]
+    pub fn minus(&self, other: &Self) -> Self {
+        let left = self.0.iter().filter_map(|(item, count)| {
+            let left = count.saturating_sub(other.of(item));
+            (left > 0).then(|| (item.clone(), left))
+        });
+        Self(left.collect())
+    }
+
     /// The greater of both, item by item.
     #[must_use]
     pub fn joined(mut self, other: &Self) -> Self {

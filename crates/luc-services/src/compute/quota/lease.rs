@@ -39,8 +39,8 @@ pub struct Shortage {
     pub(super) project: ProjectId,
     /// What this site would use in all.
     pub(super) want: Share,
-    /// What it lacks of that.
-    pub(super) lacking: Share,
+    /// How much of that is asked for anew.
+    pub(super) more: Share,
 }
 
 /// Where something is booked, and what was heard when more was asked for.
@@ -279,14 +279,11 @@ fn refusal(lent: &Lent, project: &ProjectId, rows: &[Row], over: &[(&Row, u64)])
             let want = rows
                 .iter()
                 .map(|row| (row.item.clone(), row.used.saturating_add(row.more)));
-            let lacking = over.iter().map(|(row, room)| {
-                let lacks = row.used.saturating_add(row.more).saturating_sub(*room);
-                (row.item.clone(), lacks)
-            });
+            let more = over.iter().map(|(row, _)| (row.item.clone(), row.more));
             return ReserveError::Lease(Box::new(Shortage {
                 project: project.clone(),
                 want: Share(want.collect::<BTreeMap<_, _>>()),
-                lacking: Share(lacking.collect()),
+                more: Share(more.collect()),
             }));
         }
     };

@@ -43,7 +43,8 @@ pub async fn tidy(services: &Services, idle: Duration) -> Result<(), ApiError> {
         }
         if unheard || said > held.bound.epoch {
             // If the home is silent it is told the next time.
-            ask(services, home, project, &Share::default()).await?;
+            let nothing = Share::default();
+            ask(services, home, project, (&nothing, Share::default())).await?;
         }
     }
     let mut lent: Vec<_> = snapshot

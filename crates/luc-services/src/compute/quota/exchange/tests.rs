@@ -12,6 +12,7 @@ use luc_core::time::Timestamp;
 use luc_core::units::{MemoryMib, Vcpus};
 use luc_state::{MemoryEngine, Store, StoreOptions};
 
+use super::super::super::model::lease::QuotaLease;
 use super::super::super::model::quota::{QuotaSet, QuotaUsage, Resource};
 use super::super::super::model::server_group::{GroupPolicy, ServerGroup};
 use super::super::lease::check_group;
@@ -32,6 +33,22 @@ struct Net {
     cut: Mutex<BTreeSet<(SitePrefix, SitePrefix)>>,
     /// How many of the next answers are lost.
     deaf: Mutex<u32>,
+    /// Draws how long messages take; without it they take no time.
+    delay: Mutex<Option<SplitMix64>>,
+}
+
+impl Net {
+    async fn travel(&self) {
+        let drawn = self
+            .delay
+            .lock()
+            .unwrap()
+            .as_mut()
+            .map(SplitMix64::next_u64);
+        if let Some(drawn) = drawn {
+            tokio::time::sleep(Duration::from_millis(1 + drawn % 40)).await;
+        }
+    }
 }
 
 /// What one site sees of the net.
@@ -74,8 +91,10 @@ impl Sites for Port {
             return Err(ForwardError::NotSent { reason: reason() });
         }
         let services = Arc::clone(&self.net.services.lock().unwrap()[&site]);
+        self.net.travel().await;
         let arrived = wire::received(self.own, wire::request(request)).unwrap();
         let answer = crate::http::respond(&services, arrived).await;
+        self.net.travel().await;
         let mut deaf = self.net.deaf.lock().unwrap();
         if *deaf > 0 {
             *deaf -= 1;
@@ -327,9 +346,9 @@ async fn a_grant_whose_answer_was_lost_is_granted_once() {
     let world = World::new().await;
     *world.net.deaf.lock().unwrap() = 1;
     assert!(world.take(1, 6).await.is_err());
-    assert_eq!((world.lease("east"), world.used(1)), (12, 0));
+    assert_eq!((world.lease("east"), world.used(1)), (9, 0));
     world.take(1, 6).await.unwrap();
-    assert_eq!(world.lease("east"), 12);
+    assert_eq!(world.lease("east"), 9);
     world.take(2, 6).await.unwrap();
     assert_eq!(world.used_in_all(), 12);
 }
@@ -426,6 +445,7 @@ async fn a_site_where_a_project_does_not_live_gets_none_of_its_limits() {
         project: project(),
         bound: claim.clone(),
         want: share(1_000),
+        more: Share::default(),
     };
     let unknown = Message::GiveBack {
         project: ProjectId::parse("p2").unwrap(),
@@ -438,6 +458,26 @@ async fn a_site_where_a_project_does_not_live_gets_none_of_its_limits() {
         assert!(matches!(refused, Err(ApiError::Forbidden { .. })));
     }
     assert_eq!(home.store.snapshot().revision(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crowd_that_asks_for_all_that_is_left_gets_it() {
+    for seed in 0..20 {
+        let world = World::new().await;
+        *world.net.delay.lock().unwrap() = Some(SplitMix64::new(seed));
+        // Each has something idle, which the others will need.
+        for at in 0..3 {
+            world.take(at, 2).await.unwrap();
+        }
+        for at in 0..3 {
+            world.give(at, 2).await;
+        }
+        let crowd = (0..12).map(|number| world.take(number % 3, 1));
+        for taken in futures::future::join_all(crowd).await {
+            taken.unwrap_or_else(|refused| panic!("seed {seed}: {refused}"));
+        }
+        assert_eq!(world.used_in_all(), 12);
+    }
 }
 
 /// Takes, gives, cuts and heals at random for a while.
