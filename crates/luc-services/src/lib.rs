@@ -16,6 +16,7 @@ pub mod reply;
 pub mod request;
 pub mod routing;
 pub mod sites;
+pub mod testing;
 mod write;
 
 use std::sync::Arc;

@@ -2,7 +2,6 @@
 //! what is asked of them when they are told to (`settle`).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,24 +11,13 @@ use luc_api::version::negotiate;
 use luc_api::{Endpoint, Microversion, Operation, Service};
 use luc_core::Entropy as _;
 use luc_core::entropy::SplitMix64;
-use luc_core::time::Timestamp;
 use luc_services::Services;
-use luc_services::ports::{Clock, Observer, Randomness};
+use luc_services::ports::{Observer, Randomness};
+use luc_services::testing::StoppedClock;
 use serde_json::{Value, json};
 
 use crate::mask::Mask;
 use crate::script::Step;
-
-/// 2026-01-01T00:00:00Z, when every story begins.
-const BEGINNING: i64 = 1_767_225_600;
-
-struct FixedClock(AtomicI64);
-
-impl Clock for FixedClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_unix_secs(self.0.load(Ordering::Relaxed))
-    }
-}
 
 struct Seeded(Mutex<SplitMix64>);
 
@@ -72,7 +60,7 @@ pub(crate) struct Sent {
 pub(crate) struct World {
     services: Arc<Services>,
     hosts: crate::hosts::Hosts,
-    clock: Arc<FixedClock>,
+    clock: Arc<StoppedClock>,
     answers: Arc<Answers>,
     who: String,
     tokens: BTreeMap<String, String>,
@@ -96,7 +84,7 @@ const PASSWORD: &str = "open sesame";
 impl World {
     /// A fresh cloud.
     pub(crate) async fn new() -> Self {
-        let clock = Arc::new(FixedClock(AtomicI64::new(BEGINNING)));
+        let clock = Arc::new(StoppedClock::default());
         let answers = Arc::new(Answers::default());
         let random: Arc<dyn Randomness> = Arc::new(Seeded(Mutex::new(SplitMix64::new(7))));
         let blobs = tempfile::tempdir().expect("room for blobs");
@@ -121,9 +109,9 @@ impl World {
             _blobs: blobs,
         };
         world.people().await;
-        world.clock.0.store(BEGINNING - 100_000, Ordering::Relaxed);
+        world.clock.pass(-100_000);
         world.ended_token = world.login("admin", "admin").await;
-        world.clock.0.store(BEGINNING, Ordering::Relaxed);
+        world.clock.pass(100_000);
         world.tokens.clear();
         world
     }
@@ -273,7 +261,7 @@ impl World {
                 "as" => rest.clone_into(&mut self.who),
                 "tick" => {
                     let secs: i64 = rest.parse().expect("tick takes seconds");
-                    self.clock.0.fetch_add(secs, Ordering::Relaxed);
+                    self.clock.pass(secs);
                     self.tokens.clear();
                 }
                 "settle" => self.hosts.settle(&self.services).await,

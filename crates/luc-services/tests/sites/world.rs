@@ -2,8 +2,6 @@
 //! on, or loses them; feeds keep copies of what belongs to the admin's project everywhere.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::{IpAddr, Ipv4Addr};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,24 +9,21 @@ use async_trait::async_trait;
 use axum::body::Body;
 use futures::FutureExt as _;
 use http::{Request, Response, StatusCode};
-use luc_api::Operation;
 use luc_api::policy::Policy;
 use luc_api::value::Secret;
 use luc_core::SitePrefix;
 use luc_core::entropy::SplitMix64;
-use luc_core::id::{NodeId, ServerId};
-use luc_core::time::Timestamp;
-use luc_core::units::{DiskGib, MemoryMib, Vcpus};
+use luc_core::id::NodeId;
 use luc_services::Services;
-use luc_services::compute::host::{AllocationRatios, CpuInfo, Heartbeat, Resources};
-use luc_services::compute::hosts::{self, HostFacts};
-use luc_services::compute::ports::{AskError, Hosts};
+use luc_services::compute::host::Heartbeat;
+use luc_services::compute::hosts;
 use luc_services::compute::{self, Compute};
 use luc_services::identity::{self, Founding, HashCost, Identity, SigningKey};
 use luc_services::image::Images;
 use luc_services::image::blob::DiskBlobs;
+use luc_services::ports::Randomness;
 use luc_services::ports::sites::{ForwardError, Forwarded, Interest, SiteView, Sites};
-use luc_services::ports::{Clock, Observer, Randomness};
+use luc_services::testing::{Counted, Deaf, NoHosts, StoppedClock, host_facts};
 use luc_services::{http as api, operations, routing};
 use luc_state::{MemoryEngine, Store, StoreOptions, feed};
 use serde_json::{Value, json};
@@ -37,9 +32,6 @@ pub(crate) use crate::answer::{Answer, read};
 
 /// The admin's password.
 const PASSWORD: &str = "open sesame";
-
-/// 2026-01-01T00:00:00Z.
-const BEGINNING: i64 = 1_767_225_600;
 
 /// The names of the sites; the first is the founder.
 pub(crate) const NAMES: [&str; 3] = ["grenoble", "nancy", "rennes"];
@@ -202,53 +194,10 @@ impl Sites for Link {
     }
 }
 
-struct FixedClock(AtomicI64);
-
-impl Clock for FixedClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_unix_secs(self.0.load(Ordering::Relaxed))
-    }
-}
-
-struct Counted(AtomicU64);
-
-impl Randomness for Counted {
-    fn next_u64(&self) -> u64 {
-        let count = self.0.fetch_add(1, Ordering::Relaxed);
-        luc_core::Entropy::next_u64(&mut SplitMix64::new(count))
-    }
-}
-
-struct Deaf;
-
-impl Observer for Deaf {
-    fn answered(&self, _: Option<Operation>, _: u16, _: Duration) {}
-}
-
-struct NoHosts;
-
-#[async_trait]
-impl Hosts for NoHosts {
-    async fn console_output(
-        &self,
-        host: &str,
-        _: &ServerId,
-        _: Option<u64>,
-    ) -> Result<String, AskError> {
-        let host = host.to_owned();
-        Err(AskError::Unreachable { host })
-    }
-
-    async fn diagnostics(&self, host: &str, _: &ServerId) -> Result<Value, AskError> {
-        let host = host.to_owned();
-        Err(AskError::Unreachable { host })
-    }
-}
-
 /// A cloud of three sites; the first is the founder.
 pub(crate) struct World {
     net: Arc<Net>,
-    clock: Arc<FixedClock>,
+    clock: Arc<StoppedClock>,
     names: Vec<SitePrefix>,
     blobs: Vec<tempfile::TempDir>,
     /// The admin's token, made at the founder.
@@ -260,7 +209,7 @@ impl World {
     pub(crate) async fn new() -> Self {
         let mut world = Self {
             net: Arc::default(),
-            clock: Arc::new(FixedClock(AtomicI64::new(BEGINNING))),
+            clock: Arc::default(),
             names: Vec::new(),
             blobs: Vec::new(),
             token: String::new(),
@@ -307,33 +256,7 @@ impl World {
 
     /// Gives a site a host of that name.
     pub(crate) async fn host_called(&self, number: usize, name: &str) {
-        let facts = HostFacts {
-            name: name.to_owned(),
-            node: NodeId::parse("node").expect("an id"),
-            hypervisor_hostname: "host.example".to_owned(),
-            hypervisor_type: "fake".to_owned(),
-            hypervisor_version: 1,
-            cpu: CpuInfo {
-                arch: "x86_64".to_owned(),
-                model: "m".to_owned(),
-                vendor: "v".to_owned(),
-                features: Vec::new(),
-                sockets: 1,
-                cores: 4,
-                threads: 1,
-            },
-            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
-            capacity: Resources {
-                vcpus: Vcpus(4),
-                memory: MemoryMib(8192),
-                disk: DiskGib(100),
-            },
-            ratios: AllocationRatios {
-                vcpus: 1.0,
-                memory: 1.0,
-                disk: 1.0,
-            },
-        };
+        let facts = host_facts(name, NodeId::parse("node").expect("an id"));
         let services = self.services(number);
         let known = hosts::register(&services, &facts).await;
         known.expect("the host is registered");
@@ -353,7 +276,7 @@ impl World {
             .await
             .expect("it opens");
         tokio::spawn(driver);
-        let random: Arc<dyn Randomness> = Arc::new(Counted(AtomicU64::new(seed)));
+        let random: Arc<dyn Randomness> = Arc::new(Counted::from(seed));
         let key = SigningKey::generate(site, &*random);
         let lifetime = Duration::from_secs(3 * 86_400);
         let identity = Identity::new(key, lifetime, HashCost::LEAST, &*random).expect("it is made");
@@ -443,7 +366,7 @@ impl World {
 
     /// Lets time pass.
     pub(crate) fn tick(&self, seconds: i64) {
-        self.clock.0.fetch_add(seconds, Ordering::Relaxed);
+        self.clock.pass(seconds);
     }
 
     async fn login(&self) -> String {

@@ -1,83 +1,28 @@
 //! A cloud for tests of the identity service: nothing but its records, a clock that stands still.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use axum::body::Body;
 use http::StatusCode;
-use luc_api::Operation;
 use luc_api::policy::Policy;
 use luc_api::value::Secret;
 use luc_core::SitePrefix;
 use luc_core::entropy::SplitMix64;
-use luc_core::id::ServerId;
-use luc_core::time::Timestamp;
 use luc_state::{MemoryEngine, Store, StoreOptions};
 use serde_json::{Value, json};
 
 use crate::Services;
 use crate::caller::Caller;
-use crate::compute::ports::{AskError, Hosts};
 use crate::compute::{self, Compute};
 use crate::identity::{self, Founding, HashCost, Identity, SigningKey};
 use crate::image::Images;
 use crate::image::blob::DiskBlobs;
 use crate::ports::sites::{SingleSite, Sites};
-use crate::ports::{Clock, Observer, Randomness};
+use crate::testing::{Counted, Deaf, NoHosts, StoppedClock};
 
 /// Everybody's password.
 pub(crate) const PASSWORD: &str = "open sesame";
-
-/// When the clock is started, in seconds.
-const BEGINNING: i64 = 1_767_225_600;
-
-struct StoppedClock(AtomicI64);
-
-impl Clock for StoppedClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_unix_secs(self.0.load(Ordering::Relaxed))
-    }
-}
-
-/// Never the same twice; not random at all.
-struct Counted(AtomicU64);
-
-impl Randomness for Counted {
-    fn next_u64(&self) -> u64 {
-        let count = self.0.fetch_add(1, Ordering::Relaxed);
-        count.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(31)
-    }
-}
-
-struct Deaf;
-
-impl Observer for Deaf {
-    fn answered(&self, _operation: Option<Operation>, _status: u16, _took: Duration) {}
-}
-
-struct NoHosts;
-
-#[async_trait]
-impl Hosts for NoHosts {
-    async fn console_output(
-        &self,
-        host: &str,
-        _server: &ServerId,
-        _lines: Option<u64>,
-    ) -> Result<String, AskError> {
-        Err(AskError::Unreachable {
-            host: host.to_owned(),
-        })
-    }
-
-    async fn diagnostics(&self, host: &str, _server: &ServerId) -> Result<Value, AskError> {
-        Err(AskError::Unreachable {
-            host: host.to_owned(),
-        })
-    }
-}
 
 /// A cloud.
 pub(crate) struct Cloud {
@@ -100,9 +45,9 @@ impl Cloud {
         engine: MemoryEngine,
         sites: Arc<dyn Sites>,
     ) -> Self {
-        let clock = Arc::new(StoppedClock(AtomicI64::new(BEGINNING)));
+        let clock = Arc::new(StoppedClock::default());
         let start = site.as_bytes().iter().map(|byte| u64::from(*byte)).sum();
-        let random = Arc::new(Counted(AtomicU64::new(start)));
+        let random = Arc::new(Counted::from(start));
         let blobs = tempfile::tempdir().unwrap();
         let schema = identity::schema()
             .and(Images::tables())
@@ -150,7 +95,7 @@ impl Cloud {
 
     /// Lets time pass.
     pub(crate) fn tick(&self, seconds: i64) {
-        self.clock.0.fetch_add(seconds, Ordering::Relaxed);
+        self.clock.pass(seconds);
     }
 
     /// Asks; the status and the body of the answer.

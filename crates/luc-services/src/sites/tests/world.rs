@@ -1,78 +1,27 @@
 //! A site for these tests: a store in memory and a clock that stands still.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use ed25519_dalek::Signer as _;
-use luc_api::Operation;
 use luc_api::policy::Policy;
 use luc_core::SitePrefix;
 use luc_core::entropy::SplitMix64;
-use luc_core::id::ServerId;
-use luc_core::time::Timestamp;
 use luc_state::{MemoryEngine, Store, StoreOptions};
-use serde_json::Value;
 
 use crate::Services;
-use crate::compute::ports::{AskError, Hosts};
 use crate::compute::{self, Compute};
 use crate::identity::{self, HashCost, Identity, SigningKey};
 use crate::image::Images;
 use crate::image::blob::DiskBlobs;
 use crate::ports::sites::SingleSite;
-use crate::ports::{Clock, Observer, Randomness};
 use crate::sites::{
     Electorate, Invitation, Inviter, Label, NodeWish, PromiseWish, Purpose, Refusal, Silent,
     SiteWish, TicketText, found, introduce, invite, join_message, promise, release,
 };
-
-const BEGINNING: i64 = 1_767_225_600;
-
-struct StoppedClock(AtomicI64);
-
-impl Clock for StoppedClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_unix_secs(self.0.load(Ordering::Relaxed))
-    }
-}
-
-struct Counted(AtomicU64);
-
-impl Randomness for Counted {
-    fn next_u64(&self) -> u64 {
-        let count = self.0.fetch_add(1, Ordering::Relaxed);
-        count.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(31)
-    }
-}
-
-struct Deaf;
-
-impl Observer for Deaf {
-    fn answered(&self, _: Option<Operation>, _: u16, _: Duration) {}
-}
-
-struct NoHosts;
-
-#[async_trait]
-impl Hosts for NoHosts {
-    async fn console_output(
-        &self,
-        host: &str,
-        _: &ServerId,
-        _: Option<u64>,
-    ) -> Result<String, AskError> {
-        let host = host.to_owned();
-        Err(AskError::Unreachable { host })
-    }
-
-    async fn diagnostics(&self, host: &str, _: &ServerId) -> Result<Value, AskError> {
-        let host = host.to_owned();
-        Err(AskError::Unreachable { host })
-    }
-}
+use crate::testing::{Counted, Deaf, NoHosts, StoppedClock};
 
 /// A site with its founding key and its first node.
 pub(super) struct Site {
@@ -88,8 +37,8 @@ impl Site {
     pub(super) async fn new(number: u8, name: &str) -> Self {
         let founding = ed25519_dalek::SigningKey::from_bytes(&[number; 32]);
         let site = SitePrefix::of_key(founding.verifying_key().as_bytes());
-        let clock = Arc::new(StoppedClock(AtomicI64::new(BEGINNING)));
-        let random = Arc::new(Counted(AtomicU64::new(u64::from(number) << 32)));
+        let clock = Arc::new(StoppedClock::default());
+        let random = Arc::new(Counted::from(u64::from(number) << 32));
         let blobs = tempfile::tempdir().unwrap();
         let schema = identity::schema()
             .and(Images::tables())
@@ -154,7 +103,7 @@ impl Site {
     }
 
     pub(super) fn tick(&self, seconds: i64) {
-        self.clock.0.fetch_add(seconds, Ordering::Relaxed);
+        self.clock.pass(seconds);
     }
 
     /// A ticket of one hour.
