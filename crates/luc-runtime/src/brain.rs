@@ -97,6 +97,13 @@ impl BrainHandle {
         let _ = self.inputs.try_send(Input::Message(from, body));
     }
 
+    /// [`Self::deliver`], for a peer as the fabric names it; strangers are not heard.
+    pub fn deliver_from(&self, peer: crate::fabric::Peer, body: Bytes) {
+        if let Some(from) = peer.id() {
+            self.deliver(from, body);
+        }
+    }
+
     /// Tells of a round trip that the transport measured.
     pub fn round_trip(&self, peer: PeerId, rtt: Duration) {
         let _ = self.inputs.try_send(Input::RoundTrip(peer, rtt));

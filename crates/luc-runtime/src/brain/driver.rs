@@ -5,7 +5,6 @@ use std::collections::BinaryHeap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use luc_core::time::Instant;
 use luc_core::{Effect, Effects, PeerId, Protocol as _};
 use luc_dvms::command::MigrationEnd;
@@ -360,16 +359,6 @@ impl Driver {
             now: self.now().as_secs_f64(),
             stories: self.chronicle.stories(),
             dropped: self.dropped,
-        }
-    }
-}
-
-/// Datagrams as the handler gets them.
-impl super::BrainHandle {
-    /// [`Self::deliver`], for a peer as the fabric names it; strangers are not heard.
-    pub fn deliver_from(&self, peer: crate::fabric::Peer, body: Bytes) {
-        if let Some(from) = peer.id() {
-            self.deliver(from, body);
         }
     }
 }
