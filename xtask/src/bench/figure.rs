@@ -97,6 +97,29 @@ impl fmt::Display for Figure {
     }
 }
 
+/// Values by figure, in the order in which the figures first came, where less is better.
+#[derive(Default)]
+pub(super) struct Table {
+    rows: Vec<(String, &'static str, Vec<f64>)>,
+}
+
+impl Table {
+    /// One more value of the figure `name`.
+    pub(super) fn add(&mut self, name: &str, unit: &'static str, value: f64) {
+        match self.rows.iter_mut().find(|(known, ..)| known == name) {
+            Some((_, _, values)) => values.push(value),
+            None => self.rows.push((name.to_owned(), unit, vec![value])),
+        }
+    }
+
+    /// What was collected; of all of it, less is better.
+    pub(super) fn figures(&self) -> Vec<Figure> {
+        let rows = self.rows.iter();
+        rows.filter_map(|(name, unit, values)| Figure::of(name, unit, Better::Lower, values))
+            .collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

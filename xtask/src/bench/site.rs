@@ -14,7 +14,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
 use super::Bench;
-use super::figure::{Better, Figure};
+use super::figure::{Figure, Table};
 use super::release;
 use crate::workspace::Workspace;
 use cloud::Cloud;
@@ -57,27 +57,6 @@ impl Bench for SiteBench {
             measure(&Cloud::start(workspace)?, &mut table)?;
         }
         Ok(table.figures())
-    }
-}
-
-/// Values by figure, in the order in which the figures first came.
-#[derive(Default)]
-struct Table {
-    rows: Vec<(String, &'static str, Vec<f64>)>,
-}
-
-impl Table {
-    fn add(&mut self, name: &str, unit: &'static str, value: f64) {
-        match self.rows.iter_mut().find(|(known, ..)| known == name) {
-            Some((_, _, values)) => values.push(value),
-            None => self.rows.push((name.to_owned(), unit, vec![value])),
-        }
-    }
-
-    fn figures(&self) -> Vec<Figure> {
-        let rows = self.rows.iter();
-        rows.filter_map(|(name, unit, values)| Figure::of(name, unit, Better::Lower, values))
-            .collect()
     }
 }
 

@@ -12,7 +12,7 @@ mod load;
 use anyhow::Result;
 
 use super::Bench;
-use super::figure::{Better, Figure};
+use super::figure::{Figure, Table, median};
 use super::release;
 use crate::workspace::Workspace;
 use cloud::{Cloud, Layout};
@@ -22,6 +22,8 @@ use load::{Asked, Quota, Round};
 const ROUNDS: usize = 5;
 /// Servers per round, as published.
 const SERVERS: usize = 500;
+/// Servers that one client alone creates.
+const ALONE: usize = 40;
 /// One-way delays in ms.
 const DELAYS: [f64; 3] = [0.0, 10.0, 50.0];
 /// Numbers of sites.
@@ -78,43 +80,41 @@ impl Bench for SitesBench {
     }
 }
 
-/// Values by figure, in the order in which the figures first came.
-#[derive(Default)]
-struct Table {
-    rows: Vec<(String, &'static str, Vec<f64>)>,
+/// What one site takes, to compare with.
+#[derive(Clone, Copy)]
+struct OneSite {
+    /// Until the last server is ACTIVE, in s.
+    secs: f64,
+    /// Processor time per creation, in ms.
+    cpu_ms: f64,
 }
 
-impl Table {
-    fn add(&mut self, name: &str, unit: &'static str, value: f64) {
-        match self.rows.iter_mut().find(|(known, ..)| known == name) {
-            Some((_, _, values)) => values.push(value),
-            None => self.rows.push((name.to_owned(), unit, vec![value])),
-        }
-    }
-
-    fn figures(&self) -> Vec<Figure> {
-        let rows = self.rows.iter();
-        rows.filter_map(|(name, unit, values)| Figure::of(name, unit, Better::Lower, values))
-            .collect()
-    }
-}
-
-/// B5a: everything on one site. Gives back the median time, to compare with.
-fn one_site(workspace: &Workspace, table: &mut Table) -> Result<f64> {
+/// B5a: everything on one site.
+fn one_site(workspace: &Workspace, table: &mut Table) -> Result<OneSite> {
     let cloud = Cloud::up(workspace, Layout::of(1, 6, 0.0))?;
-    let mut times = Vec::new();
+    let (mut times, mut cpus) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        let before = cloud.bytes_inside(0)?;
+        let (bytes, cpu) = (cloud.bytes_inside(0)?, cloud.cpu_secs()?);
         let round = Round::run(&cloud, SERVERS, Asked::Evenly, Quota::Ample)?;
-        let moved = cloud.bytes_inside(0)? - before;
+        let moved = cloud.bytes_inside(0)? - bytes;
+        let cpu_ms = (cloud.cpu_secs()? - cpu) * 1e3 / SERVERS as f64;
         table.add("1 site: 500 ACTIVE", "s", round.secs);
         table.add("1 site: bytes inside the site", "MB", moved as f64 / 1e6);
         table.add("1 site: POST p50", "ms", round.post_p50);
+        table.add("1 site: processor time per creation", "ms", cpu_ms);
         times.push(round.secs);
+        cpus.push(cpu_ms);
+        load::clear(&cloud)?;
+        let alone = Round::alone(&cloud, ALONE, 0)?;
+        table.add("1 site: one client, POST p50", "ms", alone.post_p50);
         load::clear(&cloud)?;
     }
     times.sort_by(f64::total_cmp);
-    Ok(times[times.len() / 2])
+    cpus.sort_by(f64::total_cmp);
+    Ok(OneSite {
+        secs: median(&times),
+        cpu_ms: median(&cpus),
+    })
 }
 
 /// B5b, B5c and B6 for one number of sites and one delay.
@@ -122,55 +122,94 @@ fn spread(
     workspace: &Workspace,
     sites: usize,
     delay: f64,
-    one: f64,
+    one: OneSite,
     table: &mut Table,
 ) -> Result<()> {
     let cloud = Cloud::up(workspace, Layout::of(sites, 6, delay))?;
     let name = format!("{sites} sites, {delay} ms");
-    println!("measuring  {name}");
-    let mut figures = |what: &str, unit, value| table.add(&format!("{name}: {what}"), unit, value);
-    for _ in 0..ROUNDS {
-        let idle = cloud.idle_bytes_per_sec()?;
-        let before = cloud.bytes_between()?;
-        let even = Round::run(&cloud, SERVERS, Asked::Evenly, Quota::Ample)?;
-        let moved = (cloud.bytes_between()? - before) as f64 - idle * even.secs;
-        let followers = (sites - 1) as f64 * SERVERS as f64;
-        figures("even", "s", even.secs);
-        figures("even / one site", "ratio", even.secs / one);
-        figures("even, POST p50", "ms", even.post_p50);
-        figures("bytes per creation and follower", "B", moved / followers);
-        figures("idle on the line", "B/s", idle);
-        load::clear(&cloud)?;
-        let zones = Round::run(&cloud, SERVERS, Asked::AtTheFirst, Quota::Ample)?;
-        figures("zones", "s", zones.secs);
-        figures(
-            "zones, POST p50 added",
-            "ms",
-            zones.post_p50 - even.post_p50,
-        );
-        load::clear(&cloud)?;
-        let named = Round::run(&cloud, SERVERS, Asked::EvenlyByName, Quota::Ample)?;
-        figures("even by zone / even", "ratio", named.secs / even.secs);
-        load::clear(&cloud)?;
+    for round in 1..=ROUNDS {
+        println!("measuring  {name}: round {round} of {ROUNDS}");
+        let mut figures =
+            |what: &str, unit, value| table.add(&format!("{name}: {what}"), unit, value);
+        evenly(&cloud, one, &mut figures)?;
+        elsewhere(&cloud, &mut figures)?;
         let exact = Round::run(&cloud, SERVERS, Asked::Evenly, Quota::Exact)?;
         figures("even, quota just enough", "s", exact.secs);
         load::clear(&cloud)?;
         if sites == 4 {
-            let before = cloud.bytes_between()?;
-            let bound = Round::bound(&cloud, SERVERS / 5)?;
-            let moved = (cloud.bytes_between()? - before) as f64 - idle * bound.secs;
-            let per = moved / (SERVERS / 5) as f64;
-            figures("bytes per creation of a project on one site", "B", per);
-            load::clear(&cloud)?;
+            bound(&cloud, round, &mut figures)?;
         }
     }
     Ok(())
 }
 
+/// Creations split evenly: their time, their bytes, and by zone beside without.
+fn evenly(
+    cloud: &Cloud,
+    one: OneSite,
+    figures: &mut impl FnMut(&str, &'static str, f64),
+) -> Result<()> {
+    cloud.settle()?;
+    let idle = cloud.idle_bytes_per_sec()?;
+    let (bytes, cpu) = (cloud.bytes_between()?, cloud.cpu_secs()?);
+    let even = Round::run(cloud, SERVERS, Asked::Evenly, Quota::Ample)?;
+    let cpu_ms = (cloud.cpu_secs()? - cpu) * 1e3 / SERVERS as f64;
+    let moved = (cloud.bytes_between()? - bytes) as f64 - idle * even.secs;
+    let followers = (cloud.sites.len() - 1) as f64 * SERVERS as f64;
+    figures("even", "s", even.secs);
+    figures("even / one site", "ratio", even.secs / one.secs);
+    figures("even, POST p50", "ms", even.post_p50);
+    figures("even, processor time per creation", "ms", cpu_ms);
+    figures(
+        "even, processor time / one site",
+        "ratio",
+        cpu_ms / one.cpu_ms,
+    );
+    figures("bytes per creation and follower", "B", moved / followers);
+    figures("idle on the line", "B/s", idle);
+    load::clear(cloud)?;
+    let named = Round::run(cloud, SERVERS, Asked::EvenlyByName, Quota::Ample)?;
+    figures("even by zone / even", "ratio", named.secs / even.secs);
+    load::clear(cloud)
+}
+
+/// Creations asked at the first site for others.
+fn elsewhere(cloud: &Cloud, figures: &mut impl FnMut(&str, &'static str, f64)) -> Result<()> {
+    let zones = Round::run(cloud, SERVERS, Asked::AtTheFirst, Quota::Ample)?;
+    figures("zones", "s", zones.secs);
+    figures("zones, POST p50", "ms", zones.post_p50);
+    load::clear(cloud)?;
+    let here = Round::alone(cloud, ALONE, 0)?;
+    figures("one client, POST p50, own site", "ms", here.post_p50);
+    load::clear(cloud)?;
+    let there = Round::alone(cloud, ALONE, 1)?;
+    let added = there.post_p50 - here.post_p50;
+    figures("one client, POST p50 added, other site", "ms", added);
+    load::clear(cloud)
+}
+
+/// Creations in a project that no other site has heard of.
+fn bound(
+    cloud: &Cloud,
+    round: usize,
+    figures: &mut impl FnMut(&str, &'static str, f64),
+) -> Result<()> {
+    let site = cloud.bound_project(&format!("bound-{round}"))?;
+    cloud.settle()?;
+    let idle = cloud.idle_bytes_per_sec()?;
+    let bytes = cloud.bytes_between()?;
+    let round = Round::bound(cloud, &site, SERVERS)?;
+    let moved = (cloud.bytes_between()? - bytes) as f64 - idle * round.secs;
+    let per = moved / SERVERS as f64;
+    figures("bytes per creation of a project on one site", "B", per);
+    load::remove(&site)
+}
+
 /// B14: 2 000 servers over 4 sites with 12 compute nodes in all.
 fn many(workspace: &Workspace, table: &mut Table) -> Result<()> {
     let cloud = Cloud::up(workspace, Layout::of(4, 3, 10.0))?;
-    for _ in 0..ROUNDS {
+    for round in 1..=ROUNDS {
+        println!("measuring  2 000 servers: round {round} of {ROUNDS}");
         let round = Round::run(&cloud, 2000, Asked::Evenly, Quota::Ample)?;
         table.add("4 sites, 10 ms: 2 000 ACTIVE", "s", round.secs);
         load::clear(&cloud)?;

@@ -168,7 +168,7 @@ impl Cloud {
     /// What crosses between sites when nobody asks for anything.
     pub(super) fn idle_bytes_per_sec(&self) -> Result<f64> {
         let (before, started) = (self.bytes_between()?, std::time::Instant::now());
-        std::thread::sleep(Duration::from_secs(3));
+        std::thread::sleep(Duration::from_secs(2));
         let moved = self.bytes_between()? - before;
         Ok(moved as f64 / started.elapsed().as_secs_f64())
     }
@@ -185,6 +185,29 @@ impl Cloud {
             .find_map(|line| line.trim().strip_prefix("lo:"));
         let first = line.and_then(|line| line.split_whitespace().next());
         Ok(first.context("the loopback device is counted")?.parse()?)
+    }
+
+    /// Processor time that all nodes of the cloud have used so far, in seconds. The line between the
+    /// sites and the callers, which share the machine with them, are left out.
+    pub(super) fn cpu_secs(&self) -> Result<f64> {
+        let processes = self.facts["processes"].as_object();
+        let processes = processes.context("a table of processes")?;
+        let nodes = processes.iter().filter(|(name, _)| *name != "bridge");
+        nodes.map(|(_, pid)| cpu_of(pid)).sum()
+    }
+
+    /// Waits until no more crosses between sites than when nobody asks for anything.
+    pub(super) fn settle(&self) -> Result<()> {
+        let mut last = f64::INFINITY;
+        for _ in 0..20 {
+            let now = self.idle_bytes_per_sec()?;
+            // What is left of earlier work makes it fall.
+            if now > last * 0.9 {
+                return Ok(());
+            }
+            last = now;
+        }
+        bail!("the sites do not come to rest: {last} B/s between them")
     }
 
     /// A caller at the first site, in a project of its own that no other site has heard of.
@@ -212,6 +235,19 @@ impl Drop for Cloud {
     fn drop(&mut self) {
         let _ = self.lab(&["down"]);
     }
+}
+
+/// Processor time of a process, in seconds. The kernel counts in hundredths.
+fn cpu_of(pid: &Value) -> Result<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The name, in brackets, may hold spaces.
+    let (_, rest) = stat.rsplit_once(')').context("a name in brackets")?;
+    let fields: Vec<&str> = rest.split_whitespace().collect();
+    let ticks = |at: usize| -> Result<f64> {
+        let field = fields.get(at).context("a line of stat is long enough")?;
+        Ok(field.parse()?)
+    };
+    Ok((ticks(11)? + ticks(12)?) / 100.0)
 }
 
 fn text(value: &Value) -> Result<String> {

@@ -66,16 +66,24 @@ impl Round {
         Ok(Self::of(started, times))
     }
 
-    /// Creates `count` servers in a project that only the first site has heard of.
-    pub(super) fn bound(cloud: &Cloud, count: usize) -> Result<Self> {
-        let name = format!("bound-{}", std::process::id());
-        let site = cloud.bound_project(&format!("{name}-{:?}", Instant::now()))?;
+    /// Creates `count` servers as `site` alone, whose project no other site has heard of.
+    pub(super) fn bound(cloud: &Cloud, site: &Site, count: usize) -> Result<Self> {
         let started = Instant::now();
-        let times = create(cloud, &[&site], count, &|_| None)?;
-        done(&[&site], count)?;
-        let round = Self::of(started, times);
-        remove(&site)?;
-        Ok(round)
+        let times = create(cloud, &[site], count, &|_| None)?;
+        done(&[site], count)?;
+        Ok(Self::of(started, times))
+    }
+
+    /// One client alone creates `count` servers one after the other at the first site, each in the
+    /// zone of site `zone`: what a request takes when it waits for nobody.
+    pub(super) fn alone(cloud: &Cloud, count: usize, zone: usize) -> Result<Self> {
+        let first = cloud.sites.first().context("there is a site")?;
+        let (started, next) = (Instant::now(), AtomicUsize::new(0));
+        let name = |_| Some(cloud.sites[zone].name.clone());
+        let times = create_some(cloud, &[first], count, &name, &next)?;
+        let watchers: Vec<&Site> = cloud.sites.iter().collect();
+        done(&watchers, count)?;
+        Ok(Self::of(started, times))
     }
 
     fn of(started: Instant, mut times: Vec<f64>) -> Self {
@@ -166,7 +174,8 @@ pub(super) fn clear(cloud: &Cloud) -> Result<()> {
     Ok(())
 }
 
-fn remove(site: &Site) -> Result<()> {
+/// Deletes the servers of a caller's project.
+pub(super) fn remove(site: &Site) -> Result<()> {
     let ids = site.servers(None)?;
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
