@@ -142,7 +142,12 @@ pub async fn site(command: SiteCommand, json_wanted: bool) -> anyhow::Result<()>
             show(&answer, json_wanted, || {
                 let facts = table(&SITE_COLUMNS, &json!([answer["site"]]));
                 let nodes = table(&NODE_COLUMNS, &answer["site"]["nodes"]);
-                format!("{facts}\n\n{nodes}")
+                let twice = &answer["site"]["conflicts"];
+                let twice = match twice.as_array().map(Vec::len) {
+                    None | Some(0) => String::new(),
+                    Some(_) => format!("\n\n{}", table(&CONFLICT_COLUMNS, twice)),
+                };
+                format!("{facts}\n\n{nodes}{twice}")
             });
         }
         SiteCommand::Leave { api } => {
@@ -254,6 +259,14 @@ const SITE_COLUMNS: [Column; 9] = [
     ("LAG ms", "lag_ms"),
     ("API", "api_url"),
     ("NOTE", "note"),
+];
+
+/// Of copies that are not shown because two sites made the same.
+const CONFLICT_COLUMNS: [Column; 4] = [
+    ("NOT SHOWN", "kind"),
+    ("ID", "id"),
+    ("NAME", "name"),
+    ("BECAUSE", "because"),
 ];
 
 const NODE_COLUMNS: [Column; 10] = [

@@ -103,7 +103,14 @@ pub(super) fn membership(
     image: &Image,
     project: &ProjectId,
 ) -> Option<Arc<Stored<Member>>> {
-    snapshot.get::<Member>(Member::record_id(image.id.as_str(), project.as_str()))
+    let member = snapshot.get::<Member>(Member::record_id(image.id.as_str(), project.as_str()))?;
+    shares(snapshot, &member).then_some(member)
+}
+
+/// Whether the image of `member` is one of the site that says so: not another site's with its id.
+pub(super) fn shares(snapshot: &Snapshot, member: &Stored<Member>) -> bool {
+    let image = snapshot.get::<Image>(member.image.as_str());
+    image.is_some_and(|image| image.home() == member.home())
 }
 
 /// Whether the caller is an administrator of the image service.

@@ -170,8 +170,12 @@ pub(super) async fn delete(services: &Arc<Services>, request: &Request) -> Resul
             let message = format!("Image {id} is protected and cannot be deleted.");
             return Err(ApiError::Forbidden { message }.into());
         }
+        let home = tx.get::<Image>(id.as_str()).map(|image| image.home());
         for member in tx.find(&Member::BY_IMAGE, &luc_state::key(&[id.as_str()])) {
-            tx.delete::<Member>(&member.id)?;
+            // One of another home is of another image with this id.
+            if Some(member.home()) == home {
+                tx.delete::<Member>(&member.id)?;
+            }
         }
         tx.delete::<Image>(id.as_str())?;
         Ok(image)

@@ -11,7 +11,7 @@ use luc_core::id::ProjectId;
 use luc_state::{Stored, key};
 use serde_json::json;
 
-use super::access::{Seen, is_admin, seen};
+use super::access::{Seen, is_admin, seen, shares};
 use super::images::existing;
 use super::model::{Image, Member, MemberStatus, Visibility};
 use super::views;
@@ -53,6 +53,7 @@ pub(super) fn list(services: &Services, request: &Request) -> Result<Reply, ApiE
     let snapshot = services.store.snapshot();
     let members: Vec<_> = snapshot
         .find(&Member::BY_IMAGE, &key(&[image.id.as_str()]))
+        .filter(|member| shares(&snapshot, member))
         .filter(|member| may_know(request, &image, &member.project))
         .map(|member| views::member(&member))
         .collect();

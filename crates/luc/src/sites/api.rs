@@ -17,6 +17,7 @@
 //! may change things, `reader` may look. What another site must do is handed on to it. Refusals
 //! have one form: `{"error": {"code", "title", "message"}}`.
 
+mod conflicts;
 mod views;
 
 use std::path::PathBuf;
@@ -130,6 +131,11 @@ impl Operators {
         found.ok_or_else(|| ApiError::not_found(format!("There is no site '{text}'.")))
     }
 
+    fn name_of(&self, site: SitePrefix) -> Option<String> {
+        let membership = &self.peering.membership;
+        membership.with(|members| members.site(site).map(|member| member.name.clone()))
+    }
+
     /// Carries out a request, here or where it must be.
     async fn answer<W>(
         self,
@@ -173,11 +179,7 @@ impl Operators {
         match self.peering.sites.forward(home, request).await {
             Ok(response) => response,
             Err(error) => {
-                let name = self
-                    .peering
-                    .membership
-                    .with(|members| members.site(home).map(|member| member.name.clone()));
-                let name = name.unwrap_or_else(|| home.to_string());
+                let name = self.name_of(home).unwrap_or_else(|| home.to_string());
                 let status = match error {
                     ForwardError::NotSent { .. } => StatusCode::SERVICE_UNAVAILABLE,
                     ForwardError::Unknown { .. } => StatusCode::GATEWAY_TIMEOUT,
@@ -224,13 +226,17 @@ async fn show_site(
     request: Request,
 ) -> Response {
     let work = async move |operators: Operators, _: Bytes| {
-        let prefix = operators.named(&site)?.to_string();
+        let home = operators.named(&site)?;
+        let prefix = home.to_string();
         let views = operators.site_views();
         let found = views.into_iter().find(|view| view["id"] == prefix.as_str());
         let mut found = found.unwrap_or_default();
         let nodes = operators.node_views().await;
         let of_site = |node: &Value| node["site_id"] == prefix.as_str();
         found["nodes"] = nodes.into_iter().filter(of_site).collect();
+        let snapshot = operators.services.store.snapshot();
+        let name = |site| operators.name_of(site);
+        found["conflicts"] = conflicts::listed(&snapshot, home, name).into();
         Ok(json!({"site": found}))
     };
     operators.answer(request, Needs::Reader, work).await

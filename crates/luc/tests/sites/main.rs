@@ -3,6 +3,7 @@
 
 mod edge;
 mod going;
+mod twice;
 
 use std::path::Path;
 use std::time::{Duration, Instant};

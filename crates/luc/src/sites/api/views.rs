@@ -8,11 +8,11 @@ use luc_overlay::Coordinate;
 use luc_runtime::NodeKey;
 use luc_runtime::fabric::PeerState;
 use luc_runtime::feeds::Feeds;
-use luc_services::ports::sites::Sites as _;
+use luc_services::ports::sites::{SiteView, Sites as _};
 use luc_services::sites::NodeInfo;
 use serde_json::{Value, json};
 
-use super::{Operators, shown};
+use super::{Operators, conflicts, shown};
 use crate::config::Role;
 
 impl Operators {
@@ -30,6 +30,12 @@ impl Operators {
             .filter(|feed| !feed.connected)
             .filter_map(|feed| Some((feed.site, note(feed.ended.as_deref()?))))
             .collect();
+        let aside = conflicts::counted(&self.services.store.snapshot());
+        let noted = |view: &SiteView| {
+            let aside = aside.get(&view.site);
+            let aside = aside.map(|count| conflicts::note(*count, &view.name));
+            stopped.get(&view.site).cloned().or(aside)
+        };
         self.peering.membership.with(|members| {
             views
                 .iter()
@@ -51,7 +57,8 @@ impl Operators {
                         "age_ms": millis(view.age),
                         "rtt_ms": rtt.map(millis),
                         "lag_ms": lags.get(&view.site).copied().map(millis),
-                        "note": stopped.get(&view.site),
+                        "note": noted(view),
+                        "withheld": aside.get(&view.site).copied().unwrap_or_default(),
                         "room": view.room.map(|room| json!({
                             "vcpus": room.vcpus,
                             "memory_mib": room.memory_mib,
@@ -75,11 +82,7 @@ impl Operators {
                 .any(|role| role == Role::Controller.name())
         };
         let snapshot = self.services.store.snapshot();
-        let names = |site: SitePrefix| {
-            self.peering
-                .membership
-                .with(|members| members.site(site).map(|member| member.name.clone()))
-        };
+        let names = |site: SitePrefix| self.name_of(site);
         snapshot
             .all::<NodeInfo>()
             .map(|node| {
@@ -155,17 +158,9 @@ impl Operators {
     }
 }
 
-/// Why a feed is down, and what to do where two sites have made the same thing in a split.
+/// Why a feed is down.
 fn note(reason: &str) -> String {
-    let twice = reason.contains("whose home is site") || reason.contains("belongs to '");
-    if twice {
-        format!(
-            "its records are not followed: {reason}. Remove or rename one of the two at its own \
-             site; the feed goes on within 5 minutes"
-        )
-    } else {
-        format!("its records are not followed: {reason}")
-    }
+    format!("its records are not followed: {reason}")
 }
 
 /// Where a node is in the network, as the brain of this one sees it.
@@ -181,22 +176,4 @@ fn in_millis(coordinate: &Coordinate) -> Vec<f64> {
     seconds
         .map(|part| (f64::from(*part) * 1e5).round() / 1e2)
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_made_twice_comes_with_what_to_do() {
-        let home = SitePrefix::of_key(b"b");
-        let (kind, id) = (luc_state::Kind::Flavor, "small".to_owned());
-        let twice = luc_state::feed::BatchRefused::Foreign { kind, id, home };
-        let said = note(&format!("it said what it may not: {twice}"));
-        assert!(
-            said.contains("'small'") && said.contains("rename one"),
-            "{said}"
-        );
-        assert!(!note("no stream: unreachable").contains("rename"));
-    }
 }
