@@ -28,6 +28,7 @@ use quinn::{
     Endpoint, EndpointConfig, IdleTimeout, Runtime as _, ServerConfig, TokioRuntime,
     TransportConfig, VarInt,
 };
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
@@ -117,6 +118,8 @@ struct Core {
     limits: Limits,
     book: Mutex<Book>,
     random: Mutex<SplitMix64>,
+    /// Places for connections that others are opening.
+    handshakes: Arc<Semaphore>,
     stopped: CancellationToken,
 }
 
@@ -167,6 +170,7 @@ impl QuicFabric {
             limits: settings.limits,
             book: Mutex::default(),
             random: Mutex::new(SplitMix64::new(drawn()?)),
+            handshakes: Arc::new(Semaphore::new(accept::HANDSHAKES_MAX)),
             stopped: CancellationToken::new(),
         });
         core.spawn(Arc::clone(&core).accept_all());

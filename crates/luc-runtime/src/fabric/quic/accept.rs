@@ -22,13 +22,40 @@ const STRANGERS_MAX: usize = 1024;
 /// How many guests may be connected at a time.
 const GUESTS_MAX: usize = 64;
 
+/// How many handshakes may be under way at a time; more are turned away with one packet each.
+pub(super) const HANDSHAKES_MAX: usize = 1024;
+
+/// From how many handshakes on a sender must first show that it receives at its address (RFC 9000,
+/// section 8.1.2): a first packet under a made-up address then costs one packet and no memory.
+const RETRY_FROM: usize = 32;
+
 impl Core {
     /// Takes connections until the endpoint is closed.
     pub(super) async fn accept_all(self: Arc<Self>) {
         while let Some(incoming) = self.endpoint.accept().await {
-            let core = Arc::clone(&self);
-            self.spawn(async move { core.accept(incoming).await });
+            self.answer(incoming);
         }
+    }
+
+    /// Begins a handshake, or has the sender prove its address first.
+    fn answer(self: &Arc<Self>, incoming: Incoming) {
+        let under_way = HANDSHAKES_MAX - self.handshakes.available_permits();
+        let proven = incoming.remote_address_validated();
+        if under_way >= RETRY_FROM && !proven && incoming.may_retry() {
+            let address = incoming.remote_address();
+            if incoming.retry().is_err() {
+                tracing::debug!(%address, "an address could not be asked to prove itself");
+            }
+            return;
+        }
+        let Ok(place) = Arc::clone(&self.handshakes).try_acquire_owned() else {
+            return incoming.refuse();
+        };
+        let core = Arc::clone(self);
+        self.spawn(async move {
+            core.accept(incoming).await;
+            drop(place);
+        });
     }
 
     /// One connection, from its first packet to its welcome.
