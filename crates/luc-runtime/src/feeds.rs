@@ -34,7 +34,7 @@ use async_trait::async_trait;
 use luc_core::SitePrefix;
 use luc_state::Store;
 use luc_state::feed::Filter;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -65,6 +65,11 @@ pub trait Directory: Send + Sync + 'static {
     /// Notes that `follower` wants to hold `filter`, before it is sent any of it. `Some` is what it
     /// may hold instead; such a follower is sent everything anew whenever it comes.
     async fn admit(&self, _follower: SitePrefix, _filter: &Filter) -> Option<Filter> {
+        None
+    }
+
+    /// What `home` is called, if its domains must be called like it while it is not trusted.
+    fn name(&self, _home: SitePrefix) -> Option<String> {
         None
     }
 
@@ -143,8 +148,8 @@ struct Shared {
     served: Mutex<BTreeMap<SitePrefix, Served>>,
     /// The directory has changed.
     changed: Notify,
-    /// Counts how often it may have changed what sites may hold.
-    admissions: watch::Sender<u64>,
+    /// Changes whenever it may have changed what sites may hold.
+    admissions: Arc<Latest<()>>,
     /// Ends the pauses before the next stream.
     hurry: Notify,
     stop: CancellationToken,
@@ -178,7 +183,7 @@ impl Feeds {
             followed: Mutex::default(),
             served: Mutex::default(),
             changed: Notify::new(),
-            admissions: watch::Sender::new(0),
+            admissions: Arc::default(),
             hurry: Notify::new(),
             stop: stop.clone(),
         });
@@ -209,7 +214,7 @@ impl Feeds {
     /// Says that sites may be allowed to hold something else than they were: who is fed too much
     /// or too little is served anew.
     pub fn admissions_changed(&self) {
-        self.shared.admissions.send_modify(|count| *count += 1);
+        self.shared.admissions.modify(|()| true);
     }
 
     /// Asks that copies of `interest` be held from now on, for as long as

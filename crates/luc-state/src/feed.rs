@@ -47,7 +47,7 @@ pub use forget::{forget, remembers};
 pub use lives::{Lives, domain_of};
 pub use records::{FeedCursor, FeedFilter, FeedHorizon, Tombstone};
 pub use refusal::BatchRefused;
-pub use rules::Misplaced;
+pub use rules::{Misplaced, may_name};
 pub use source::{Absorbed, Source, SourceError};
 pub use step::Step;
 pub use withheld::{Against, Withheld};

@@ -96,11 +96,15 @@ async fn session(shared: &Shared, followed: &Followed) -> Result<(), Ended> {
     let listed = sites.find(|listed| listed.site == followed.site);
     let listed = listed.ok_or(Ended::Unlisted)?;
     let (send, recv) = open(shared, &listed).await?;
+    let mut copies = Follower::load(&shared.store, followed.site);
+    if let Some(name) = shared.directory.name(followed.site) {
+        copies.confine(name);
+    }
     let mut session = Session {
         shared,
         followed,
         trusted: listed.trusted,
-        follower: Follower::load(&shared.store, followed.site),
+        follower: copies,
         send,
         recv,
         joiner: Joiner::default(),
@@ -141,8 +145,7 @@ struct Session<'a> {
 
 impl Session<'_> {
     async fn run(&mut self) -> Result<(), Ended> {
-        let mut admissions = self.shared.admissions.subscribe();
-        admissions.mark_unchanged();
+        let mut admissions = self.shared.admissions.seen();
         let mut wanted = self.shared.wanted.seen();
         let first = self.asked(wanted.read(Interests::clone));
         self.follower.want(first.projects, first.domains);
@@ -160,7 +163,8 @@ impl Session<'_> {
                     let now = wanted.read(Interests::clone);
                     self.ask_for(now).await?;
                 }
-                Ok(()) = admissions.changed() => {
+                () = admissions.changed() => {
+                    admissions.read(|()| ());
                     let now = wanted.read(Interests::clone);
                     self.ask_for(now).await?;
                 }

@@ -71,6 +71,8 @@ pub struct Follower {
     running: Option<Running>,
     /// The revision of this store at which nothing that is kept aside could stand.
     settled: Revision,
+    /// What the site is called, if its domains must be called like it while it is not trusted.
+    called: Option<String>,
 }
 
 /// A step of which some parts are applied.
@@ -105,7 +107,15 @@ impl Follower {
             asked: Vec::new(),
             running: None,
             settled: Revision::ZERO,
+            called: None,
         }
+    }
+
+    /// While the site is not trusted its domains must be called as it is itself ([`may_name`]).
+    ///
+    /// [`may_name`]: super::may_name
+    pub fn confine(&mut self, name: String) {
+        self.called = Some(name);
     }
 
     /// The site that is followed.
@@ -205,6 +215,7 @@ impl Follower {
             narrow: (!batch.more && (refiltered || !settled)).then_some(&filter),
             incoming: &incoming,
             expectations,
+            called: self.called.as_deref(),
         };
         commit(store, &plan).await?;
         self.saved = Some(cursor);
@@ -245,6 +256,7 @@ impl Follower {
             narrow: None,
             incoming: &nothing,
             expectations: Expectations { trusted: false },
+            called: None,
         };
         commit(store, &plan).await?;
         self.saved = Some(cursor);

@@ -4,7 +4,9 @@
 //! site has lost, say), a follower refuses it.
 
 use luc_core::{SitePrefix, Uuid};
+use serde::Deserialize;
 
+use crate::envelope::Erased;
 use crate::kinds::{DEFAULT_DOMAIN, HomeRule, IdForm, Kind};
 use crate::record::Envelope;
 use crate::scope::Scope;
@@ -32,6 +34,9 @@ pub enum Misplaced {
     /// Only a trusted site makes something public.
     #[error("it is for every site, and its home is not trusted")]
     Public,
+    /// A domain of a site that is not trusted has a name that is not that site's to give.
+    #[error("the name '{0}' is not one that its site may give")]
+    Name(String),
     /// The domain that decides is not known.
     #[error("the domain '{0}' is not known")]
     NoDomain(String),
@@ -75,6 +80,33 @@ pub(super) fn check(
         }),
         None => Err(Misplaced::NoDomain(domain.to_owned())),
     }
+}
+
+/// Whether a domain of the site called `site`, which is not trusted, may be called `name`: as the
+/// site itself, or that, a dot and more. The names of sites are promised by a majority, so such a
+/// site takes the name of nobody's domain.
+pub fn may_name(site: &str, name: &str) -> bool {
+    let rest = name.strip_prefix(site);
+    rest.is_some_and(|rest| rest.is_empty() || (rest.len() > 1 && rest.starts_with('.')))
+}
+
+/// Refuses a domain under a name that the site called `site`, which is not trusted, may not give.
+pub(super) fn check_name(site: &str, record: &Erased) -> Result<(), Misplaced> {
+    #[derive(Deserialize)]
+    struct Named {
+        name: String,
+    }
+    #[derive(Deserialize)]
+    struct Written {
+        value: Named,
+    }
+    let bytes = record.encode().unwrap_or_default();
+    let name = serde_json::from_slice::<Written>(&bytes).map(|written| written.value.name);
+    let name = name.unwrap_or_default();
+    if may_name(site, &name) {
+        return Ok(());
+    }
+    Err(Misplaced::Name(name))
 }
 
 /// What is believed of no site that is not trusted, whatever the table says: that something born

@@ -212,6 +212,38 @@ fn no_other_site_becomes_the_home_of_the_default_domain() {
 }
 
 #[test]
+fn an_edge_site_gives_domains_no_names_but_its_own() {
+    let land = |name: &str| {
+        let id = Uuid::born_at(HOME, &mut SplitMix64::new(7)).simple();
+        let value = json!({"id": id, "name": name});
+        put("domain", &id, HOME, &json!({"domain": id}), &value)
+    };
+    for name in ["acme", "", "lyons", "lyon-2", "lyon.", "Lyon", "x.lyon"] {
+        let mut bench = Bench::new();
+        bench.follower.confine("lyon".to_owned());
+        let BatchRefused::Misplaced { kind, reason, .. } =
+            bench.refused_of(&batch(&[land(name)]), false)
+        else {
+            panic!("misplaced");
+        };
+        assert_eq!(
+            (kind, reason),
+            (Kind::Domain, Misplaced::Name(name.to_owned()))
+        );
+        bench
+            .apply(&batch(&[land(name)]), true)
+            .expect("a trusted one can");
+    }
+    for name in ["lyon", "lyon.port"] {
+        let mut bench = Bench::new();
+        bench.follower.confine("lyon".to_owned());
+        bench
+            .apply(&batch(&[land(name)]), false)
+            .expect("it is its own");
+    }
+}
+
+#[test]
 fn a_record_that_another_site_made_is_refused_unless_it_has_moved() {
     let mut bench = Bench::new();
     let id = Uuid::born_at(THIRD, &mut SplitMix64::new(1)).hyphenated();

@@ -38,6 +38,8 @@ pub(super) struct Plan<'a> {
     pub(super) narrow: Option<&'a Filter>,
     pub(super) incoming: &'a Incoming,
     pub(super) expectations: Expectations,
+    /// What the site is called, if that decides how its domains are.
+    pub(super) called: Option<&'a str>,
 }
 
 impl Plan<'_> {
@@ -158,7 +160,12 @@ impl Plan<'_> {
         if kind == Kind::Domain && &**id == DEFAULT_DOMAIN {
             return Err(BatchRefused::Untrusted);
         }
-        rules::check_untrusted(kind, id, row.record.envelope()).map_err(|reason| {
+        let named = match self.called {
+            Some(called) if kind == Kind::Domain => rules::check_name(called, &row.record),
+            _ => Ok(()),
+        };
+        let placed = rules::check_untrusted(kind, id, row.record.envelope());
+        named.and(placed).map_err(|reason| {
             let id = id.to_string();
             BatchRefused::Misplaced { kind, id, reason }
         })
