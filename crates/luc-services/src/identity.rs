@@ -34,6 +34,7 @@ mod projects;
 mod refusal;
 mod regions;
 mod removal;
+pub mod residency;
 mod roles;
 mod rotation;
 mod services;

@@ -7,7 +7,8 @@
 //! 2. its path names a record that is not held here and was born elsewhere ([`prior`]);
 //! 3. its handler ended in [`ApiError::Elsewhere`](luc_api::ApiError::Elsewhere): the store refused
 //!    to write a record of another site, and nothing was changed;
-//! 4. it lists what no site knows of another ([`gather`]).
+//! 4. its project may not live here, and it reads ([`prior`], `identity::residency`);
+//! 5. it lists what no site knows of another ([`gather`]).
 //!
 //! Then [`forward`] hands it on as it came, under an operation id if it writes. What arrives from
 //! another site carries [`FromSite`] among its extensions; only the fabric's side of `luc` puts

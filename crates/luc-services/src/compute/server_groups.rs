@@ -17,6 +17,7 @@ use super::page::{LIMIT_MAX, check_parameters};
 use super::quota::{Held, Lent, check_group, exchange};
 use super::write::{WriteError, transact};
 use crate::Services;
+use crate::identity::residency;
 use crate::ports::Drawn;
 use crate::reply::Reply;
 use crate::request::Request;
@@ -92,6 +93,7 @@ pub(super) fn show(services: &Services, request: &Request) -> Result<Reply, ApiE
 pub(super) async fn create(services: &Services, request: &Request) -> Result<Reply, ApiError> {
     request.authorize(&request.own_target())?;
     let wish = request.body::<CreateServerGroup>()?.server_group;
+    residency::check(services, request.project_id()?.as_str())?;
     let group = made(services, request, &wish)?;
     exchange::transact(services, |tx, lent| store(tx, lent, &group)).await?;
     Reply::json(&json!({"server_group": view::whole(request, &group)}))

@@ -133,6 +133,16 @@ async fn carry(
     let candidates = candidates(&found, &parts.method, version)?;
     follow(services, facts.service, caller.as_deref(), arrival).await;
     let to = prior::destination(services, facts.service, &candidates, &found.params, arrival);
+    let to = match to {
+        None => prior::resident(
+            services,
+            &candidates,
+            &found.params,
+            caller.as_deref(),
+            arrival,
+        )?,
+        named => named,
+    };
     if let Some(to) = to.filter(|_| public || caller.is_some()) {
         let body = if is_streamed(&candidates) {
             ForwardedBody::Stream(body)

@@ -17,6 +17,7 @@ use super::update::{self, Setter};
 use super::write::{WriteError, transact};
 use super::{garbage, views};
 use crate::Services;
+use crate::identity::residency;
 use crate::ports::Drawn;
 use crate::reply::Reply;
 use crate::request::Request;
@@ -31,6 +32,9 @@ pub(super) async fn create(services: &Arc<Services>, request: &Request) -> Resul
     let image = draft(services, request, &wanted)?;
     authorize_new(request, &image)?;
     may_go_everywhere(services, &image)?;
+    if let Some(owner) = &image.owner {
+        residency::check(services, owner.as_str())?;
+    }
     let committed = image.clone();
     transact(&services.store, |tx| {
         Ok(tx.insert(committed.clone()).map(drop)?)

@@ -2,11 +2,13 @@
 
 use luc_api::compute::ComputeOp;
 use luc_api::image::ImageOp;
-use luc_api::{Endpoint, Operation, Service, Verb};
+use luc_api::{ApiError, Endpoint, Operation, Service, Verb};
 use luc_core::{SitePrefix, Uuid};
 
 use super::{Arrival, names, numbers};
 use crate::Services;
+use crate::caller::Caller;
+use crate::identity::residency::outside;
 
 /// The site to which a request goes at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +79,36 @@ pub(crate) fn destination(
         by_birth: false,
         number: None,
     })
+}
+
+/// Where to send a request of a project that may not live here, for there is no copy to answer it
+/// from: the nearest of the sites where it may. Not what makes something: that is refused by name.
+pub(crate) fn resident(
+    services: &Services,
+    rows: &[&'static Endpoint],
+    params: &[(&'static str, String)],
+    caller: Option<&Caller>,
+    arrival: &Arrival,
+) -> Result<Option<Destination>, ApiError> {
+    let named = |row: &&Endpoint| row.service() == Service::Image && !params.is_empty();
+    let asks = |row: &&Endpoint| {
+        let reads = matches!(row.verb, Verb::Get | Verb::Head);
+        row.service() != Service::Identity && (reads || named(row))
+    };
+    let project = caller.and_then(Caller::project_id);
+    let project = project.filter(|_| !arrival.alone && rows.iter().all(|row| asks(row)));
+    let Some(rule) = project.and_then(|project| outside(services, project.as_str())) else {
+        return Ok(None);
+    };
+    let site = rule.nearest(services).ok_or_else(|| {
+        let site = rule.sites.join(", ");
+        ApiError::SiteUnreachable { site }
+    })?;
+    Ok(Some(Destination {
+        site,
+        by_birth: false,
+        number: None,
+    }))
 }
 
 /// The other site of this cloud at which `id` was born.

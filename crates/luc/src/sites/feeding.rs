@@ -7,12 +7,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::body::Bytes;
+use luc_core::id::ProjectId;
 use luc_core::{PeerId, SitePrefix};
 use luc_runtime::fabric::{Channel, Handler, Peer, RecvHalf, Refusal, SendHalf};
 use luc_runtime::feeds::{Directory, FeedSite, Feeds, Interest as Wanted, Interests};
 use luc_services::Services;
+use luc_services::identity::residency::may_live_at;
 use luc_services::identity::{admit_follower, admits_project, retain_at};
 use luc_services::ports::sites::Interest;
+use luc_services::sites::Members;
 use luc_state::feed::Filter;
 
 use super::adapter::Copies;
@@ -55,11 +58,12 @@ impl Directory for SiteDirectory {
             if let Err(error) = admitted {
                 tracing::warn!(site = %follower, %error, "a follower was not noted");
             }
-            return None;
+            return bounded(&services, follower, filter);
         }
         let domains: BTreeSet<_> = admitted.unwrap_or_default().into_iter().collect();
         let projects = filter.projects.iter();
         let projects = projects.filter(|project| admits_project(&services, follower, project));
+        let projects = projects.filter(|id| may_live_at(&services, follower, id.as_str()));
         Some(Filter {
             number: filter.number,
             projects: projects.cloned().collect(),
@@ -67,16 +71,37 @@ impl Directory for SiteDirectory {
         })
     }
 
+    fn name(&self, home: SitePrefix) -> Option<String> {
+        let found = |members: &Members| members.site(home).map(|site| site.name.clone());
+        self.membership.with(found)
+    }
+
     fn may_bring(&self, home: SitePrefix, mut wanted: Interests) -> Interests {
-        if self.membership.trusts(home) {
-            return wanted;
-        }
         let Some(services) = self.services.upgrade() else {
             return Interests::default();
         };
+        let own = services.site;
+        let here = |project: &ProjectId| may_live_at(&services, own, project.as_str());
+        wanted.projects.retain(here);
+        if self.membership.trusts(home) {
+            return wanted;
+        }
         retain_at(&services, home, &mut wanted.projects, &mut wanted.domains);
         wanted
     }
+}
+
+/// What of `filter` a trusted follower may hold, where residency rules keep something from it.
+fn bounded(services: &Services, follower: SitePrefix, filter: &Filter) -> Option<Filter> {
+    let lives = |project: &&ProjectId| may_live_at(services, follower, project.as_str());
+    if filter.projects.iter().all(|project| lives(&project)) {
+        return None;
+    }
+    let projects = filter.projects.iter().filter(lives).cloned().collect();
+    Some(Filter {
+        projects,
+        ..filter.clone()
+    })
 }
 
 /// Feeds the sites that have opened a stream.

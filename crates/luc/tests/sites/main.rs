@@ -3,6 +3,7 @@
 
 mod edge;
 mod going;
+mod residency;
 mod twice;
 
 use std::path::Path;

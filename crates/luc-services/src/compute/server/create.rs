@@ -27,6 +27,7 @@ use crate::compute::model::server::{Fault, Server, Task, footprint};
 use crate::compute::model::server_group::ServerGroup;
 use crate::compute::quota::{self, Delta, Held, Lent, ReserveError, exchange};
 use crate::compute::write::WriteError;
+use crate::identity::residency;
 use crate::ports::Drawn;
 use crate::reply::Reply;
 use crate::request::{Place as Where, Request};
@@ -56,8 +57,10 @@ pub(in crate::compute) async fn create(
     let snapshot = services.store.snapshot();
     let near = Near::of(services, &snapshot, request, &body)?;
     if let Some(home) = placement::named(services, &snapshot, request, &body, &near) {
+        residency::check_zone(services, request.project_id()?.as_str(), home)?;
         return Err(ApiError::Elsewhere { home });
     }
+    placement::check_residency(services, request, &body)?;
     let plan = plan::plan(services, &snapshot, request, body)?;
     let origin = access::origin(services, request)?;
     let seeds: Vec<Seed> = (0..plan.most)

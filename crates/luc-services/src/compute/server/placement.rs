@@ -20,6 +20,7 @@ use super::plan::{Plan, open_zones};
 use crate::Services;
 use crate::compute::host::Resources;
 use crate::compute::model::server::{Server, footprint};
+use crate::identity::residency;
 use crate::ports::sites::Room;
 use crate::request::{Place, Request};
 
@@ -128,6 +129,19 @@ pub(super) fn named(
     (named.site != services.site).then_some(named.site)
 }
 
+/// Refuses servers whose project may not live here, in the words of who named the zone or did not.
+pub(super) fn check_residency(
+    services: &Services,
+    request: &Request,
+    body: &CreateServer,
+) -> Result<(), ApiError> {
+    let project = request.project_id()?.as_str();
+    match body.server.availability_zone.as_deref() {
+        None | Some("") => residency::check(services, project),
+        Some(_) => residency::check_zone(services, project, services.site),
+    }
+}
+
 /// The other sites that may have room for a server of `plan`, the nearest to `near` first. None, if
 /// the request says more of where it is to be than another site could heed.
 pub(super) fn next(services: &Services, plan: &Plan, near: &Near) -> Vec<SitePrefix> {
@@ -150,6 +164,8 @@ pub(super) fn next(services: &Services, plan: &Plan, near: &Near) -> Vec<SitePre
     });
     let sites = near_enough.map(|(site, _)| site);
     let others = sites.filter(|site| *site != services.site);
+    let project = plan.template.project.as_str();
+    let others = others.filter(|site| residency::may_live_at(services, *site, project));
     let roomy = others.filter(|site| {
         let view = views.iter().find(|view| view.site == *site);
         view.is_some_and(|view| view.reachable && view.room.is_none_or(|room| admits(room, size)))
