@@ -5,9 +5,9 @@ use std::future::pending;
 use bytes::Bytes;
 use luc_core::SitePrefix;
 use luc_state::feed::{Absorbed, Filter, Hello, Source};
-use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
+use super::latest::Watcher;
 use super::status::Served;
 use super::wire::{Joiner, Packer, Said, Told, WireError};
 use super::{Shared, lock};
@@ -68,8 +68,7 @@ impl Session<'_> {
     async fn run(&mut self) -> Result<(), WireError> {
         let hello = timeout(self.shared.pacing.stalled, self.hello());
         let hello = hello.await.map_err(|_| WireError::Silence)??;
-        let mut admissions = self.shared.admissions.subscribe();
-        admissions.mark_unchanged();
+        let admissions = self.shared.admissions.seen();
         let hello = self.admitted(hello).await;
         let opened = match &self.narrowed {
             Some(_) => Source::open_anew(&self.shared.store, &hello),
@@ -131,7 +130,7 @@ impl Session<'_> {
     async fn feed(
         &mut self,
         mut source: Source,
-        mut admissions: watch::Receiver<u64>,
+        mut admissions: Watcher<()>,
     ) -> Result<(), WireError> {
         let pacing = &self.shared.pacing;
         let mut beat = interval(pacing.heartbeat);
@@ -152,10 +151,13 @@ impl Session<'_> {
                     }
                     Some(Said::Hello(_)) | None => {}
                 },
-                Ok(()) = admissions.changed() => if self.is_outdated().await {
-                    self.send.finish()?;
-                    return Ok(());
-                },
+                () = admissions.changed() => {
+                    admissions.read(|()| ());
+                    if self.is_outdated().await {
+                        self.send.finish()?;
+                        return Ok(());
+                    }
+                }
                 () = until(due) => {
                     due = None;
                     while source.is_behind() {

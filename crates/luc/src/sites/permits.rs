@@ -32,6 +32,7 @@ pub async fn follow(services: Arc<Services>, feeds: Feeds, stopping: Cancellatio
     again.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
+            biased;
             () = stopping.cancelled() => return,
             // At once the first time.
             _ = again.tick() => {}
