@@ -52,7 +52,6 @@ use std::time::Duration;
 use luc_api::identity::IdentityOp;
 use luc_api::{ApiError, Service, discovery};
 use luc_core::Entropy as _;
-use luc_core::id::DomainId;
 
 pub use bootstrap::{Founding, bootstrap, enlist_key};
 pub use model::schema;
@@ -133,21 +132,27 @@ pub async fn welcome(services: &Services, token: &str) -> Result<Arc<Caller>, Ap
         Ok(caller) => return Ok(caller),
         Err(refusal) => refusal,
     };
-    let snapshot = services.store.snapshot();
-    let Ok((claims, _)) = auth::read(&snapshot, token) else {
+    if !fetch_for(services, token).await? {
         return Err(refusal);
-    };
-    let lacking = claims.domains.iter().map(DomainId::as_str);
-    let lacking: Vec<_> = lacking
-        .filter(|domain| !presence::holds(services, &snapshot, domain))
-        .collect();
-    if lacking.is_empty() {
-        return Err(refusal);
-    }
-    for domain in lacking {
-        presence::reach(services, domain).await?;
     }
     authenticate(services, token)
+}
+
+/// Sees to it that this site holds the domains that a token of a known key is about, as far as it
+/// may; whether it lacked any. An error names the silent site that has one.
+async fn fetch_for(services: &Services, token: &str) -> Result<bool, ApiError> {
+    let snapshot = services.store.snapshot();
+    let Ok((claims, kid)) = auth::read(&snapshot, token) else {
+        return Ok(false);
+    };
+    let lacking = claims.domains.iter();
+    let lacking: Vec<_> = lacking
+        .filter(|domain| !presence::holds(services, &snapshot, domain.as_str()))
+        .collect();
+    for domain in &lacking {
+        presence::reach_signed(services, domain, &kid).await?;
+    }
+    Ok(!lacking.is_empty())
 }
 
 fn recognise(services: &Services, token: &str) -> Result<Arc<Caller>, ApiError> {
@@ -218,7 +223,7 @@ pub async fn handle(
         Op::ShowVersion => Reply::json(&discovery::version(Service::Identity, &request.base_url)),
 
         Op::IssueToken => auth::issue(services, request).await,
-        Op::ValidateToken | Op::CheckToken => auth::validate(services, request),
+        Op::ValidateToken | Op::CheckToken => auth::validate(services, request).await,
         Op::RevokeToken => auth::revoke(services, request).await,
         Op::ShowCatalog => auth::show_catalog(services, request),
         Op::ListOwnProjects => auth::list_projects(services, request),

@@ -19,7 +19,7 @@ use luc_core::time::Timestamp;
 use luc_core::{SitePrefix, Uuid};
 use luc_state::{Snapshot, key};
 
-use super::model::{Domain, DomainPresence, Project};
+use super::model::{Domain, DomainPresence, Project, PublicKey};
 use super::refusal::{not_found, transact};
 use super::trust::Trust;
 use crate::Services;
@@ -200,6 +200,23 @@ pub(super) async fn reach(services: &Services, domain: &str) -> Result<(), ApiEr
     Err(ApiError::SiteUnreachable {
         site: name_of(services, found.home()),
     })
+}
+
+/// As [`reach`], of a domain that a token names which the key `kid` signed: where a trusted site says
+/// so a domain is followed that was made so lately that its name has not come here yet.
+pub(super) async fn reach_signed(
+    services: &Services,
+    domain: &DomainId,
+    kid: &str,
+) -> Result<(), ApiError> {
+    let snapshot = services.store.snapshot();
+    let signer = snapshot.get::<PublicKey>(kid).map(|key| key.home());
+    let trusted = signer.is_some_and(|site| Trust::of(services).is_trusted(site));
+    if trusted && snapshot.get::<Domain>(domain).is_none() {
+        let interest = Interest::Domain(domain.clone());
+        services.sites.follow(interest, PATIENCE).await;
+    }
+    reach(services, domain.as_str()).await
 }
 
 /// Makes sure that this site holds the domain that something of this id could belong to: those

@@ -4,6 +4,7 @@
 mod edge;
 mod going;
 mod residency;
+mod strangers;
 mod twice;
 
 use std::path::Path;

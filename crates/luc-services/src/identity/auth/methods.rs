@@ -14,6 +14,7 @@ use luc_core::id::UserId;
 use luc_core::time::Timestamp;
 use luc_state::{Snapshot, Stored, key};
 
+use super::super::fetch_for;
 use super::super::model::{AppCred, Domain, User};
 use super::super::presence::{reach, reach_id};
 use super::super::refusal::{expected, forbidden_action, not_found, unauthorized};
@@ -100,6 +101,7 @@ pub(super) async fn prove(
 ) -> Result<Proof, ApiError> {
     let mut proved: Option<Proof> = None;
     if let Some(payload) = identity.token.as_ref().filter(|_| has(named, TOKEN)) {
+        fetch_for(services, payload.id.reveal()).await?;
         proved = Some(by_token(services, request, payload)?);
     }
     if let Some(payload) = identity.password.as_ref().filter(|_| has(named, PASSWORD)) {

@@ -9,6 +9,7 @@ use luc_core::time::Timestamp;
 use luc_core::{SitePrefix, Uuid};
 use luc_state::Tx;
 
+use super::super::fetch_for;
 use super::super::model::Revocation;
 use super::super::refusal::{Refusal, transact};
 use super::super::standing::{Bench, caller_of};
@@ -34,12 +35,13 @@ const REVOCATIONS_KEPT: usize = 256;
 const ACCESS_RULES: &str = "openstack-identity-access-rules";
 
 /// Shows a token that counts. `HEAD` is the same without the body.
-pub(in super::super) fn validate(
+pub(in super::super) async fn validate(
     services: &Services,
     request: &Request,
 ) -> Result<Reply, ApiError> {
     request.caller()?;
     let subject = subject_of(request)?;
+    fetch_for(services, subject).await?;
     let (_, caller) = look_up(services, request, subject)?;
     request.authorize(&target(&caller))?;
     let shown = shown(&services.store.snapshot(), request, &caller);
@@ -52,7 +54,9 @@ pub(in super::super) async fn revoke(
     request: &Request,
 ) -> Result<Reply, ApiError> {
     request.caller()?;
-    let (claims, caller) = look_up(services, request, subject_of(request)?)?;
+    let subject = subject_of(request)?;
+    fetch_for(services, subject).await?;
+    let (claims, caller) = look_up(services, request, subject)?;
     request.authorize(&target(&caller))?;
     let chain = request
         .query
