@@ -63,6 +63,7 @@ pub use presence::{
 };
 pub use rotation::{OldKey, forget_ended, rotate_key};
 pub use signing::{SigningKey, SigningKeyError};
+pub(crate) use trust::opens_cloud;
 
 use crate::Services;
 use crate::caller::Caller;

@@ -15,6 +15,7 @@
 //! that there ([`wire`]). Between sites a few headers say more; they are taken from what clients
 //! send and never reach one.
 
+mod belief;
 pub mod disclosure;
 pub(crate) mod forward;
 pub(crate) mod gather;

@@ -21,6 +21,7 @@ mod members;
 mod merge;
 mod model;
 mod promise;
+mod proof;
 mod refusal;
 mod room;
 mod ticket;
@@ -39,6 +40,7 @@ pub use model::{
     Admission, Label, NodeInfo, Promise, Purpose, Removal, SiteInfo, Ticket, node_id, site_id,
 };
 pub use promise::{PromiseWish, may_invite, promise, release};
+pub use proof::node_message;
 pub use refusal::Refusal;
 pub use room::room;
 pub use ticket::{TicketError, TicketText};

@@ -11,6 +11,7 @@ use luc_runtime::NodeSecret;
 use luc_runtime::fabric::memory::Network;
 use luc_runtime::fabric::quic::{QuicFabric, QuicSettings, Wan, Way};
 use luc_runtime::fabric::{Ends, Fabric};
+use luc_services::sites::node_message;
 
 use crate::config::FabricConfig;
 
@@ -97,4 +98,10 @@ fn advertised(config: &FabricConfig, address: SocketAddr) -> Vec<String> {
 /// The node's key in `directory`, made on the first call.
 pub fn node_secret(directory: &Path) -> anyhow::Result<NodeSecret> {
     Ok(NodeSecret::load_or_create(&directory.join("node.key"))?)
+}
+
+/// What proves that the node with `secret` is one of `site` in `cloud`.
+pub(crate) fn node_proof(secret: &NodeSecret, cloud: SitePrefix, site: SitePrefix) -> String {
+    let message = node_message(cloud, site, &secret.key().to_string());
+    hex::encode(secret.sign(&message))
 }

@@ -16,14 +16,15 @@ use luc_runtime::fabric::{Channel, Ends, Members as Listed, Request};
 use luc_services::identity::model::{Project, User};
 use luc_services::ports::sites::SingleSite;
 use luc_services::sites::{
-    NodeWish, Purpose, SiteWish, TicketText, bring_people, join_message, may_bring,
+    Label, NodeWish, Purpose, SiteWish, TicketText, bring_people, join_message, may_bring,
 };
+use luc_state::feed::may_name;
 use tokio::time::Instant;
 
 use crate::cloud::{self, Site};
 use crate::clouds::write_private;
 use crate::config::{Config, FabricConfig, Role};
-use crate::fabrics::{Fabrics, Started, node_secret};
+use crate::fabrics::{Fabrics, Started, node_proof, node_secret};
 use crate::sites::Switchboard;
 use crate::sites::doorman::{Knock, Opened, Who};
 use crate::sites::membership::resolved;
@@ -102,9 +103,12 @@ pub async fn join_as(
             .map(|r| r.name().to_owned())
             .collect(),
         addresses: announced(&config.fabric),
+        proof: String::new(),
     };
     match (ticket.purpose, as_domain.filter(|_| people)) {
         (Purpose::Node, _) => {
+            let proof = node_proof(&secret, ticket.cloud, ticket.site);
+            let node = NodeWish { proof, ..node };
             let welcomed = knock(&ticket, Who::Node(node), &secret, ticket.site, fabrics).await?;
             welcomed.write(directory)?;
             let left = Vec::new();
@@ -125,6 +129,7 @@ pub async fn join_as(
             let joined = async {
                 may_bring(services)?;
                 let (site, welcomed) = ask(config, &ticket, node, &secret, fabrics).await?;
+                check_domain(&welcomed, site.prefix()?, domain)?;
                 let brought = bring_people(services, domain, &welcomed.common).await;
                 let left = brought.context(
                     "the site is admitted, but its people are not brought along yet: run this \
@@ -183,19 +188,37 @@ async fn ask(
 ) -> anyhow::Result<(Site, Welcomed)> {
     let directory = &config.node.data_dir;
     let (site, founding) = cloud::found_key(directory, &config.site.name)?;
+    let prefix = site.prefix()?;
     let message = join_message(ticket.cloud, &ticket.secret, &site.name, &node.key);
+    let node = NodeWish {
+        proof: node_proof(secret, ticket.cloud, prefix),
+        ..node
+    };
     let wish = SiteWish {
         name: site.name.clone(),
         founding_key: site.founding_key_hex()?,
         proof: cloud::signed(&founding, &message),
         node,
     };
-    let prefix = site.prefix()?;
     let welcomed = knock(ticket, Who::Site(wish), secret, prefix, fabrics).await?;
     if welcomed.site != prefix {
         bail!("the inviting site admitted another prefix than this site's");
     }
     Ok((site, welcomed))
+}
+
+/// Whether the site may call the domain of its people `domain` in the cloud that it joins.
+fn check_domain(welcomed: &Welcomed, site: SitePrefix, domain: &str) -> anyhow::Result<()> {
+    let own = welcomed.members.site(site);
+    let edge = own.filter(|own| own.label == Label::Edge);
+    if let Some(edge) = edge.filter(|edge| !may_name(&edge.name, domain)) {
+        bail!(
+            "the site is admitted as an edge site, whose domains are called '{0}' or '{0}.' and \
+             more: run this again with the same ticket and such a name",
+            edge.name
+        );
+    }
+    Ok(())
 }
 
 /// Writes down that the site is of the cloud now.

@@ -23,11 +23,17 @@ struct OperationLabels {
     operation: String,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RefusalLabels {
+    status: u16,
+}
+
 /// The node's counters.
 pub struct Metrics {
     registry: Mutex<Registry>,
     requests: Family<RequestLabels, Counter>,
     seconds: Family<OperationLabels, Histogram>,
+    refusals: Family<RefusalLabels, Counter>,
     /// The revision of the site's store.
     pub store_revision: Gauge,
 }
@@ -44,7 +50,7 @@ impl Metrics {
         let requests = Family::default();
         let seconds =
             Family::<OperationLabels, Histogram>::new_with_constructor(|| Histogram::new(BUCKETS));
-        let store_revision = Gauge::default();
+        let (refusals, store_revision) = (Family::default(), Gauge::default());
         registry.register(
             "api_requests",
             "Requests to the OpenStack API, by operation and status",
@@ -56,6 +62,11 @@ impl Metrics {
             seconds.clone(),
         );
         registry.register(
+            "site_refusals",
+            "Messages of other sites that this one refused, by status",
+            refusals.clone(),
+        );
+        registry.register(
             "store_revision",
             "Revision of the site's store, as readers see it",
             store_revision.clone(),
@@ -64,8 +75,14 @@ impl Metrics {
             registry: Mutex::new(registry),
             requests,
             seconds,
+            refusals,
             store_revision,
         }
+    }
+
+    /// Something that another site asked between nodes was refused with `status`.
+    pub fn refused_site(&self, status: u16) {
+        self.refusals.get_or_create(&RefusalLabels { status }).inc();
     }
 
     /// The text that Prometheus reads.

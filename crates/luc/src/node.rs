@@ -39,6 +39,7 @@ use crate::remote::{
 };
 use crate::server::{self, Bound, Front};
 use crate::sites::api::{self, Operators};
+use crate::sites::refusals;
 
 /// How often what is long gone is forgotten.
 const HOUSEKEEPING: Duration = Duration::from_secs(3600);
@@ -247,6 +248,7 @@ impl Node {
         };
         let shared = api::shared_router(operators.clone());
         let others = server::router(front.clone()).merge(shared);
+        let others = refusals::noted(others, &parts.metrics);
         let router = server::router(front)
             .merge(inner)
             .merge(api::router(operators));

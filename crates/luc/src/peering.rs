@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cloud::Site;
 use crate::config::{Config, Role};
-use crate::fabrics::{Fabrics, Started, node_secret};
+use crate::fabrics::{Fabrics, Started, node_proof, node_secret};
 use crate::host::SystemRandomness;
 use crate::join::Welcomed;
 use crate::sites::assembly::Assembly;
@@ -178,6 +178,11 @@ impl Peering {
         self.forwards.serve(own, others);
     }
 
+    /// The cloud and the site that this is of.
+    pub fn place(&self) -> (SitePrefix, SitePrefix) {
+        (self.site.cloud.unwrap_or(self.prefix), self.prefix)
+    }
+
     /// Registers a compute host of this process that has a key of its own on the fabric.
     pub async fn introduce_host(
         &self,
@@ -185,20 +190,21 @@ impl Peering {
         api_url: Option<&str>,
         node: &NodeWish,
     ) -> anyhow::Result<()> {
-        let cloud = self.site.cloud.unwrap_or(self.prefix);
+        let (cloud, _) = self.place();
         sites::introduce(services, (&self.site.name, cloud, api_url), node)
             .await
             .with_context(|| format!("introducing the host {} to the cloud", node.name))
     }
 
     async fn introduce(&self, services: &Services, api_url: Option<&str>) -> anyhow::Result<()> {
-        let cloud = self.site.cloud.unwrap_or(self.prefix);
+        let (cloud, _) = self.place();
         let roles = self.roles.iter().map(|role| role.name().to_owned());
         let node = NodeWish {
             key: self.secret.key().to_string(),
             name: self.name.clone(),
             roles: roles.collect(),
             addresses: self.started.addresses.clone(),
+            proof: node_proof(&self.secret, cloud, self.prefix),
         };
         if cloud == self.prefix {
             let key = self.site.founding_key_hex()?;
@@ -256,7 +262,8 @@ impl Records {
             .unwrap_or_else(PoisonError::into_inner);
         for (site, key) in contested {
             if known.len() < CONTESTED_MAX && known.insert((site, key.clone())) {
-                tracing::warn!(%site, key, "a site claims the key of another; it is not believed");
+                let text = "a site claims a key that is not its own; it is not believed";
+                tracing::warn!(%site, key, "{text}");
             }
         }
     }

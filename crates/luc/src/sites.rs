@@ -22,6 +22,7 @@ pub mod forwards;
 pub mod membership;
 pub mod permits;
 pub mod pulse;
+pub mod refusals;
 pub mod switchboard;
 
 pub use adapter::CloudSites;

@@ -13,6 +13,7 @@ use super::listing::{Field, Listing, root};
 use super::model::{Domain, Extra, is_immutable};
 use super::places::{PlaceChange, flag, new_extra};
 use super::refusal::{Refusal, conflict, immutable, not_found, taken, transact};
+use super::trust::Confined;
 use super::{removal, views};
 use crate::Services;
 use crate::ports::Drawn;
@@ -99,6 +100,9 @@ pub(super) async fn insert(
     draft: Draft,
 ) -> Result<Arc<Stored<Domain>>, ApiError> {
     check_name(&draft.name)?;
+    if let Some(confined) = Confined::own(services) {
+        confined.check(services.site, &draft.name)?;
+    }
     let mut domain = Domain {
         id: draft
             .id
@@ -170,15 +174,17 @@ pub(super) async fn update(services: &Services, request: &Request) -> Result<Rep
         options: domain.options,
         extra,
     };
-    let changed = transact(services, |tx| apply(tx, id, &change)).await?;
+    let confined = Confined::own(services);
+    let changed = transact(services, |tx| apply(tx, id, &change, confined.as_ref())).await?;
     Reply::json(&serde_json::json!({"domain": views::domain(&root(request), changed.value())}))
 }
 
-/// Changes the domain `id` in a running transaction.
+/// Changes the domain `id` in a running transaction, at a site that is `confined` to names.
 pub(super) fn apply(
     tx: &mut Tx<'_>,
     id: &str,
     change: &PlaceChange,
+    confined: Option<&Confined>,
 ) -> Result<Arc<Stored<Domain>>, Refusal> {
     let domain = tx
         .get::<Domain>(id)
@@ -186,6 +192,9 @@ pub(super) fn apply(
     change.check_allowed(&domain.options, "domain", id)?;
     if let Some(name) = &change.name {
         check_name(name)?;
+        if let Some(confined) = confined {
+            confined.check(domain.home(), name)?;
+        }
     }
     let mut changed = domain.value().clone();
     change.apply(&mut changed);

@@ -19,7 +19,7 @@ use super::listing::{Field, Listing, root};
 use super::model::{DEFAULT_DOMAIN, Domain, Extra, Project, is_immutable};
 use super::places::{PlaceChange, flag, new_extra};
 use super::refusal::{Refusal, check_id_kept, immutable, not_found, taken, transact};
-use super::trust::Trust;
+use super::trust::{Confined, Trust};
 use super::{removal, views};
 use crate::Services;
 use crate::ports::Drawn;
@@ -413,7 +413,11 @@ pub(super) async fn update(services: &Services, request: &Request) -> Result<Rep
             is_domain: true,
         };
         check_place(&wanted, &place)?;
-        let domain = transact(services, |tx| domains::apply(tx, id, &change)).await?;
+        let confined = Confined::own(services);
+        let changed = transact(services, |tx| {
+            domains::apply(tx, id, &change, confined.as_ref())
+        });
+        let domain = changed.await?;
         let shown = views::domain_as_project(&root, domain.value());
         views::with_extra(shown, &domain.extra)
     } else {

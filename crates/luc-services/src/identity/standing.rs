@@ -62,6 +62,31 @@ pub(super) struct Bench<'b> {
     pub(super) now: Timestamp,
 }
 
+/// The sites on whose word a token rests: each must go as far as the token does.
+#[derive(Clone, Copy)]
+struct Words {
+    signer: SitePrefix,
+    via: Option<SitePrefix>,
+}
+
+impl Words {
+    fn all(self, counts: impl Fn(SitePrefix) -> bool) -> bool {
+        counts(self.signer) && self.via.is_none_or(counts)
+    }
+}
+
+/// The site that signed the token, if its word alone does not count for the whole cloud: what the
+/// token is exchanged for must not go farther.
+pub(super) fn limited_by(bench: &Bench<'_>, claims: &Claims, kid: &str) -> Option<SitePrefix> {
+    let signer = bench.snapshot.get::<PublicKey>(kid)?.home();
+    if bench.trust.is_trusted(signer) {
+        claims.via
+    } else {
+        // It may have written whatever it likes into the rest.
+        Some(signer)
+    }
+}
+
 /// Whom `claims`, signed by the key `kid`, mean.
 pub(super) fn caller_of(bench: &Bench<'_>, claims: &Claims, kid: &str) -> Result<Caller, Void> {
     let (snapshot, trust) = (bench.snapshot, bench.trust);
@@ -73,7 +98,11 @@ pub(super) fn caller_of(bench: &Bench<'_>, claims: &Claims, kid: &str) -> Result
     }
     let key = snapshot.get::<PublicKey>(kid).ok_or(Void::Signer)?;
     let signer = key.home();
-    let (user_name, user_domain) = user_of(bench, claims, signer)?;
+    let words = Words {
+        signer,
+        via: claims.via,
+    };
+    let (user_name, user_domain) = user_of(bench, claims, words)?;
     let app_cred = claims.app_cred.as_ref().map(|id| {
         snapshot
             .get::<AppCred>(id)
@@ -81,11 +110,11 @@ pub(super) fn caller_of(bench: &Bench<'_>, claims: &Claims, kid: &str) -> Result
             .ok_or(Void::AppCred)
     });
     let app_cred = app_cred.transpose()?;
-    let (scope, place) = scope_of(bench, claims, signer)?;
+    let (scope, place) = scope_of(bench, claims, words)?;
     let mut roles = Vec::new();
     if let Some(place) = place {
         roles = effective_roles(snapshot, trust, claims.user.as_str(), &place);
-        roles.retain(|role| trust.grants(signer, role));
+        roles.retain(|role| words.all(|site| trust.grants(site, role)));
         if let Some(cred) = &app_cred {
             roles.retain(|role| cred.roles.contains(&role.id));
         }
@@ -121,17 +150,14 @@ fn is_revoked(snapshot: &Snapshot, audit_ids: &[String]) -> bool {
     })
 }
 
-fn user_of(
-    bench: &Bench<'_>,
-    claims: &Claims,
-    signer: SitePrefix,
-) -> Result<(String, DomainRef), Void> {
+fn user_of(bench: &Bench<'_>, claims: &Claims, words: Words) -> Result<(String, DomainRef), Void> {
     let snapshot = bench.snapshot;
     let user = snapshot.get::<User>(&claims.user).ok_or(Void::User)?;
     let domain = snapshot.get::<Domain>(&user.domain_id).ok_or(Void::User)?;
-    if !bench.trust.lives_at(snapshot, &domain, signer) {
+    if !words.all(|site| bench.trust.lives_at(snapshot, &domain, site)) {
         return Err(Void::Signer);
     }
+    let signer = words.signer;
     let enabled = user.enabled && domain.enabled && user.home() == domain.home();
     let in_epoch = is_in(user.token_epoch, claims.epochs.user, &user, signer)
         && is_in(
@@ -155,13 +181,13 @@ fn is_in<R>(epoch: u32, claimed: u32, record: &Stored<R>, signer: SitePrefix) ->
 fn scope_of(
     bench: &Bench<'_>,
     claims: &Claims,
-    signer: SitePrefix,
+    words: Words,
 ) -> Result<(Scope, Option<Place>), Void> {
-    let snapshot = bench.snapshot;
+    let (snapshot, signer) = (bench.snapshot, words.signer);
     let domain_of = |id: &luc_core::id::DomainId| -> Result<Arc<Stored<Domain>>, Void> {
         let domain = snapshot.get::<Domain>(id).filter(|domain| domain.enabled);
         let domain = domain.ok_or(Void::Scope)?;
-        if !bench.trust.lives_at(snapshot, &domain, signer) {
+        if !words.all(|site| bench.trust.lives_at(snapshot, &domain, site)) {
             return Err(Void::Signer);
         }
         if !is_in(domain.token_epoch, claims.epochs.domain, &domain, signer) {
@@ -171,7 +197,7 @@ fn scope_of(
     };
     match &claims.scope {
         Claim::Unscoped => Ok((Scope::Unscoped, None)),
-        Claim::System if !bench.trust.is_trusted(signer) => Err(Void::Signer),
+        Claim::System if !words.all(|site| bench.trust.is_trusted(site)) => Err(Void::Signer),
         Claim::System => Ok((Scope::System, Some(Place::System))),
         Claim::Domain(id) => {
             let domain = domain_ref(domain_of(id)?.value());

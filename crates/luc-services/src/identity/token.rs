@@ -16,6 +16,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use ed25519_dalek::{Signature, VerifyingKey};
+use luc_core::SitePrefix;
 use luc_core::id::{AppCredId, DomainId, ProjectId, UserId};
 use luc_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -87,6 +88,10 @@ pub(super) struct Claims {
     /// When it was issued, as those count who may end it.
     #[serde(rename = "epo", default)]
     pub(super) epochs: Epochs,
+    /// The site on whose word it rests besides that of its signer: one that is not trusted signed
+    /// the token that it was exchanged for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) via: Option<SitePrefix>,
 }
 
 /// Why a text is no token of ours.
@@ -132,6 +137,7 @@ impl Claims {
             app_cred: None,
             domains: Vec::new(),
             epochs: Epochs::default(),
+            via: None,
         }
     }
 

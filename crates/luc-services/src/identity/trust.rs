@@ -11,11 +11,16 @@
 //!
 //! [`Sites::all`]: crate::ports::sites::Sites::all
 
+use luc_api::ApiError;
 use luc_core::SitePrefix;
+use luc_core::id::UserId;
+use luc_state::feed::may_name;
 use luc_state::{Snapshot, Stored};
 
+use super::entitlement::{effective_roles, places_of};
 use super::model::{Assignment, Domain, DomainPresence, Place, Project, Role};
 use crate::Services;
+use crate::sites::{Label, Members};
 
 /// The roles that open the whole cloud wherever they are held, as upstream's policies read them.
 const CLOUD_ROLES: [&str; 2] = ["admin", "service"];
@@ -97,9 +102,54 @@ impl Trust {
 
     /// Whether the word of `site` gives `role`.
     pub(super) fn grants(&self, site: SitePrefix, role: &Role) -> bool {
-        let opens_cloud = CLOUD_ROLES
-            .iter()
-            .any(|name| role.name.eq_ignore_ascii_case(name));
-        !opens_cloud || self.is_trusted(site)
+        !is_of_cloud(role) || self.is_trusted(site)
     }
+}
+
+/// A site that is not trusted: its domains must be called as it is ([`may_name`]).
+pub(super) struct Confined {
+    site: SitePrefix,
+    name: String,
+}
+
+impl Confined {
+    /// This site, if it is one.
+    pub(super) fn own(services: &Services) -> Option<Self> {
+        let members = Members::of(&services.store.snapshot(), services.site);
+        let own = members.site(services.site)?;
+        (own.label == Label::Edge).then(|| Self {
+            site: own.site,
+            name: own.name.clone(),
+        })
+    }
+
+    /// Refuses a name for a domain of the site `home` that it may not give.
+    pub(super) fn check(&self, home: SitePrefix, name: &str) -> Result<(), ApiError> {
+        let site = &self.name;
+        if home != self.site || may_name(site, name.trim()) {
+            return Ok(());
+        }
+        Err(ApiError::forbidden(format!(
+            "{site} is an edge site: its domains are called '{site}' or '{site}.' and more."
+        )))
+    }
+}
+
+/// Whether `role` opens the whole cloud.
+fn is_of_cloud(role: &Role) -> bool {
+    let mut names = CLOUD_ROLES.iter();
+    names.any(|name| role.name.eq_ignore_ascii_case(name))
+}
+
+/// Whether `user` holds somewhere what only the word of a trusted site gives, as far as this site
+/// knows: a role of the whole cloud, or any on the system.
+pub(crate) fn opens_cloud(services: &Services, user: &UserId) -> bool {
+    let (snapshot, trust) = (services.store.snapshot(), Trust::of(services));
+    let roles = |place: &Place| effective_roles(&snapshot, &trust, user.as_str(), place);
+    places_of(&snapshot, user.as_str())
+        .iter()
+        .any(|place| match place {
+            Place::System => !roles(place).is_empty(),
+            _ => roles(place).iter().any(|role| is_of_cloud(role.value())),
+        })
 }

@@ -1,8 +1,11 @@
 //! To which sites a client's token may be shown.
 //!
-//! Whoever has a token may use it anywhere until it ends. A site that is not trusted may be in the
-//! wrong hands; so it sees the tokens of those alone whose domains live there, and for others it
-//! could do nothing anyway, for it holds nothing of them. State contract, "Trust between sites".
+//! Whoever has a token may use it anywhere until it ends, and exchange it for one of another scope.
+//! A site that is not trusted may be in the wrong hands; so it sees the tokens of those alone whose
+//! domains live there, and for others it could do nothing anyway, for it holds nothing of them. Nor
+//! does it see a token of anybody who holds a role of the whole cloud somewhere: it would be worth
+//! more elsewhere than what that site may do itself with its own key. State contract, "Trust
+//! between sites"; docs/decisions/0034.
 
 use http::{HeaderMap, HeaderName};
 use luc_core::SitePrefix;
@@ -12,6 +15,7 @@ use luc_state::Snapshot;
 use crate::Services;
 use crate::caller::{Caller, Scope};
 use crate::identity::model::{Domain, DomainPresence};
+use crate::identity::opens_cloud;
 
 /// The headers in which tokens travel.
 static TOKENS: [HeaderName; 2] = [
@@ -36,7 +40,9 @@ pub fn may_show(services: &Services, site: SitePrefix, headers: &HeaderMap) -> b
     tokens.all(|token| {
         let token = token.to_str().unwrap_or_default();
         let caller = crate::identity::authenticate(services, token);
-        caller.is_ok_and(|caller| is_at_home(&snapshot, site, &caller))
+        caller.is_ok_and(|caller| {
+            is_at_home(&snapshot, site, &caller) && !opens_cloud(services, &caller.user_id)
+        })
     })
 }
 

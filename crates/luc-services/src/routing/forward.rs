@@ -112,8 +112,8 @@ pub(crate) async fn forward(
     if !may_show(services, home, &outgoing.head.headers) {
         let site = name_of(services, home);
         return Err(ApiError::forbidden(format!(
-            "Site {site} must do this, and your domain does not live there: your token is not \
-             shown to it."
+            "Site {site} must do this, and your token is not shown to it: your domain does not \
+             live there, or you have a role of the whole cloud, which it is not trusted with."
         )));
     }
     let hops = HeaderValue::from(u16::from(arrival.hops) + 1);

@@ -16,12 +16,15 @@ use luc_api::compute::ComputeOp;
 use luc_api::query::{Query, encode};
 use luc_api::{ApiError, Operation};
 use luc_core::SitePrefix;
+use luc_core::id::ProjectId;
 use serde_json::{Value, json};
 
+use super::belief::narrow;
 use super::forward::{Head, ask_each};
 use super::{Arrival, numbers, stale};
 use crate::Services;
 use crate::compute::availability_zones;
+use crate::identity::admits_project;
 use crate::ports::sites::SiteView;
 use crate::reply::Reply;
 use crate::request::Request;
@@ -120,6 +123,10 @@ impl Gather {
                 Some(answer) if answer.status().is_success() => match read(answer).await {
                     Ok(mut part) => {
                         numbers::lift(&mut part, view.site);
+                        if !view.trusted {
+                            let lives = |id: &ProjectId| admits_project(services, view.site, id);
+                            narrow(&mut part, &view, lives);
+                        }
                         parts.push((view.name, part));
                     }
                     // The others' parts are no worse for it.
@@ -274,14 +281,16 @@ fn merge(whole: &mut Value, part: Value) {
     }
 }
 
-/// The answer of any site but `except` that has what `head` asks for.
+/// The answer of any trusted site but `except` that has what `head` asks for: of something that was
+/// born elsewhere no other site's word is taken.
 pub(crate) async fn search(
     services: &Services,
     except: SitePrefix,
     head: &Head,
 ) -> Option<Response<Body>> {
     let mut others = services.sites.all();
-    others.retain(|view| view.reachable && view.site != services.site && view.site != except);
+    others.retain(|view| view.reachable && view.trusted);
+    others.retain(|view| view.site != services.site && view.site != except);
     let answers = ask_each(services, others, head, PATIENCE).await;
     let mut answers = answers.into_iter().filter_map(|(_, answer)| answer);
     answers.find(|answer| answer.status().is_success())

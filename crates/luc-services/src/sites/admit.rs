@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::members::{Members, transact};
 use super::model::{Admission, NodeInfo, Purpose, Ticket, node_id};
 use super::promise::{PromiseWish, free, promise, release};
+use super::proof::proves;
 use super::refusal::Refusal;
 use super::ticket::hash;
 use crate::Services;
@@ -50,6 +51,9 @@ pub struct NodeWish {
     /// Where it is reached.
     #[serde(default)]
     pub addresses: Vec<String>,
+    /// Its key's signature over [`node_message`](super::node_message), 128 hexadecimal digits.
+    #[serde(default)]
+    pub proof: String,
 }
 
 /// A site that wants to join.
@@ -102,6 +106,7 @@ pub async fn register_node(
         });
     }
     let (site, now) = (services.site, services.clock.now());
+    let cloud = Members::of(&services.store.snapshot(), site).cloud;
     let id = node_id(site, &wish.key);
     let hash = hash(secret);
     transact(services, |tx| {
@@ -114,6 +119,9 @@ pub async fn register_node(
             }
         }
         use_up(tx, &hash, Purpose::Node, now)?;
+        if !proves(cloud, site, &wish.key, Some(&wish.proof)) {
+            return Err(Refusal::Proof);
+        }
         let same_name = |node: &NodeInfo| node.name == wish.name && node.key != wish.key;
         let nodes = tx.find(&NodeInfo::BY_SITE, &key(&[&site.to_string()]));
         if nodes
@@ -133,6 +141,7 @@ pub async fn register_node(
             joined_at: now,
             revoked_at: None,
             ticket: Some(hash.clone()),
+            proof: Some(wish.proof.clone()),
         };
         Ok(tx.put(node)?.value().clone())
     })
@@ -293,7 +302,11 @@ fn prove(cloud: SitePrefix, secret: &str, wish: &SiteWish) -> Result<SitePrefix,
     VerifyingKey::from_bytes(&founding)
         .and_then(|key| key.verify_strict(&message, &signature))
         .map_err(|_| Refusal::Proof)?;
-    Ok(SitePrefix::of_key(&founding))
+    let site = SitePrefix::of_key(&founding);
+    if !proves(cloud, site, &wish.node.key, Some(&wish.node.proof)) {
+        return Err(Refusal::Proof);
+    }
+    Ok(site)
 }
 
 /// The ticket, if it is there, not too old and for `purpose`.

@@ -10,6 +10,7 @@ use luc_state::{Record, Snapshot, key};
 use super::admit::{NodeWish, check_name};
 use super::members::{Members, transact};
 use super::model::{Admission, Label, NodeInfo, Removal, SiteInfo, node_id, said_of, site_id};
+use super::proof::proves;
 use super::refusal::Refusal;
 use crate::Services;
 use crate::compute::model::server::Server;
@@ -65,6 +66,9 @@ pub async fn introduce(
         cloud,
         api_url: api_url.map(str::to_owned),
     };
+    if !proves(cloud, site, &node.key, Some(&node.proof)) {
+        return Err(Refusal::Proof);
+    }
     let id = node_id(site, &node.key);
     transact(services, |tx| {
         let known = tx.get::<SiteInfo>(said.id.as_str());
@@ -82,6 +86,7 @@ pub async fn introduce(
             joined_at: known.as_ref().map_or(now, |known| known.joined_at),
             revoked_at: known.as_ref().and_then(|known| known.revoked_at),
             ticket: known.as_ref().and_then(|known| known.ticket.clone()),
+            proof: Some(node.proof.clone()),
         };
         if told.revoked_at.is_some() {
             return Err(Refusal::Revoked);

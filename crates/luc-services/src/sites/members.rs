@@ -4,8 +4,9 @@
 //! admits as trusted is. So a site that is not trusted cannot let anybody in, whatever it feeds. A
 //! removal by a trusted site (or by the site itself, of itself) ends a membership for good.
 //!
-//! A site says which keys its nodes have, and which of those count no longer; nothing proves that
-//! of a key but an admission. So of a key that two sites claim one alone is believed ([`Claims`]).
+//! A site says which keys its nodes have, and which of those count no longer. Of another site that
+//! is believed only where the key itself says so, too ([`super::proof`]), or where it was shown to
+//! the site that admitted it; of a key that two sites claim one alone is believed ([`Claims`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -85,7 +86,7 @@ impl Members {
             .collect();
         let mut registered = counted;
         registered.retain(|site, _| !removed.contains(site));
-        let claims = Claims::of(snapshot, site, &registered);
+        let claims = Claims::of(snapshot, (site, cloud), &registered);
         let revoked = claims.revoked();
         let mut sites: Vec<Member> = registered
             .values()
@@ -156,13 +157,18 @@ enum Ground {
 
 /// To which site each key belongs. Else a captured site could name the keys of others as its own
 /// and so turn them away everywhere, or revoke them.
-struct Claims(BTreeMap<String, (Ground, bool, SitePrefix)>);
+struct Claims {
+    own: SitePrefix,
+    cloud: SitePrefix,
+    best: BTreeMap<String, (Ground, bool, SitePrefix)>,
+}
 
 impl Claims {
-    /// As `snapshot` shows them at the site `own`, `registered` being the sites that count.
+    /// As `snapshot` shows them at the site `own` of `cloud`, `registered` being the sites that
+    /// count.
     fn of(
         snapshot: &Snapshot,
-        own: SitePrefix,
+        (own, cloud): (SitePrefix, SitePrefix),
         registered: &BTreeMap<SitePrefix, Arc<Stored<Admission>>>,
     ) -> Self {
         let ground = |site: SitePrefix, key: &str| match registered.get(&site) {
@@ -173,37 +179,49 @@ impl Claims {
             Some(_) => Ground::Said,
         };
         let told = snapshot.all::<NodeInfo>();
-        let told = told.filter(|node| node.home() == node.site);
+        let told = told.filter(|node| is_said(node, own, cloud));
         let told = told.map(|node| (node.key.clone(), node.site, node.revoked_at.is_some()));
         let admitted = registered.values();
         let admitted = admitted.map(|one| (one.node_key.clone(), one.site, false));
-        let mut claims = BTreeMap::new();
+        let mut best = BTreeMap::new();
         for (key, site, revoked) in told.chain(admitted) {
             let claim = (ground(site, &key), revoked, site);
-            let best = claims.entry(key).or_insert(claim);
-            *best = claim.max(*best);
+            let known = best.entry(key).or_insert(claim);
+            *known = claim.max(*known);
         }
-        Self(claims)
+        Self { own, cloud, best }
+    }
+
+    /// Whether `node` is one of its site.
+    fn believe(&self, node: &Stored<NodeInfo>) -> bool {
+        is_said(node, self.own, self.cloud) && self.belongs(&node.key, node.site)
     }
 
     /// Whether `key` is a node of `site`.
     fn belongs(&self, key: &str, site: SitePrefix) -> bool {
-        self.0.get(key).is_none_or(|(_, _, owner)| *owner == site)
+        let best = self.best.get(key);
+        best.is_none_or(|(_, _, owner)| *owner == site)
     }
 
     fn revoked(&self) -> BTreeSet<String> {
-        let revoked = self.0.iter().filter(|(_, (_, revoked, _))| *revoked);
+        let revoked = self.best.iter().filter(|(_, (_, revoked, _))| *revoked);
         revoked.map(|(key, _)| key.clone()).collect()
     }
 }
 
-/// The nodes that sites call theirs although their keys belong to others.
+/// Whether what a site says of a node may count: it speaks of its own, and the node's key agrees.
+fn is_said(node: &Stored<NodeInfo>, own: SitePrefix, cloud: SitePrefix) -> bool {
+    node.home() == node.site && (node.site == own || node.is_proven(cloud))
+}
+
+/// The nodes that sites call theirs although their keys belong to others, or do not say so.
 pub fn contested(snapshot: &Snapshot, own: SitePrefix) -> Vec<(SitePrefix, String)> {
     let founder = snapshot.get::<SiteInfo>(site_id(own).as_str());
-    let registered = counted(snapshot, founder.map_or(own, |own| own.cloud));
-    let claims = Claims::of(snapshot, own, &registered);
+    let cloud = founder.map_or(own, |own| own.cloud);
+    let registered = counted(snapshot, cloud);
+    let claims = Claims::of(snapshot, (own, cloud), &registered);
     let told = snapshot.all::<NodeInfo>();
-    let foreign = told.filter(|node| !claims.belongs(&node.key, node.site));
+    let foreign = told.filter(|node| !claims.believe(node));
     foreign.map(|node| (node.site, node.key.clone())).collect()
 }
 
@@ -212,11 +230,11 @@ fn member(snapshot: &Snapshot, claims: &Claims, admission: &Stored<Admission>) -
     let of_site = key(&[&admission.site.to_string()]);
     let known: Vec<_> = snapshot
         .find(&NodeInfo::BY_SITE, &of_site)
-        .filter(|node| node.home() == node.site)
+        .filter(|node| claims.believe(node))
         .collect();
     let mut nodes: Vec<MembershipNode> = known
         .iter()
-        .filter(|node| node.revoked_at.is_none() && claims.belongs(&node.key, node.site))
+        .filter(|node| node.revoked_at.is_none())
         .map(|node| MembershipNode {
             key: node.key.clone(),
             name: node.name.clone(),

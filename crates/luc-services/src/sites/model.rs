@@ -7,6 +7,8 @@ use luc_state::{Index, Kind, Record, Scope, key};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::proof::proves;
+
 /// How far the word of a site counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -104,6 +106,10 @@ pub struct NodeInfo {
     /// The hash of the secret of the ticket that brought it, so that a repeated join is the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ticket: Option<String>,
+    /// Its key's signature over [`node_message`](super::node_message), 128 hexadecimal digits: other
+    /// sites do not believe its site without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<String>,
 }
 
 impl NodeInfo {
@@ -111,6 +117,11 @@ impl NodeInfo {
     pub const BY_SITE: Index<Self> = Index::plain("site", |n| vec![key(&[&n.site.to_string()])]);
     /// Finds a node by its key.
     pub const BY_KEY: Index<Self> = Index::plain("key", |n| vec![key(&[&n.key])]);
+
+    /// Whether its own key says in `cloud` that it is a node of its site.
+    pub(super) fn is_proven(&self, cloud: SitePrefix) -> bool {
+        proves(cloud, self.site, &self.key, self.proof.as_deref())
+    }
 
     /// Whether it keeps its site's store.
     pub fn is_controller(&self) -> bool {

@@ -15,7 +15,7 @@ use luc_services::sites::NodeWish;
 use super::port::Port;
 use super::{Brains, HOSTS_MAX, Seat};
 use crate::config::{Config, FabricConfig, Role};
-use crate::fabrics::{Fabrics, node_secret};
+use crate::fabrics::{Fabrics, node_proof, node_secret};
 use crate::outpost::Outpost;
 use crate::peering::Peering;
 
@@ -49,7 +49,9 @@ pub async fn of_controller(
         std::fs::create_dir_all(&directory)
             .with_context(|| format!("creating {}", directory.display()))?;
         let port = Arc::new(Port::new(services.site, Arc::clone(&peering.membership)));
-        let (seat, node) = host(&config.fabric, fabrics, &directory, (name, agent), &port)?;
+        let (seat, mut node) = host(&config.fabric, fabrics, &directory, (name, agent), &port)?;
+        let (cloud, site) = peering.place();
+        node.proof = node_proof(&node_secret(&directory)?, cloud, site);
         peering.introduce_host(services, url, &node).await?;
         seats.push(seat);
     }
@@ -88,6 +90,7 @@ fn host(
         name: name.to_owned(),
         roles: vec![Role::Compute.name().to_owned()],
         addresses: started.addresses.clone(),
+        proof: String::new(),
     };
     let seat = Seat {
         name: name.to_owned(),

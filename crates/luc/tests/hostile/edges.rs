@@ -12,7 +12,7 @@ use luc_services::identity::model::Project;
 use luc_services::sites::{Label, Promise};
 use serde_json::json;
 
-use crate::world::World;
+use crate::world::{Lines, World};
 
 const SEED: &str = "0707070707070707070707070707070707070707070707070707070707070707";
 
@@ -45,6 +45,8 @@ async fn an_edge_key_invites_nobody_and_blocks_no_name() {
 
 #[tokio::test]
 async fn an_edge_key_reaches_no_host_no_limit_and_no_operators_api() {
+    let lines = Lines::default();
+    let _log = lines.begin();
     let world = World::new().await;
     let edge = world.captured_site(Label::Edge).await;
     let snapshot = world.services().store.snapshot();
@@ -56,10 +58,15 @@ async fn an_edge_key_reaches_no_host_no_limit_and_no_operators_api() {
     let claim = json!({"epoch": 9, "share": {}});
     let ask = json!({"ask": {"project": admin, "bound": claim, "want": {}}}).to_string();
     let back = json!({"give_back": {"project": "p2", "granted": claim, "need": {}}}).to_string();
-    for body in [ask, back] {
-        let status = edge.http(Method::POST, "/luc/v1/leases", &[], body);
+    for body in [ask, back].iter().cycle().take(20) {
+        let status = edge.http(Method::POST, "/luc/v1/leases", &[], body.clone());
         assert_eq!(status.await, Some(StatusCode::FORBIDDEN));
     }
+    assert_eq!(lines.count("a site was refused"), 1, "a flood is one line");
+    assert_eq!(lines.count("leases"), 1, "a flood is one line");
+    let metrics = world.metrics();
+    let counted = "luc_site_refusals_total{status=\"403\"} 20";
+    assert!(metrics.contains(counted), "{metrics}");
     for path in [
         "/luc/v1/hosts/alpha-c/wishes",
         "/luc/v1/signing-key",
@@ -153,4 +160,32 @@ async fn an_edge_site_sees_no_token_of_people_who_do_not_live_there() {
         }
         world.stop().await;
     }
+}
+
+#[tokio::test]
+async fn an_edge_site_in_the_default_domain_sees_tokens_of_members_but_none_of_admins() {
+    let world = World::new().await;
+    let site = world.captured_in_default().await;
+    let thief = Thief::default();
+    site.switchboard
+        .plug(Channel::FORWARD, Arc::new(thief.clone()));
+    let seen = || thief.0.lock().expect("nobody panics meanwhile").len();
+    let mut random = luc_core::entropy::SplitMix64::new(5);
+    let bait = luc_core::id::ServerId::born_at(site.site, &mut random);
+    let path = format!("/servers/{bait}");
+    let (get, to) = (reqwest::Method::GET, Target::Compute);
+    let admin = world.admin().await;
+    for path in [path.as_str(), "/os-hypervisors", "/os-services"] {
+        let answer = admin.ask(get.clone(), to, path, None).await;
+        let answer = answer.expect("an answer");
+        assert_eq!(seen(), 0, "{path}: {}", answer.body);
+    }
+    let answer = admin.ask(get.clone(), to, &path, None).await;
+    assert_eq!(answer.expect("an answer").status, 403);
+    // Whoever opens nothing but what lives there is served by that site.
+    let ada = world.member("ada").await;
+    let answer = ada.ask(get, to, &path, None).await;
+    let answer = answer.expect("an answer");
+    assert_eq!(seen(), 1, "{}", answer.body);
+    world.stop().await;
 }

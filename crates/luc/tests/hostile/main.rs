@@ -4,6 +4,7 @@
 //! What a single rule refuses is tested where the rule is: feeds in `luc-state`, tickets and keys
 //! in `luc-services`, frames in `luc-runtime`.
 
+mod claims;
 mod clients;
 mod edges;
 mod nodes;

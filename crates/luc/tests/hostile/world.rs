@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use http::{Method, Request, StatusCode};
-use luc::client::Client;
+use luc::client::{Client, Target};
 use luc::cloud::{self, Site};
 use luc::clouds::Access;
 use luc::config::{ApiConfig, ComputeConfig, Config, DriverKind, NodeConfig, Role, SiteConfig};
@@ -16,11 +16,13 @@ use luc::node::Node;
 use luc::sites::Switchboard;
 use luc_api::value::Secret;
 use luc_core::SitePrefix;
+use luc_core::id::DomainId;
 use luc_runtime::fabric::memory::Network;
 use luc_runtime::fabric::{self, Channel, Ends, Fabric, Members, RequestError};
 use luc_runtime::{NodeKey, NodeSecret};
 use luc_services::Services;
 use luc_services::sites::{Invitation, Label, Purpose, invite};
+use serde_json::json;
 use tokio::time::Instant;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -56,6 +58,16 @@ impl World {
         &self.founder.parts.as_ref().expect("a controller").services
     }
 
+    /// What the founder has counted.
+    pub(crate) fn metrics(&self) -> String {
+        self.founder
+            .parts
+            .as_ref()
+            .expect("a controller")
+            .metrics
+            .text()
+    }
+
     /// The revision of the founder's store: the same as long as nothing is changed.
     pub(crate) fn revision(&self) -> u64 {
         self.services().store.snapshot().revision().number()
@@ -71,10 +83,20 @@ impl World {
     }
 
     pub(crate) async fn ticket(&self, purpose: Purpose, label: Label) -> String {
+        self.ticket_for(purpose, label, None).await
+    }
+
+    /// A ticket for a site that may hold `domains`.
+    async fn ticket_for(
+        &self,
+        purpose: Purpose,
+        label: Label,
+        domains: Option<Vec<DomainId>>,
+    ) -> String {
         let invitation = Invitation {
             purpose,
             label,
-            domains: None,
+            domains,
             lifetime: Duration::from_secs(600),
         };
         let inviter = self.founder.peering().expect("a fabric").inviter();
@@ -84,10 +106,8 @@ impl World {
 
     /// A compute-only node of the founder that has joined; it does not run yet.
     pub(crate) async fn joined_node(&self, name: &str) -> Config {
-        let ticket = self.ticket(Purpose::Node, Label::Trusted).await;
-        let config = config(&self.directory, "alpha", name, vec![Role::Compute]);
-        let joined = join(&config, &ticket, &self.fabrics).await;
-        joined.expect("the node joins");
+        let (config, _) = self.later_node(name);
+        self.join_node(&config).await;
         config
     }
 
@@ -107,8 +127,45 @@ impl World {
     /// Whoever has the key of a site that was admitted under `label`; it never ran.
     pub(crate) async fn captured_site(&self, label: Label) -> Attacker {
         let ticket = self.ticket(Purpose::Site, label).await;
+        self.captured_with(&ticket).await
+    }
+
+    /// As [`Self::captured_site`], of an edge site that may hold the `default` domain.
+    pub(crate) async fn captured_in_default(&self) -> Attacker {
+        let default = DomainId::parse("default").expect("an id");
+        let ticket = self.ticket_for(Purpose::Site, Label::Edge, Some(vec![default]));
+        self.captured_with(&ticket.await).await
+    }
+
+    /// A site that was admitted under `label` and runs: what is written into its store is fed.
+    pub(crate) async fn running_site(&self, label: Label) -> Node {
+        let ticket = self.ticket(Purpose::Site, label).await;
         let config = config(&self.directory, "edge", "edge-c", vec![Role::Controller]);
         let joined = join(&config, &ticket, &self.fabrics).await;
+        joined.expect("the site joins");
+        let started = Node::start_on(&config, &[], &self.fabrics).await;
+        started.expect("the site starts")
+    }
+
+    /// A compute-only node of the founder that has a key, and has not joined.
+    pub(crate) fn later_node(&self, name: &str) -> (Config, NodeKey) {
+        let config = config(&self.directory, "alpha", name, vec![Role::Compute]);
+        let directory = &config.node.data_dir;
+        std::fs::create_dir_all(directory).expect("room for its key");
+        let key = node_secret(directory).expect("its key").key();
+        (config, key)
+    }
+
+    /// Lets the node of `config` join the founder.
+    pub(crate) async fn join_node(&self, config: &Config) {
+        let ticket = self.ticket(Purpose::Node, Label::Trusted).await;
+        let joined = join(config, &ticket, &self.fabrics).await;
+        joined.expect("the node joins");
+    }
+
+    async fn captured_with(&self, ticket: &str) -> Attacker {
+        let config = config(&self.directory, "edge", "edge-c", vec![Role::Controller]);
+        let joined = join(&config, ticket, &self.fabrics).await;
         joined.expect("the site joins");
         let directory = &config.node.data_dir;
         let site = Site::read(directory).and_then(|site| site.prefix());
@@ -133,14 +190,39 @@ impl World {
 
     /// The admin, logged in at the founder.
     pub(crate) async fn admin(&self) -> Client {
+        self.login("admin", "admin").await
+    }
+
+    /// A user called `name`, who is a member of a project of the same name.
+    pub(crate) async fn member(&self, name: &str) -> Client {
+        let admin = self.admin().await;
+        let made = async |kind: &str, body| {
+            let path = format!("/{kind}s");
+            let made = admin.post(Target::Identity, &path, body).await;
+            let made = made.expect("it is made");
+            made[kind]["id"].as_str().expect("an id").to_owned()
+        };
+        let project = made("project", json!({"project": {"name": name}})).await;
+        let user = json!({"user": {"name": name, "password": "open sesame"}});
+        let user = made("user", user).await;
+        let roles = admin.get(Target::Identity, "/roles?name=member").await;
+        let role = roles.expect("roles")["roles"][0]["id"].clone();
+        let role = role.as_str().expect("an id");
+        let path = format!("/projects/{project}/users/{user}/roles/{role}");
+        let given = admin.ask(reqwest::Method::PUT, Target::Identity, &path, None);
+        assert_eq!(given.await.expect("an answer").status, 204);
+        self.login(name, name).await
+    }
+
+    async fn login(&self, user: &str, project: &str) -> Client {
         let access = Access {
             auth_url: format!("http://{}/identity/v3", self.founder.address),
-            user: "admin".to_owned(),
+            user: user.to_owned(),
             password: Secret::new("open sesame"),
-            project: "admin".to_owned(),
+            project: project.to_owned(),
             region: "RegionOne".to_owned(),
         };
-        Client::login(&access).await.expect("the admin logs in")
+        Client::login(&access).await.expect("the user logs in")
     }
 
     pub(crate) async fn stop(self) {

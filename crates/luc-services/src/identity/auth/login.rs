@@ -114,6 +114,7 @@ fn claims_of(
     claims.audit_ids = vec![audit_id(services)];
     claims.audit_ids.extend(proof.chain);
     claims.methods = proof.methods;
+    claims.via = proof.via;
     claims.scope = scope;
     claims.app_cred = proof.app_cred.map(|cred| cred.id.clone());
     claims.epochs = proof.epochs;

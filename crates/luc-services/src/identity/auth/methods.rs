@@ -10,6 +10,7 @@ use luc_api::identity::requests::{
     AppCredPayload, DomainChoice, IdentityRequest, PasswordPayload, TokenPayload,
 };
 use luc_api::value::Secret;
+use luc_core::SitePrefix;
 use luc_core::id::UserId;
 use luc_core::time::Timestamp;
 use luc_state::{Snapshot, Stored, key};
@@ -18,7 +19,7 @@ use super::super::fetch_for;
 use super::super::model::{AppCred, Domain, User};
 use super::super::presence::{reach, reach_id};
 use super::super::refusal::{expected, forbidden_action, not_found, unauthorized};
-use super::super::standing::{Bench, caller_of};
+use super::super::standing::{Bench, caller_of, limited_by};
 use super::super::token::{Claim, Claims, Epochs};
 use super::super::trust::Trust;
 use super::{read, scoping};
@@ -51,6 +52,8 @@ pub(super) struct Proof {
     pub(super) from_system: bool,
     /// The application credential that was shown.
     pub(super) app_cred: Option<Arc<Stored<AppCred>>>,
+    /// The site on whose word alone an earlier token rests, if it is not trusted.
+    pub(super) via: Option<SitePrefix>,
 }
 
 impl Proof {
@@ -68,6 +71,7 @@ impl Proof {
             expires_at: None,
             from_system: false,
             app_cred: None,
+            via: None,
         }
     }
 
@@ -88,6 +92,7 @@ impl Proof {
             .min();
         self.from_system |= other.from_system;
         self.app_cred = self.app_cred.or(other.app_cred);
+        self.via = self.via.or(other.via);
         Ok(self)
     }
 }
@@ -219,7 +224,7 @@ fn by_token(
     request: &Request,
     payload: &TokenPayload,
 ) -> Result<Proof, ApiError> {
-    let claims = verified(services, payload.id.reveal(), request.now)?;
+    let (claims, via) = verified(services, payload.id.reveal(), request.now)?;
     if claims.methods.iter().any(|method| method == APP_CRED) {
         return Err(forbidden_action(
             "Using a delegated token to create another token is not allowed.",
@@ -245,16 +250,17 @@ fn by_token(
         expires_at: Some(claims.expires_at()),
         from_system: claims.scope == Claim::System,
         app_cred: None,
+        via,
     })
 }
 
-/// What a token says that counts at `now`; anything else is a 404, as Keystone answers for tokens
-/// that are asked about.
-pub(super) fn verified(
+/// What a token says that counts at `now`, and the site whose word limits it; anything else is a
+/// 404, as Keystone answers for tokens that are asked about.
+fn verified(
     services: &Services,
     token: &str,
     now: Timestamp,
-) -> Result<Claims, ApiError> {
+) -> Result<(Claims, Option<SitePrefix>), ApiError> {
     if token.is_empty() {
         return Err(ApiError::not_found("No token in the request"));
     }
@@ -268,7 +274,8 @@ pub(super) fn verified(
     };
     caller_of(&bench, &claims, &kid)
         .map_err(|_| ApiError::not_found("Failed to validate token"))?;
-    Ok(claims)
+    let via = limited_by(&bench, &claims, &kid);
+    Ok((claims, via))
 }
 
 async fn by_app_cred(

@@ -1,15 +1,16 @@
 //! What a captured site, a captured node and a greedy guest cannot do.
 
+use ed25519_dalek::SigningKey as SecretKey;
 use luc_core::SitePrefix;
 use luc_core::id::NodeId;
 use luc_core::time::Timestamp;
 use luc_state::feed::{Expectations, Follower, Source};
 
-use super::world::{Others, Site, compute};
+use super::world::{Others, Site, cloud, compute, node};
 use crate::sites::members::transact;
 use crate::sites::{
-    Label, Members, NodeInfo, Promise, PromiseWish, Purpose, Refusal, admit_site, contested,
-    may_invite, node_id, promise, register_node, remove,
+    Label, Members, NodeInfo, NodeWish, Promise, PromiseWish, Purpose, Refusal, admit_site,
+    contested, introduce, may_invite, node_id, promise, register_node, remove,
 };
 
 async fn admitted(alpha: &Site, others: &mut Others, number: u8, label: Label) -> Site {
@@ -29,13 +30,14 @@ fn members(site: &Site) -> Members {
 }
 
 /// What `liar` says of one of its nodes, whatever is true.
-async fn claims(liar: &Site, key: &str, revoked: bool) {
+async fn claims(liar: &Site, key: &str, proof: Option<String>, revoked: bool) {
     let site = liar.services.site;
     let node = NodeInfo {
         id: node_id(site, key),
         site,
         name: "mine".to_owned(),
         key: key.to_owned(),
+        proof,
         roles: vec!["controller".to_owned()],
         addresses: Vec::new(),
         joined_at: Timestamp::from_unix_secs(0),
@@ -79,16 +81,16 @@ fn keys(members: &Members, site: SitePrefix) -> Vec<String> {
 async fn a_captured_site_takes_no_key_of_others_and_revokes_none() {
     for revoked in [false, true] {
         let (alpha, edge, gamma) = three().await;
-        let node = "ab".repeat(32);
         let ticket = alpha.ticket(Purpose::Node, Label::Trusted).await;
-        let wish = compute(&node);
-        register_node(&alpha.services, &node, &ticket.secret, &wish)
+        let wish = compute(0xab);
+        register_node(&alpha.services, &wish.key, &ticket.secret, &wish)
             .await
             .unwrap();
         let before = members(&alpha);
-        let stolen = [alpha.node_key(), gamma.node_key(), node];
-        for key in &stolen {
-            claims(&edge, key, revoked).await;
+        let stolen = [alpha.node(), gamma.node(), wish];
+        for node in &stolen {
+            // With the proof that everybody sees.
+            claims(&edge, &node.key, Some(node.proof.clone()), revoked).await;
         }
         feed(&edge, &alpha).await;
 
@@ -103,13 +105,70 @@ async fn a_captured_site_takes_no_key_of_others_and_revokes_none() {
 #[tokio::test]
 async fn a_captured_site_still_revokes_and_renews_its_own_keys() {
     let (alpha, edge, _gamma) = three().await;
-    let fresh = "cd".repeat(32);
-    claims(&edge, &fresh, false).await;
-    claims(&edge, &edge.node_key(), true).await;
+    let fresh = node(&SecretKey::from_bytes(&[0xcd; 32]), edge.services.site);
+    claims(&edge, &fresh.key, Some(fresh.proof), false).await;
+    claims(&edge, &edge.node_key(), Some(edge.node().proof), true).await;
     feed(&edge, &alpha).await;
     let view = members(&alpha);
-    assert_eq!(keys(&view, edge.services.site), [fresh]);
+    assert_eq!(keys(&view, edge.services.site), [fresh.key]);
     assert_eq!(view.revoked, [edge.node_key()].into());
+}
+
+#[tokio::test]
+async fn no_site_takes_the_key_of_a_node_that_comes_later() {
+    let (alpha, mut others) = (Site::founder().await, Others::default());
+    let edge = admitted(&alpha, &mut others, 2, Label::Edge).await;
+    let gamma = admitted(&alpha, &mut others, 3, Label::Trusted).await;
+    let delta = admitted(&alpha, &mut others, 4, Label::Trusted).await;
+    let later = compute(0xab);
+    for (liar, revoked) in [(&edge, true), (&delta, false), (&delta, true)] {
+        let own = node(&SecretKey::from_bytes(&[9; 32]), liar.services.site);
+        let proofs = [None, Some(later.proof.clone()), Some(own.proof)];
+        for proof in proofs {
+            claims(liar, &later.key, proof, revoked).await;
+            feed(liar, &gamma).await;
+            feed(liar, &alpha).await;
+            let known = members(&alpha);
+            assert_eq!(keys(&known, liar.services.site), [liar.node_key()]);
+            assert!(known.revoked.is_empty(), "{known:?}");
+            let found = contested(&alpha.services.store.snapshot(), alpha.services.site);
+            assert!(found.contains(&(liar.services.site, later.key.clone())));
+        }
+    }
+    let ticket = alpha.ticket(Purpose::Node, Label::Trusted).await;
+    register_node(&alpha.services, &later.key, &ticket.secret, &later)
+        .await
+        .unwrap();
+    feed(&alpha, &gamma).await;
+    introduce(&gamma.services, ("gamma", cloud(), None), &gamma.node())
+        .await
+        .unwrap();
+    let known = members(&gamma);
+    assert!(keys(&known, alpha.services.site).contains(&later.key));
+    assert!(known.revoked.is_empty(), "{known:?}");
+}
+
+#[tokio::test]
+async fn a_node_without_its_keys_word_joins_nowhere_and_keeps_its_ticket() {
+    let alpha = Site::founder().await;
+    let ticket = alpha.ticket(Purpose::Node, Label::Trusted).await;
+    let before = alpha.services.store.snapshot().revision();
+    let good = compute(0xab);
+    let foreign = node(
+        &SecretKey::from_bytes(&[0xab; 32]),
+        SitePrefix::of_key(b"x"),
+    );
+    for proof in [String::new(), compute(0xcd).proof, foreign.proof] {
+        let wish = NodeWish {
+            proof,
+            ..good.clone()
+        };
+        let refused = register_node(&alpha.services, &wish.key, &ticket.secret, &wish).await;
+        assert!(matches!(refused, Err(Refusal::Proof)), "{refused:?}");
+    }
+    assert_eq!(alpha.services.store.snapshot().revision(), before);
+    let joined = register_node(&alpha.services, &good.key, &ticket.secret, &good).await;
+    joined.unwrap();
 }
 
 #[tokio::test]
@@ -151,7 +210,7 @@ async fn a_ticket_for_a_node_makes_no_controller() {
     let alpha = Site::founder().await;
     let ticket = alpha.ticket(Purpose::Node, Label::Trusted).await;
     let before = alpha.services.store.snapshot().revision();
-    let mut wish = compute(&"ab".repeat(32));
+    let mut wish = compute(0xab);
     wish.roles.push("controller".to_owned());
     let refused = register_node(&alpha.services, &wish.key, &ticket.secret, &wish).await;
     assert!(
@@ -168,7 +227,7 @@ async fn a_ticket_for_a_node_makes_no_controller() {
 async fn of_two_that_show_one_ticket_at_once_one_joins() {
     let alpha = Site::founder().await;
     let ticket = alpha.ticket(Purpose::Node, Label::Trusted).await;
-    let (one, two) = (compute(&"ab".repeat(32)), compute(&"cd".repeat(32)));
+    let (one, two) = (compute(0xab), compute(0xcd));
     let (first, second) = tokio::join!(
         register_node(&alpha.services, &one.key, &ticket.secret, &one),
         register_node(&alpha.services, &two.key, &ticket.secret, &two),

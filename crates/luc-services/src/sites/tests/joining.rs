@@ -30,7 +30,7 @@ fn members(site: &Site) -> Vec<String> {
 async fn a_node_joins_once_and_asks_again_for_the_same() {
     let alpha = Site::founder().await;
     let ticket = alpha.ticket(Purpose::Node, Label::Trusted).await;
-    let wish = compute(&"ab".repeat(32));
+    let wish = compute(0xab);
     let first = register_node(&alpha.services, &wish.key, &ticket.secret, &wish).await;
     let first = first.unwrap();
     let again = register_node(&alpha.services, &wish.key, &ticket.secret, &wish).await;
@@ -55,7 +55,7 @@ async fn a_ticket_is_for_one_purpose_one_hour_one_site_and_one_peer() {
     let alpha = Site::founder().await;
     let beta = Site::new(2, "beta").await;
     let others = Others::default();
-    let wish = compute(&"ab".repeat(32));
+    let wish = compute(0xab);
 
     let ticket = alpha.ticket(Purpose::Site, Label::Trusted).await;
     let wrong = register_node(&alpha.services, &wish.key, &ticket.secret, &wish).await;

@@ -2,7 +2,7 @@
 
 use luc_core::id::NodeId;
 
-use super::world::{Others, Site, compute, node};
+use super::world::{Others, Site, compute};
 use crate::sites::{
     Invitation, Inviter, Label, Members, Purpose, Refusal, admit_site, allow, introduce, invite,
     node_id, register_node, remove, revoke,
@@ -87,7 +87,7 @@ async fn nobody_removes_itself_the_unknown_or_what_still_has_people() {
 #[tokio::test]
 async fn a_revoked_key_is_no_member_and_comes_back_under_no_ticket() {
     let alpha = Site::founder().await;
-    let wish = compute(&"ab".repeat(32));
+    let wish = compute(0xab);
     let ticket = alpha.ticket(Purpose::Node, Label::Trusted).await;
     let known = register_node(&alpha.services, &wish.key, &ticket.secret, &wish).await;
     let known = known.unwrap();
@@ -110,7 +110,7 @@ async fn a_revoked_key_is_no_member_and_comes_back_under_no_ticket() {
     revoke(&alpha.services, &own).await.unwrap();
     let (info, node) = (
         (alpha.name.as_str(), alpha.services.site, None),
-        node(&alpha.node_key()),
+        alpha.node(),
     );
     let start = introduce(&alpha.services, info, &node).await;
     assert!(matches!(start, Err(Refusal::Revoked)), "{start:?}");

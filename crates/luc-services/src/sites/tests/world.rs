@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ed25519_dalek::Signer as _;
+use ed25519_dalek::{Signer as _, SigningKey as SecretKey};
 use luc_api::policy::Policy;
 use luc_core::SitePrefix;
 use luc_core::entropy::SplitMix64;
@@ -19,7 +19,7 @@ use crate::image::blob::DiskBlobs;
 use crate::ports::sites::SingleSite;
 use crate::sites::{
     Electorate, Invitation, Inviter, Label, NodeWish, PromiseWish, Purpose, Refusal, Silent,
-    SiteWish, TicketText, found, introduce, invite, join_message, promise, release,
+    SiteWish, TicketText, found, introduce, invite, join_message, node_message, promise, release,
 };
 use crate::testing::{Counted, Deaf, NoHosts, StoppedClock};
 
@@ -27,7 +27,7 @@ use crate::testing::{Counted, Deaf, NoHosts, StoppedClock};
 pub(super) struct Site {
     pub(super) services: Services,
     pub(super) name: String,
-    pub(super) founding: ed25519_dalek::SigningKey,
+    pub(super) founding: SecretKey,
     clock: Arc<StoppedClock>,
     _blobs: tempfile::TempDir,
 }
@@ -35,7 +35,7 @@ pub(super) struct Site {
 impl Site {
     /// The site number `number`, called `name`, of no cloud yet.
     pub(super) async fn new(number: u8, name: &str) -> Self {
-        let founding = ed25519_dalek::SigningKey::from_bytes(&[number; 32]);
+        let founding = SecretKey::from_bytes(&[number; 32]);
         let site = SitePrefix::of_key(founding.verifying_key().as_bytes());
         let clock = Arc::new(StoppedClock::default());
         let random = Arc::new(Counted::from(u64::from(number) << 32));
@@ -80,7 +80,7 @@ impl Site {
     /// The founder of a cloud.
     pub(super) async fn founder() -> Self {
         let site = Self::new(1, "alpha").await;
-        let node = node(&site.node_key());
+        let node = site.node();
         found(&site.services, &site.name, &site.founding_key(), &node)
             .await
             .unwrap();
@@ -99,7 +99,13 @@ impl Site {
     }
 
     pub(super) fn node_key(&self) -> String {
-        hex::encode(self.founding.to_bytes())
+        self.node().key
+    }
+
+    /// Its first node.
+    pub(super) fn node(&self) -> NodeWish {
+        let secret = SecretKey::from_bytes(&self.founding.verifying_key().to_bytes());
+        node(&secret, self.services.site)
     }
 
     pub(super) fn tick(&self, seconds: i64) {
@@ -130,27 +136,36 @@ impl Site {
             name: self.name.clone(),
             founding_key: self.founding_key(),
             proof: hex::encode(self.founding.sign(&message).to_bytes()),
-            node: node(&self.node_key()),
+            node: self.node(),
         }
     }
 }
 
-/// A node with `key`.
-pub(super) fn node(key: &str) -> NodeWish {
+/// The founder of the cloud that these tests are about.
+pub(super) fn cloud() -> SitePrefix {
+    let founding = SecretKey::from_bytes(&[1; 32]);
+    SitePrefix::of_key(founding.verifying_key().as_bytes())
+}
+
+/// The node with `secret` at `site`.
+pub(super) fn node(secret: &SecretKey, site: SitePrefix) -> NodeWish {
+    let key = hex::encode(secret.verifying_key().as_bytes());
+    let message = node_message(cloud(), site, &key);
     NodeWish {
-        key: key.to_owned(),
+        proof: hex::encode(secret.sign(&message).to_bytes()),
+        key,
         name: "node-1".to_owned(),
         roles: vec!["controller".to_owned()],
         addresses: Vec::new(),
     }
 }
 
-/// A compute-only node with `key`.
-pub(super) fn compute(key: &str) -> NodeWish {
+/// The compute-only node number `number` of the founder.
+pub(super) fn compute(number: u8) -> NodeWish {
     NodeWish {
         name: "node-2".to_owned(),
         roles: vec!["compute".to_owned()],
-        ..node(key)
+        ..node(&SecretKey::from_bytes(&[number; 32]), cloud())
     }
 }
 
