@@ -16,6 +16,7 @@
 //! send and never reach one.
 
 mod belief;
+pub(crate) mod departed;
 pub mod disclosure;
 pub(crate) mod forward;
 pub(crate) mod gather;

@@ -26,7 +26,7 @@ use crate::reply::Reply;
 use crate::request::{Payload, Place, Request};
 use crate::routing::forward::{Head, Outgoing, forward};
 use crate::routing::prior::{self, Destination};
-use crate::routing::{Arrival, gather, numbers, spill, stale};
+use crate::routing::{Arrival, departed, gather, numbers, spill, stale};
 use crate::{Services, compute, identity, image, operations};
 
 static AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
@@ -183,7 +183,8 @@ async fn carry(
         method: parts.method,
         uri: parts.uri,
     };
-    settle(services, &mut request, asked, arrival).await
+    let settled = settle(services, &mut request, asked, arrival).await;
+    settled.map_err(|refusal| departed::explained(services, &request.params, refusal))
 }
 
 /// The request line.

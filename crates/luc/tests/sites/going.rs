@@ -77,7 +77,10 @@ async fn nothing_is_left_of_a_site_that_was_removed_but_what_it_was_lent_until_i
         .await;
     }
     let gone = a.ask(Method::GET, Target::Compute, &path, None).await;
-    assert_eq!(gone.expect("an answer").status, 404);
+    let gone = gone.expect("an answer");
+    assert_eq!(gone.status, 404);
+    let said = gone.body.to_string();
+    assert!(said.contains("made at site b, which was removed"), "{said}");
 
     // It may still use what it was lent.
     assert_eq!(lent(&cloud, "a", "b"), 1);
