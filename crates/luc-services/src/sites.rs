@@ -25,6 +25,7 @@ mod proof;
 mod refusal;
 mod room;
 mod ticket;
+mod whereabouts;
 
 #[cfg(test)]
 mod tests;
@@ -44,6 +45,7 @@ pub use proof::node_message;
 pub use refusal::Refusal;
 pub use room::room;
 pub use ticket::{TicketError, TicketText};
+pub use whereabouts::locate;
 
 use luc_state::Schema;
 

@@ -1,6 +1,6 @@
 //! How a node gets its end of the fabric: QUIC between processes, or a network inside this one.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +31,8 @@ pub struct Started {
     pub fabric: Arc<dyn Fabric>,
     /// Where others reach it; none on a network in memory.
     pub addresses: Vec<String>,
+    /// Where it listens; none on a network in memory.
+    pub bound: Option<SocketAddr>,
     /// The artificial delay to other sites, if one is wanted.
     wan: Option<(Arc<Wan>, Duration)>,
 }
@@ -48,6 +50,7 @@ impl Fabrics {
             Self::Memory(network) => Ok(Started {
                 fabric: network.start(secret.key(), site, ends),
                 addresses: Vec::new(),
+                bound: None,
                 wan: None,
             }),
             Self::Quic => {
@@ -62,6 +65,7 @@ impl Fabrics {
                 Ok(Started {
                     fabric,
                     addresses: advertised(config, address),
+                    bound: Some(address),
                     wan,
                 })
             }
@@ -70,6 +74,24 @@ impl Fabrics {
 }
 
 impl Started {
+    /// Where those at `towards` reach it: what others are told, else the port that it listens on, at
+    /// the address that its packets to them come from.
+    pub fn ways(&self, towards: &[SocketAddr]) -> Vec<String> {
+        if !self.addresses.is_empty() {
+            return self.addresses.clone();
+        }
+        let Some(bound) = self.bound else {
+            return Vec::new();
+        };
+        let ways = towards.iter().filter_map(|there| source(bound, *there));
+        let mut ways: Vec<_> = ways
+            .map(|ip| SocketAddr::new(ip, bound.port()).to_string())
+            .collect();
+        ways.sort_unstable();
+        ways.dedup();
+        ways
+    }
+
     /// Holds packets to `addresses` of another site back, if that is configured.
     pub fn delay(&self, addresses: &[SocketAddr]) {
         if let Some((wan, delay)) = &self.wan {
@@ -88,11 +110,19 @@ fn advertised(config: &FabricConfig, address: SocketAddr) -> Vec<String> {
     if address.ip().is_unspecified() {
         tracing::warn!(
             %address,
-            "the fabric listens everywhere and fabric.advertise is empty: others cannot call"
+            "the fabric listens everywhere and fabric.advertise is empty: other sites cannot call"
         );
         return Vec::new();
     }
     vec![address.to_string()]
+}
+
+/// The own address from which packets go to `there`. Asks the routing table and sends nothing.
+fn source(bound: SocketAddr, there: SocketAddr) -> Option<IpAddr> {
+    let socket = UdpSocket::bind(SocketAddr::new(bound.ip(), 0)).ok()?;
+    socket.connect(there).ok()?;
+    let ip = socket.local_addr().ok()?.ip();
+    (!ip.is_unspecified()).then_some(ip)
 }
 
 /// The node's key in `directory`, made on the first call.
@@ -104,4 +134,16 @@ pub fn node_secret(directory: &Path) -> anyhow::Result<NodeSecret> {
 pub(crate) fn node_proof(secret: &NodeSecret, cloud: SitePrefix, site: SitePrefix) -> String {
     let message = node_message(cloud, site, &secret.key().to_string());
     hex::encode(secret.sign(&message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packets_come_from_the_address_that_routes_to_the_target() {
+        let bound = SocketAddr::from(([0, 0, 0, 0], 4000));
+        let there = SocketAddr::from(([127, 0, 0, 1], 9));
+        assert_eq!(source(bound, there), Some(IpAddr::from([127, 0, 0, 1])));
+    }
 }

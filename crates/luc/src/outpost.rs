@@ -3,12 +3,13 @@
 //! Who the members are it is told by a controller, at the join and from time to time.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
 use axum::body::Body;
+use http::header::CONTENT_TYPE;
 use luc_core::SitePrefix;
 use luc_runtime::NodeSecret;
 use luc_runtime::fabric::{Channel, Ends};
@@ -20,6 +21,7 @@ use crate::fabrics::{Fabrics, Started, node_secret};
 use crate::join::Welcomed;
 use crate::remote::Link;
 use crate::sites::forwards::Forwards;
+use crate::sites::membership::resolved;
 use crate::sites::{Membership, Switchboard};
 
 /// How often the members are asked for.
@@ -42,6 +44,8 @@ pub struct Outpost {
     pub secret: NodeSecret,
     forwards: Arc<Forwards>,
     host: String,
+    /// Where the controllers were told that this node is reached.
+    told: Mutex<Vec<String>>,
 }
 
 impl Outpost {
@@ -71,6 +75,7 @@ impl Outpost {
             site,
             secret,
             host: config.node.name.clone(),
+            told: Mutex::default(),
         }))
     }
 
@@ -94,6 +99,9 @@ impl Outpost {
                 if let Err(reason) = this.refresh().await {
                     tracing::debug!(%reason, "no controller says who the members are");
                 }
+                if let Err(reason) = this.announce().await {
+                    tracing::debug!(%reason, "no controller hears where this node is reached");
+                }
                 tokio::select! {
                     () = tokio::time::sleep(EVERY) => {}
                     () = stopping.cancelled() => return,
@@ -116,6 +124,36 @@ impl Outpost {
         if self.membership.learn(members) {
             self.membership.apply(&*self.started.fabric);
         }
+        Ok(())
+    }
+
+    /// Says where this node is reached, if that is news: its port may be another than at the join.
+    async fn announce(&self) -> Result<(), String> {
+        let controllers = self.membership.with(|members| {
+            if !self.started.addresses.is_empty() {
+                return Vec::new();
+            }
+            let own = members.site(self.site);
+            let nodes = own.map(|own| own.nodes.as_slice()).unwrap_or_default();
+            let leaders = nodes.iter().filter(|node| node.controller);
+            let ways = leaders.flat_map(|node| resolved(&node.addresses));
+            ways.collect()
+        });
+        let ways = self.started.ways(&controllers);
+        let told = || self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if ways.is_empty() || *told() == ways {
+            return Ok(());
+        }
+        let path = format!("/luc/v1/hosts/{}/addresses", self.host);
+        let body = serde_json::to_vec(&ways).map_err(|error| error.to_string())?;
+        let request = http::Request::post(path).header(CONTENT_TYPE, "application/json");
+        let request = request.body(Body::from(body));
+        let request = request.map_err(|error| error.to_string())?;
+        let answer = self.link().ask(request, EVERY).await?;
+        if !answer.status().is_success() {
+            return Err(answer.status().to_string());
+        }
+        *told() = ways;
         Ok(())
     }
 

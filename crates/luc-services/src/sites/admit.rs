@@ -352,13 +352,19 @@ fn check_node(peer: &str, wish: &NodeWish) -> Result<(), Refusal> {
             reason: "use \"controller\", \"compute\" or both".to_owned(),
         });
     }
-    if wish.addresses.len() > 16 || wish.addresses.iter().any(|text| text.len() > 255) {
+    check_addresses(&wish.addresses)?;
+    check_name("node.name", &wish.name)
+}
+
+/// Whether a node may say that it is reached there.
+pub(super) fn check_addresses(addresses: &[String]) -> Result<(), Refusal> {
+    if addresses.len() > 16 || addresses.iter().any(|text| text.len() > 255) {
         return Err(Refusal::Invalid {
             field: "addresses",
             reason: "at most 16 of at most 255 characters".to_owned(),
         });
     }
-    check_name("node.name", &wish.name)
+    Ok(())
 }
 
 pub(super) fn check_name(field: &'static str, name: &str) -> Result<(), Refusal> {

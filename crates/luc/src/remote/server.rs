@@ -57,6 +57,7 @@ pub fn controller_router(side: ControllerSide) -> Router {
         .route("/luc/v1/hosts/{host}/heartbeat", post(heartbeat))
         .route("/luc/v1/hosts/{host}/images/{image}", get(image))
         .route("/luc/v1/hosts/{host}/members", get(members))
+        .route("/luc/v1/hosts/{host}/addresses", post(addresses))
         .layer(DefaultBodyLimit::max(BODY_LENGTH_MAX))
         .with_state(side)
 }
@@ -112,6 +113,28 @@ async fn members(
     match side.controller(&host, &headers, peer) {
         Ok(_) => axum::Json(side.membership.members()).into_response(),
         Err(refusal) => refusal,
+    }
+}
+
+/// A node says where the fabric reaches it.
+async fn addresses(
+    State(side): State<ControllerSide>,
+    Path(host): Path<String>,
+    peer: Known,
+    headers: HeaderMap,
+    axum::Json(said): axum::Json<Vec<String>>,
+) -> Response {
+    let key = peer.as_ref().map(|peer| peer.key.to_string());
+    if let Err(refusal) = side.controller(&host, &headers, peer) {
+        return refusal;
+    }
+    let Some(key) = key else {
+        let reason = "a node that has not joined is not reached over the fabric".to_owned();
+        return refuse(StatusCode::BAD_REQUEST, reason);
+    };
+    match luc_services::sites::locate(&side.services, &key, &said).await {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(refusal) => refuse(StatusCode::CONFLICT, refusal.to_string()),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod merging;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -161,6 +162,26 @@ impl Operator {
         }
     }
 
+    /// Waits until the site at `url` knows the port of the node beta-1, which was free when it
+    /// joined.
+    async fn reached(&self, url: &str) {
+        let started = Instant::now();
+        loop {
+            let nodes = self.ask(url, &["node", "list"]).await;
+            let nodes = nodes["nodes"].as_array().expect("a list").clone();
+            let found = nodes.iter().find(|node| node["name"] == "beta-1");
+            let ways = found.map(|node| node["addresses"].clone());
+            let way = ways.as_ref().and_then(|ways| ways[0].as_str());
+            if let Some(way) = way {
+                let way: SocketAddr = way.parse().expect("address and port");
+                assert!(way.ip().is_loopback() && way.port() != 0, "{way}");
+                return;
+            }
+            assert!(started.elapsed() < LIMIT, "nobody knows the way: {nodes:?}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
     /// Revokes the node beta-1 through the site at `url`, which is not its own.
     async fn revoke(&self, url: &str) {
         let nodes = self.ask(url, &["node", "list"]).await;
@@ -218,6 +239,7 @@ async fn a_site_and_its_node_join_by_ticket_and_a_ticket_is_good_once() {
     let output = console["output"].as_str();
     assert!(output.is_some_and(|text| !text.is_empty()), "{console}");
 
+    operator.reached(&url).await;
     operator.revoke(&url).await;
     shut_out(&node_url).await;
     for child in [&mut first, &mut second, &mut third] {
