@@ -277,7 +277,7 @@ const NODE_COLUMNS: [Column; 10] = [
     ("HEALTH", "health"),
     ("SEEN s", "seen_secs_ago"),
     ("RTT ms", "rtt_ms"),
-    ("EXPECTED ms", "distance_ms"),
+    ("EXPECTED ms", "expected"),
     ("ID", "id"),
     ("COORDINATES ms", "coordinates"),
 ];

@@ -49,10 +49,15 @@ impl Brains {
 
     /// What all brains of this site know and think now.
     pub async fn of_site(&self) -> Vec<Report> {
+        self.of_site_within(NODE).await
+    }
+
+    /// The same of those that answer within `patience`.
+    pub async fn of_site_within(&self, patience: Duration) -> Vec<Report> {
         let nodes = self.membership.nodes().into_iter();
         let elsewhere = nodes.filter(|(peer, _)| peer.site == self.site && !self.is_here(*peer));
         let asked = elsewhere.map(async |(peer, node)| {
-            let told = self.ask(node.key, Question::Yours, NODE).await;
+            let told = self.ask(node.key, Question::Yours, patience).await;
             let status = told.and_then(|reports| {
                 let first = reports.into_iter().next();
                 first

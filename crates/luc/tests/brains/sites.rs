@@ -57,6 +57,18 @@ async fn the_brains_of_all_sites_are_asked_and_a_silent_site_is_named() {
     })
     .await;
 
+    // So does its controller of each node there, delegate or not.
+    until("each node of a is placed", LIMIT, async || {
+        let list = b.ask_node(reqwest::Method::GET, "/luc/v1/nodes", None);
+        let list = list.await.ok()?.body;
+        let nodes = list["nodes"].as_array()?;
+        let there: Vec<_> = nodes.iter().filter(|node| node["site"] == "a").collect();
+        let near =
+            |node: &&&Value| (7.0..14.0).contains(&node["distance_ms"].as_f64().unwrap_or(0.0));
+        (there.len() == 3 && there.iter().filter(near).count() == 3).then_some(())
+    })
+    .await;
+
     // A controller without a host is asked for no room, and in nobody's way.
     crowd(&b, "b", "b-1", 5).await;
     let yaml = cloud.clouds_yaml().to_owned();

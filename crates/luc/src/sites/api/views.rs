@@ -6,6 +6,7 @@ use std::time::Duration;
 use luc_core::{PeerId, SitePrefix};
 use luc_overlay::Coordinate;
 use luc_runtime::NodeKey;
+use luc_runtime::brain::Member;
 use luc_runtime::fabric::PeerState;
 use luc_runtime::feeds::Feeds;
 use luc_services::ports::sites::{SiteView, Sites as _};
@@ -14,6 +15,9 @@ use serde_json::{Value, json};
 
 use super::{Operators, conflicts, shown};
 use crate::config::Role;
+
+/// How long the others of the site may take to say where those of other sites are.
+const TOLD: Duration = Duration::from_millis(500);
 
 impl Operators {
     /// The sites as seen from here.
@@ -105,10 +109,11 @@ impl Operators {
                 let rtt = peer.and_then(|peer| peer.rtt);
                 let key = node.key.parse::<NodeKey>().ok();
                 let id = key.map(|key| key.peer_id(node.site));
-                let place = id.and_then(|id| placed.get(&id));
+                let place = id.and_then(|id| placed.nodes.get(&id));
+                let far = id.and_then(|id| placed.expected(id));
                 // Who has failed or left has no place any more.
                 let seen = id.and_then(|id| self.brains.seen(id));
-                let health = place.map(|place| place.health.as_str());
+                let health = place.and_then(|place| place.health.as_deref());
                 json!({
                     "id": node.id.as_str(),
                     "name": node.name,
@@ -122,29 +127,41 @@ impl Operators {
                     "rtt_ms": rtt.map(|rtt| rtt.as_secs_f64() * 1e3),
                     "health": health.or(seen.as_ref().map(|seen| seen.standing)),
                     "seen_secs_ago": seen.and_then(|seen| seen.ago).map(|ago| ago.as_secs_f64()),
-                    "distance_ms": place.and_then(|place| place.distance_ms),
+                    "distance_ms": far.map(|far| far.millis),
+                    "distance_of_site": far.map(|far| far.of_site),
+                    "expected": far.map(Far::shown),
                     "coordinates": place.map(|place| place.coordinates.clone()),
                 })
             })
             .collect()
     }
 
-    /// The nodes that this node's brain keeps an eye on: its site, and delegates of others.
-    async fn placed(&self) -> BTreeMap<PeerId, Place> {
+    /// The nodes that this node's brain keeps an eye on: its site, and delegates of others. Unless
+    /// it is a delegate itself those of its site say where the delegates of others are.
+    async fn placed(&self) -> Places {
         let Some(brain) = self.brains.own() else {
-            return BTreeMap::new();
+            return Places::default();
         };
         let Some(status) = brain.status().await else {
-            return BTreeMap::new();
+            return Places::default();
         };
+        let mut places = Places::default();
         let own = Place {
-            health: "awake".to_owned(),
+            health: Some("awake".to_owned()),
             distance_ms: Some(0.0),
             coordinates: in_millis(&status.coordinate),
         };
-        let others = status.members.into_iter().map(|member| {
+        places.nodes.insert(status.me, own);
+        if !status.is_delegate {
+            let told = self.brains.of_site_within(TOLD).await.into_iter();
+            let told = told.filter_map(|report| report.status);
+            for member in told.flat_map(|status| status.members) {
+                places.tell(&status.coordinate, &member);
+            }
+        }
+        for member in &status.members {
             let place = Place {
-                health: format!("{:?}", member.standing).to_lowercase(),
+                health: Some(format!("{:?}", member.standing).to_lowercase()),
                 distance_ms: member.distance.map(|seconds| seconds * 1e3),
                 coordinates: member
                     .coordinate
@@ -152,9 +169,9 @@ impl Operators {
                     .map(in_millis)
                     .unwrap_or_default(),
             };
-            (member.peer, place)
-        });
-        others.chain([(status.me, own)]).collect()
+            places.nodes.insert(member.peer, place);
+        }
+        places
     }
 }
 
@@ -163,11 +180,61 @@ fn note(reason: &str) -> String {
     format!("its records are not followed: {reason}")
 }
 
-/// Where a node is in the network, as the brain of this one sees it.
+/// Where nodes are in the network, as the brain of this one sees it.
+#[derive(Default)]
+struct Places {
+    nodes: BTreeMap<PeerId, Place>,
+}
+
 struct Place {
-    health: String,
+    /// How it is; unknown of those that only others of this site keep an eye on.
+    health: Option<String>,
     distance_ms: Option<f64>,
     coordinates: Vec<f64>,
+}
+
+/// How far a node is expected to be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Far {
+    millis: f64,
+    /// Whether this is known of another node of its site alone.
+    of_site: bool,
+}
+
+impl Far {
+    fn shown(self) -> String {
+        let mark = if self.of_site { "~" } else { "" };
+        format!("{mark}{:.2}", self.millis)
+    }
+}
+
+impl Places {
+    /// Takes over where another node of this site says that `member` is; `own` is this node's place.
+    fn tell(&mut self, own: &Coordinate, member: &Member) {
+        if let Some(coordinate) = &member.coordinate {
+            let place = Place {
+                health: None,
+                distance_ms: Some(own.seconds(coordinate) * 1e3),
+                coordinates: in_millis(coordinate),
+            };
+            self.nodes.entry(member.peer).or_insert(place);
+        }
+    }
+
+    /// How far `peer` is expected to be: by its own place, else by the nearest of its site, which is
+    /// a LAN apart from it.
+    fn expected(&self, peer: PeerId) -> Option<Far> {
+        let itself = self.nodes.get(&peer).and_then(|place| place.distance_ms);
+        if let Some(millis) = itself {
+            let of_site = false;
+            return Some(Far { millis, of_site });
+        }
+        let of_site = self.nodes.iter().filter(|(one, _)| one.site == peer.site);
+        let known = of_site.filter_map(|(_, place)| place.distance_ms);
+        let millis = known.min_by(f64::total_cmp)?;
+        let of_site = true;
+        Some(Far { millis, of_site })
+    }
 }
 
 /// The vector of a coordinate and its height, in milliseconds.
@@ -176,4 +243,27 @@ fn in_millis(coordinate: &Coordinate) -> Vec<f64> {
     seconds
         .map(|part| (f64::from(*part) * 1e5).round() / 1e2)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_nobody_knows_the_place_of_is_as_far_as_its_site() {
+        let site = SitePrefix::of_key(b"far");
+        let (known, other) = (PeerId::new(site, 1), PeerId::new(site, 2));
+        let mut places = Places::default();
+        assert_eq!(places.expected(other), None);
+        let place = Place {
+            health: None,
+            distance_ms: Some(12.0),
+            coordinates: Vec::new(),
+        };
+        places.nodes.insert(known, place);
+        let shown = |peer| places.expected(peer).map(Far::shown);
+        assert_eq!(shown(known).as_deref(), Some("12.00"));
+        assert_eq!(shown(other).as_deref(), Some("~12.00"));
+        assert_eq!(shown(PeerId::new(SitePrefix::of_key(b"x"), 1)), None);
+    }
 }
