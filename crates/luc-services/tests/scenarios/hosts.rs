@@ -75,7 +75,8 @@ pub(crate) async fn found(
     let schema = identity::schema()
         .and(Images::tables())
         .and(compute::schema())
-        .and(luc_services::operations::schema());
+        .and(luc_services::operations::schema())
+        .and(luc_services::sites::schema());
     let options = StoreOptions::new(site, SplitMix64::new(3));
     let (store, driver) = Store::open(Arc::new(MemoryEngine::sole()), schema, options)
         .await

@@ -269,6 +269,7 @@ impl World {
             .and(Images::tables())
             .and(compute::schema())
             .and(operations::schema())
+            .and(luc_services::sites::schema())
             .and(feed::schema());
         let seed = 1_000_000 * (self.names.len() as u64 + 1);
         let options = StoreOptions::new(site, SplitMix64::new(seed));
