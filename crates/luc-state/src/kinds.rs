@@ -29,7 +29,7 @@ pub enum HomeRule {
     OfDomain,
     /// The home of the `default` domain: the founder site until somebody moves it.
     OfDefaultDomain,
-    /// The birth site as long as it is private to a project, the home of `default` once public.
+    /// The site that made it, also once it is for everybody (`docs/decisions/0035`).
     ByVisibility,
     /// The site it describes; never changes.
     Itself,

@@ -3,6 +3,7 @@
 
 mod edge;
 mod going;
+mod public;
 mod residency;
 mod strangers;
 mod twice;
