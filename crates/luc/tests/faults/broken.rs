@@ -20,6 +20,10 @@ pub(crate) enum Rule {
     BlocksGivenBackInWords,
     /// A site that is asked for what it was lent keeps it.
     BlocksKept,
+    /// A site promises a name to a joining site and does not write it down.
+    PromisesInWords,
+    /// Sites do not hear whose key counts no longer.
+    RevocationsUnheard,
 }
 
 impl Rule {

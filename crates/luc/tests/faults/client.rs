@@ -217,10 +217,10 @@ pub(crate) async fn clients(world: &Arc<World>, seed: u64) -> Vec<Client> {
     let mut clients = Vec::new();
     for number in 0..count {
         // Each site has somebody to hear from, as far as there are enough.
-        let site = if number < world.sites.len() {
+        let site = if number < world.founded {
             number
         } else {
-            draw.place(world.sites.len())
+            draw.place(world.founded)
         };
         let work = draw.place(world.workplaces.len());
         let project = json!({"id": world.workplaces[work].project});

@@ -4,13 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::response::Response;
 use futures::future::pending;
 use http::StatusCode;
+use luc::sites::assembly::Assembly;
 use luc_core::id::OpId;
+use luc_runtime::fabric::{Channel, Handler, Peer, RecvHalf, Refusal, SendHalf};
 use luc_services::Services;
 use luc_services::ports::Drawn;
 use luc_services::routing::FromSite;
@@ -107,4 +110,26 @@ fn taken(count: &AtomicU64) -> bool {
     count
         .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
         .is_ok()
+}
+
+/// A site that says that it has promised, and forgets it.
+pub(crate) struct Careless(pub(crate) Arc<Assembly>);
+
+#[async_trait]
+impl Handler for Careless {
+    async fn request(&self, from: Peer, channel: Channel, body: Bytes) -> Result<Bytes, Refusal> {
+        let question: Value = serde_json::from_slice(&body).unwrap_or_default();
+        if question["promise"].is_object() {
+            return Ok(Bytes::from_static(b"\"done\""));
+        }
+        self.0.request(from, channel, body).await
+    }
+
+    fn datagram(&self, _: Peer, _: Channel, _: Bytes) {}
+
+    async fn stream(&self, _: Peer, _: Channel, _: SendHalf, _: RecvHalf) {}
+
+    fn rtt(&self, peer: Peer, sample: Duration) {
+        self.0.rtt(peer, sample);
+    }
 }

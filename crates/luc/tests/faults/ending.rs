@@ -36,7 +36,8 @@ pub(crate) struct Ending {
 impl Ending {
     fn of(ledger: &Ledger) -> Self {
         let mut ending = Self::default();
-        for book in ledger.books() {
+        // What a site that is gone holds is nobody's any more.
+        for book in ledger.books().iter().filter(|book| !book.gone) {
             for cell in book.now.values() {
                 let named = cell.value()["name"].as_str().map(str::to_owned);
                 if let Some(name) = named {

@@ -5,7 +5,9 @@
 
 pub(crate) mod acknowledged_writes_survive;
 pub(crate) mod exactly_once;
+pub(crate) mod joins_are_whole;
 pub(crate) mod lowered_limits_bind;
+pub(crate) mod members_are_agreed;
 pub(crate) mod nothing_resurrected;
 pub(crate) mod one_home;
 pub(crate) mod quota_never_exceeded;

@@ -16,8 +16,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::invariant::quota_never_exceeded::{Counted, Shares, Taken};
-use crate::invariant::{one_home, quota_never_exceeded, replicas_are_prefixes};
+use crate::invariant::joins_are_whole::{self, Asked};
+use crate::invariant::quota_never_exceeded::{self, Counted, Shares, Taken};
+use crate::invariant::{one_home, replicas_are_prefixes};
 
 /// A record as it was durable.
 #[derive(Debug)]
@@ -57,6 +58,11 @@ impl Cell {
     pub(crate) fn value(&self) -> Value {
         let mut whole: Value = serde_json::from_slice(&self.bytes).unwrap_or_default();
         whole["value"].take()
+    }
+
+    /// The site that it speaks of.
+    fn site(&self) -> Option<SitePrefix> {
+        self.value()["site"].as_str()?.parse().ok()
     }
 
     /// Whether both say the same.
@@ -112,6 +118,10 @@ pub(crate) struct Book {
     pub(crate) now: Cells,
     /// How it follows the others.
     pub(crate) mirrors: BTreeMap<SitePrefix, Mirror>,
+    /// Whether it is of the cloud, and follows the others.
+    pub(crate) joined: bool,
+    /// Whether it was of the cloud and is gone.
+    pub(crate) gone: bool,
     commits: Vec<Commit>,
 }
 
@@ -132,6 +142,7 @@ pub(crate) struct Ledger {
     pub(crate) violations: Vec<Violation>,
     /// How much of limits was taken, by project and resource.
     taken: Taken,
+    asked: Asked,
 }
 
 impl Ledger {
@@ -142,6 +153,7 @@ impl Ledger {
             books: Vec::new(),
             violations: Vec::new(),
             taken: Taken::new(),
+            asked: Asked::new(),
         }
     }
 
@@ -151,8 +163,21 @@ impl Ledger {
             site,
             now: Cells::new(),
             mirrors: BTreeMap::new(),
+            joined: false,
+            gone: false,
             commits: Vec::new(),
         });
+    }
+
+    /// The site is of the cloud from now on.
+    pub(crate) fn join(&mut self, site: usize) {
+        self.books[site].joined = true;
+    }
+
+    /// The site is gone for good.
+    pub(crate) fn leave(&mut self, site: usize) {
+        let book = &mut self.books[site];
+        (book.joined, book.gone) = (false, true);
     }
 
     /// The books of all sites.
@@ -204,6 +229,12 @@ impl Ledger {
         let (_, _, steps) = &book.commits[book.commits.len() - 1];
         let mut found = one_home::look(&self.books, site, steps);
         found.extend(replicas_are_prefixes::look(book, steps, &moved));
+        found.extend(joins_are_whole::look(
+            &self.books,
+            &mut self.asked,
+            site,
+            steps,
+        ));
         found.extend(quota_never_exceeded::look(
             &self.books,
             &mut self.taken,
@@ -246,7 +277,16 @@ impl Ledger {
         let mut moved = BTreeMap::new();
         let mut mirrors = std::mem::take(&mut self.books[site].mirrors);
         let (_, _, steps) = &self.books[site].commits[self.books[site].commits.len() - 1];
-        for cell in steps.iter().filter_map(|step| step.after.as_ref()) {
+        for step in steps {
+            let Some(cell) = step.after.as_ref() else {
+                // A home that is gone is followed no more.
+                let dropped = step.before.as_ref();
+                let dropped = dropped.filter(|cell| cell.kind == Kind::FeedCursor);
+                if let Some(home) = dropped.and_then(|cell| cell.site()) {
+                    mirrors.remove(&home);
+                }
+                continue;
+            };
             match cell.kind {
                 Kind::FeedFilter => {
                     let Ok(said) = serde_json::from_value::<FeedFilter>(cell.value()) else {

@@ -1,6 +1,7 @@
 //! Limits that go up and down: while clients work, and once more at the end, when one site is cut
 //! off and what became of the limit can be said exactly.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use http::{Method, StatusCode};
@@ -62,7 +63,7 @@ struct Scene<'w> {
     counted: Counted,
     home: usize,
     away: Option<usize>,
-    tokens: Vec<String>,
+    tokens: BTreeMap<usize, String>,
 }
 
 /// Lowers a limit while a site is cut off, lets that site work, heals, and raises the limit again.
@@ -70,13 +71,12 @@ pub(crate) async fn lower_and_raise(world: &World, seed: u64) {
     let mut draw = Draw::new(seed, 5);
     let home = draw.place(world.workplaces.len());
     let project = world.workplaces[home].project.clone();
-    let others: Vec<_> = (0..world.sites.len())
-        .filter(|site| *site != home)
-        .collect();
+    let mut others = world.up();
+    others.retain(|site| *site != home);
     let away = others[draw.place(others.len())];
-    let mut tokens = Vec::new();
-    for site in 0..world.sites.len() {
-        tokens.push(world.login(site, &json!({"id": project})).await);
+    let mut tokens = BTreeMap::new();
+    for site in world.up() {
+        tokens.insert(site, world.login(site, &json!({"id": project})).await);
     }
     let scene = Scene {
         world,
@@ -123,7 +123,7 @@ impl Scene<'_> {
 
     fn cut_off(&self) {
         let Some(away) = self.away else { return };
-        for site in (0..self.world.sites.len()).filter(|site| *site != away) {
+        for site in self.world.up().into_iter().filter(|site| *site != away) {
             self.world
                 .network
                 .split(self.prefix(away), self.prefix(site));
@@ -140,7 +140,7 @@ impl Scene<'_> {
     async fn set(&self, limit: u64) -> StatusCode {
         let body = json!({"quota_set": {self.counted.resource(): limit}});
         let ask = Ask::new(Method::PUT, path(&self.project), body);
-        let token = &self.tokens[self.home];
+        let token = &self.tokens[&self.home];
         let answer = self.world.insist(self.home, &ask, token).await;
         self.world
             .say(|| format!("{:?} limited to {limit}: {}", self.counted, answer.status));
@@ -151,7 +151,7 @@ impl Scene<'_> {
     async fn make(&self, site: usize) -> Option<StatusCode> {
         let name = format!("late-{site}");
         let ask = speech::make(What::Group, &name, &self.world.workplaces[self.home].known);
-        let answer = self.world.ask(site, &ask, &self.tokens[site]).await?;
+        let answer = self.world.ask(site, &ask, &self.tokens[&site]).await?;
         let name = &self.world.sites[site].name;
         self.world
             .say(|| format!("a group at {name}: {} {}", answer.status, answer.message()));
@@ -170,7 +170,10 @@ impl Scene<'_> {
         let mut seen = None;
         for _ in 0..tries {
             self.set(limit).await;
-            let reachable: Vec<_> = (0..self.world.sites.len())
+            let reachable: Vec<_> = self
+                .world
+                .up()
+                .into_iter()
                 .filter(|site| Some(*site) != self.away)
                 .map(|site| self.prefix(site))
                 .collect();
@@ -251,7 +254,7 @@ impl Scene<'_> {
                 self.accuse(lowered_limits_bind::usable(status, &self.shares()));
             }
         }
-        for site in 0..self.world.sites.len() {
+        for site in self.world.up() {
             let status = self.make(site).await;
             let made = status.is_some_and(|status| status.is_success());
             let full = self.shares().used_in_all() >= limit;

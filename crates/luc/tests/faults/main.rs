@@ -19,10 +19,13 @@ mod disk;
 mod doors;
 mod draw;
 mod ending;
+mod goings;
 mod host;
 mod invariant;
+mod joins;
 mod ledger;
 mod limits;
+mod membership;
 mod ports;
 mod run;
 mod site;
@@ -37,13 +40,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use broken::Rule;
 use draw::lock;
 use invariant::{
-    exactly_once, lowered_limits_bind, nothing_resurrected, quota_never_exceeded, read_your_writes,
-    replicas_are_prefixes,
+    exactly_once, joins_are_whole, lowered_limits_bind, members_are_agreed, nothing_resurrected,
+    quota_never_exceeded, read_your_writes, replicas_are_prefixes,
 };
 use run::{Report, run};
 
 /// Seeds of an ordinary run of the tests.
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 40;
 
 fn number(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
@@ -89,7 +92,8 @@ fn told(reports: &[Report]) -> String {
     let slowest = reports.iter().map(|report| report.converged).max();
     format!(
         "{} seeds: {} requests, {} writes done, {} refused, {} unknown, {} reads after writes, \
-         {} answers lost after the commit; operations in doubt: {resolved:?}; faults: {faults:?}; \
+         {} answers lost after the commit; {} sites joined, {} did not, {} nodes came, {} sites \
+         went; operations in doubt: {resolved:?}; faults: {faults:?}; \
          converged after at most {:?}",
         reports.len(),
         sum(|report| report.requests),
@@ -98,6 +102,10 @@ fn told(reports: &[Report]) -> String {
         sum(|report| report.writes[2]),
         sum(|report| report.probes),
         sum(|report| report.answers_lost),
+        sum(|report| report.movement[0]),
+        sum(|report| report.movement[1]),
+        sum(|report| report.movement[2]),
+        sum(|report| report.movement[3]),
         slowest.unwrap_or_default(),
     )
 }
@@ -211,4 +219,16 @@ fn a_site_that_gives_its_lease_back_in_words_alone_uses_more_than_it_was_lent() 
 fn a_site_that_keeps_its_lease_leaves_a_lowered_limit_pending() {
     let invariants = [lowered_limits_bind::LOWERED_LIMITS_BIND];
     assert!(caught(Rule::BlocksKept, 20, &invariants).is_some());
+}
+
+#[test]
+fn a_promise_that_is_not_kept_lets_a_site_in_without_a_majority() {
+    let invariants = [joins_are_whole::JOINS_ARE_WHOLE];
+    assert!(caught(Rule::PromisesInWords, 20, &invariants).is_some());
+}
+
+#[test]
+fn sites_that_do_not_hear_of_a_revocation_let_the_key_in() {
+    let invariants = [members_are_agreed::MEMBERS_ARE_AGREED];
+    assert!(caught(Rule::RevocationsUnheard, 20, &invariants).is_some());
 }

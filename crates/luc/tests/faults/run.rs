@@ -11,6 +11,8 @@ use crate::broken::Rule;
 use crate::client::{clients, working_time};
 use crate::draw::{Draw, lock};
 use crate::ending;
+use crate::goings;
+use crate::joins::{self, Told};
 use crate::ledger::Violation;
 use crate::limits;
 use crate::trouble::{self, Tally};
@@ -24,6 +26,8 @@ pub(crate) struct Report {
     pub(crate) writes: [u64; 3],
     pub(crate) probes: u64,
     pub(crate) answers_lost: u64,
+    /// Joins of sites that were let in, and that were not, nodes that came, and sites that went.
+    pub(crate) movement: [u64; 4],
     pub(crate) faults: Tally,
     /// Operations in doubt, by what `luc op show` says of them.
     pub(crate) resolved: BTreeMap<String, u64>,
@@ -75,14 +79,26 @@ async fn go(seed: u64, broken: Option<Rule>) -> Report {
         .into_iter()
         .map(|client| tokio::spawn(client.run(end)))
         .collect();
+    let late: Vec<_> = (world.founded..world.sites.len())
+        .map(|number| tokio::spawn(joins::come_late(Arc::clone(&world), number, seed, end)))
+        .collect();
+    let guests = tokio::spawn(goings::nodes(Arc::clone(&world), seed, end));
     for client in working {
         client.await.expect("a client does not panic");
     }
+    for site in late {
+        site.await.expect("a site that comes late does not panic");
+    }
+    guests.await.expect("a node that joins does not panic");
     let faults = troubles.await.expect("trouble does not panic");
     trouble::heal(&world).await;
     world.say(|| "everything is healed".to_owned());
+    joins::settle(&world).await;
+    goings::settle(&world, seed).await;
     let converged = ending::converge(&world).await;
     let resolved = ending::judge(&world).await;
+    joins::judge(&world);
+    goings::judge(&world).await;
     limits::lower_and_raise(&world, seed).await;
     let count = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
     let counts = &world.counts;
@@ -103,6 +119,7 @@ async fn go(seed: u64, broken: Option<Rule>) -> Report {
         ],
         probes: count(&counts.probes),
         answers_lost: lost.sum(),
+        movement: movement(&world),
         faults,
         resolved,
         converged,
@@ -111,4 +128,17 @@ async fn go(seed: u64, broken: Option<Rule>) -> Report {
     };
     world.shut_down().await;
     report
+}
+
+/// How many sites that came late were let in and were not, how many nodes came and sites went.
+fn movement(world: &World) -> [u64; 4] {
+    let (mut moved, joins) = ([0; 4], lock(&world.joins));
+    for join in joins.values() {
+        let welcome = matches!(join.told, Some(Told::Welcome(_)));
+        moved[usize::from(!welcome)] += 1;
+    }
+    let guests = lock(&world.guests);
+    moved[2] = guests.iter().filter(|guest| guest.joined).count() as u64;
+    moved[3] = lock(&world.going).len() as u64;
+    moved
 }

@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use luc::sites::assembly::Assembly;
+use luc::sites::doorman::Doorman;
 use luc::sites::feeding::{Feeding, SiteDirectory};
 use luc::sites::forwards::Forwards;
-use luc::sites::{CloudSites, Membership, Pulse, Switchboard, pulse};
+use luc::sites::{CloudSites, Membership, Pulse, Switchboard, permits, pulse};
 use luc_api::policy::Policy;
 use luc_api::value::Secret;
 use luc_core::SitePrefix;
@@ -18,7 +19,7 @@ use luc_core::entropy::SplitMix64;
 use luc_engines::TokioPause;
 use luc_runtime::NodeSecret;
 use luc_runtime::fabric::memory::Network;
-use luc_runtime::fabric::{Channel, Ends, Fabric};
+use luc_runtime::fabric::{Channel, Ends, Fabric, Handler};
 use luc_runtime::feeds::{Feeds, Pacing};
 use luc_services::Services;
 use luc_services::compute::{self, Compute};
@@ -32,9 +33,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::broken::Rule;
 use crate::disk::{Disk, Fatal, Incarnation};
-use crate::doors::{self, Doors};
+use crate::doors::{self, Careless, Doors};
 use crate::draw::{Bits, Draw, lock};
 use crate::host;
+use crate::membership::{self, Records};
 use crate::ports::{Deaf, NoHosts, Skewed, Watched};
 
 /// The admin's password.
@@ -54,6 +56,10 @@ pub(crate) struct Site {
     pub(crate) name: String,
     pub(crate) prefix: SitePrefix,
     pub(crate) secret: NodeSecret,
+    /// Its founding key.
+    pub(crate) founding: NodeSecret,
+    /// Who it was told is of the cloud when it joined, as a file would keep it.
+    pub(crate) told: Mutex<Option<Members>>,
     pub(crate) clock: Arc<Skewed>,
     pub(crate) doors: Arc<Doors>,
     /// How often it waited in vain for a copy.
@@ -75,6 +81,8 @@ pub(crate) struct Site {
 pub(crate) struct Running {
     pub(crate) services: Arc<Services>,
     pub(crate) feeds: Feeds,
+    pub(crate) membership: Arc<Membership>,
+    pub(crate) assembly: Arc<Assembly>,
     /// Cancelled when it is crashed.
     pub(crate) gone: CancellationToken,
     alive: Arc<AtomicBool>,
@@ -87,6 +95,7 @@ pub(crate) struct Running {
 pub(crate) struct Plan {
     pub(crate) name: String,
     pub(crate) secret: NodeSecret,
+    pub(crate) founding: NodeSecret,
     pub(crate) seed: u64,
     pub(crate) lossy: bool,
     pub(crate) host: bool,
@@ -101,9 +110,11 @@ impl Site {
             ..Doors::default()
         };
         Self {
-            prefix: SitePrefix::of_key(plan.name.as_bytes()),
+            prefix: prefix_of(&plan.founding),
             name: plan.name,
             secret: plan.secret,
+            founding: plan.founding,
+            told: Mutex::default(),
             clock: Arc::new(Skewed::drawn(draw)),
             doors: Arc::new(doors),
             in_vain: Arc::default(),
@@ -124,14 +135,14 @@ impl Site {
     }
 
     /// Starts the controller. The first start of the founder makes the cloud.
-    pub(crate) async fn start(&self, network: &Network, members: &Members, blobs: &Path) {
+    pub(crate) async fn start(&self, network: &Network, cloud: SitePrefix, blobs: &Path) {
         let start = self.starts.fetch_add(1, Ordering::Relaxed);
-        let founds = start == 0 && members.cloud == self.prefix;
+        let founds = start == 0 && cloud == self.prefix;
         let mut draw = Draw::new(self.seed, 100 + start);
         let alive = Arc::new(AtomicBool::new(true));
         let (store, driver) = self.open(&alive, &mut draw).await;
-        let membership = Membership::new(self.prefix, Some(members.clone()), false);
-        let membership = Arc::new(membership);
+        let told = lock(&self.told).clone();
+        let membership = Arc::new(Membership::new(self.prefix, told, true));
         let switchboard = Arc::new(Switchboard::default());
         let ends = Ends {
             admission: Arc::clone(&membership) as _,
@@ -152,22 +163,31 @@ impl Site {
         }
         let enlisted = identity::enlist_key(&services).await;
         assert!(enlisted.is_ok() || self.lossy, "{enlisted:?}");
+        membership::introduce(self, &services, cloud).await;
         if self.host {
             host::join(&services, self.lossy).await;
         }
         let gone = CancellationToken::new();
+        let assembly = Arc::new(Assembly::new(
+            &services,
+            Arc::clone(&fabric),
+            Arc::clone(&membership),
+            pulse,
+        ));
         let parts = Parts {
             services: Arc::clone(&services),
             fabric: Arc::clone(&fabric),
-            membership,
-            pulse,
+            membership: Arc::clone(&membership),
+            assembly: Arc::clone(&assembly),
             sites,
             switchboard: Arc::clone(&switchboard),
         };
-        let feeds = parts.open_doors(&self.doors, &gone, draw.seed());
+        let feeds = parts.open_doors(self, &gone, draw.seed());
         *lock(&self.running) = Some(Arc::new(Running {
             services,
             feeds,
+            membership,
+            assembly,
             gone,
             alive,
             driver,
@@ -213,7 +233,8 @@ impl Site {
             impatient: self.broken == Some(Rule::OwnWritesNotAwaited),
             in_vain: Arc::clone(&self.in_vain),
         };
-        let disk = DiskBlobs::open(&blobs.join(&self.name)).expect("there is room for images");
+        let disk = DiskBlobs::open(&blobs.join(self.prefix.to_string()))
+            .expect("there is room for images");
         Services {
             store,
             site: self.prefix,
@@ -258,6 +279,12 @@ impl Running {
     }
 }
 
+/// The prefix of the site with this founding key.
+fn prefix_of(founding: &NodeSecret) -> SitePrefix {
+    let key = hex::decode(founding.key().to_string());
+    SitePrefix::of_key(&key.expect("a key is hexadecimal"))
+}
+
 async fn found(services: &Arc<Services>) {
     let founding = Founding {
         password: Secret::new(PASSWORD),
@@ -273,25 +300,28 @@ struct Parts {
     services: Arc<Services>,
     fabric: Arc<dyn Fabric>,
     membership: Arc<Membership>,
-    pulse: Arc<Pulse>,
+    assembly: Arc<Assembly>,
     sites: Arc<CloudSites>,
     switchboard: Arc<Switchboard>,
 }
 
 impl Parts {
     /// Plugs in what serves other sites, as `luc::peering` does, and begins to follow them.
-    fn open_doors(self, doors: &Arc<Doors>, gone: &CancellationToken, seed: u64) -> Feeds {
-        let assembly = Arc::new(Assembly::new(
-            &self.services,
-            Arc::clone(&self.fabric),
-            Arc::clone(&self.membership),
-            Arc::clone(&self.pulse),
-        ));
+    fn open_doors(self, site: &Site, gone: &CancellationToken, seed: u64) -> Feeds {
+        let members = Members::of(&self.services.store.snapshot(), self.services.site);
+        self.membership.learn(members);
+        self.membership.apply(&*self.fabric);
+        let assembly = self.assembly;
         let forwards = Forwards::new(self.services.site, Arc::clone(&self.membership));
-        let router = doors::router(Arc::clone(&self.services), Arc::clone(doors));
+        let router = doors::router(Arc::clone(&self.services), Arc::clone(&site.doors));
         forwards.serve(router.clone(), router);
-        self.switchboard
-            .plug(Channel::SITES, Arc::clone(&assembly) as _);
+        let settles: Arc<dyn Handler> = match site.broken {
+            Some(Rule::PromisesInWords) => Arc::new(Careless(Arc::clone(&assembly))),
+            _ => Arc::clone(&assembly) as _,
+        };
+        self.switchboard.plug(Channel::SITES, settles);
+        let doorman = Doorman::new(&self.services, Arc::clone(&assembly));
+        self.switchboard.plug(Channel::JOIN, Arc::new(doorman));
         self.switchboard.plug(Channel::FORWARD, Arc::new(forwards));
         tokio::spawn(pulse::beat(assembly, gone.clone()));
         let directory = SiteDirectory::new(Arc::clone(&self.membership), &self.services);
@@ -302,6 +332,16 @@ impl Parts {
             Pacing::default(),
             seed,
         );
+        let permits = permits::follow(Arc::clone(&self.services), feeds.clone(), gone.clone());
+        tokio::spawn(permits);
+        let records = Records {
+            membership: Arc::clone(&self.membership),
+            fabric: self.fabric,
+            store: self.services.store.clone(),
+            site: self.services.site,
+            deaf: site.broken == Some(Rule::RevocationsUnheard),
+        };
+        tokio::spawn(records.follow(feeds.clone(), gone.clone()));
         let feeding = Arc::new(Feeding::new(feeds.clone(), self.membership));
         self.sites.with_copies(Arc::clone(&feeding) as _);
         self.switchboard.plug(Channel::FEED, feeding);

@@ -136,6 +136,10 @@ async fn crash(world: &World, number: usize, draw: &mut Draw) {
 
 /// The controller ends when a commit is durable and nobody has heard of it.
 async fn crash_at_commit(world: &World, number: usize, draw: &mut Draw) {
+    // One that is starting would never end.
+    if world.sites[number].running().is_none() {
+        return;
+    }
     let fatal = &world.sites[number].fatal;
     fatal.commit.store(1 + draw.below(6), Ordering::Relaxed);
     let struck = tokio::time::timeout(Duration::from_secs(6), fatal.struck.notified());
@@ -206,7 +210,7 @@ pub(crate) async fn heal(world: &World) {
         site.doors.late_ms.store(0, Ordering::Relaxed);
     }
     for number in 0..world.sites.len() {
-        if world.sites[number].running().is_none() {
+        if world.sites[number].running().is_none() && world.is_member(number) {
             world.start(number).await;
         }
     }

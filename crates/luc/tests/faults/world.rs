@@ -1,15 +1,17 @@
 //! A cloud of a few sites in one process, on one paused clock.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::{Method, StatusCode};
+use luc_core::SitePrefix;
 use luc_runtime::NodeSecret;
 use luc_runtime::fabric::memory::{Network, Quality};
 use luc_services::http::respond;
-use luc_services::sites::{Label, Member, Members, MembershipNode};
+use luc_services::sites::Purpose;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -17,12 +19,21 @@ use crate::broken::Rule;
 use crate::deeds::Thing;
 use crate::disk::Disk;
 use crate::draw::{Draw, lock};
+use crate::goings::Guest;
+use crate::joins::{self, Joins, Rivalry, Told};
 use crate::ledger::Ledger;
 use crate::site::{PASSWORD, Plan, Site};
 use crate::speech::{Answer, Ask, Knowledge};
 
 /// The most sites of a cloud.
-const NAMES: [&str; 4] = ["grenoble", "luxembourg", "nancy", "rennes"];
+const NAMES: [&str; 6] = [
+    "grenoble",
+    "luxembourg",
+    "nancy",
+    "rennes",
+    "sophia",
+    "toulouse",
+];
 
 /// How many things happened.
 #[derive(Debug, Default)]
@@ -45,7 +56,16 @@ pub(crate) struct Workplace {
 pub(crate) struct World {
     pub(crate) network: Network,
     pub(crate) sites: Vec<Site>,
-    pub(crate) members: Members,
+    /// How many sites there are from the beginning; the others may come.
+    pub(crate) founded: usize,
+    /// For what those are rivals.
+    pub(crate) rivalry: Rivalry,
+    /// What became of their joins.
+    pub(crate) joins: Joins,
+    /// The sites that want to go, and whether they leave or are removed.
+    pub(crate) going: Mutex<BTreeMap<usize, bool>>,
+    /// The nodes that joined a site.
+    pub(crate) guests: Mutex<Vec<Guest>>,
     pub(crate) ledger: Arc<Mutex<Ledger>>,
     pub(crate) workplaces: Vec<Workplace>,
     /// What the clients did, each to its own things.
@@ -64,21 +84,35 @@ impl World {
         let count = 2 + draw.place(3);
         let mut furniture = Draw::new(seed, 4);
         let hosts = furniture.chance(500);
-        let sites: Vec<Site> = (0..count)
+        let mut guests = Draw::new(seed, 6);
+        let late = guests.place(3);
+        let rivalry = match guests.below(4) {
+            0 if late == 2 => Rivalry::Ticket,
+            1 if late == 2 => Rivalry::Name,
+            _ => Rivalry::None,
+        };
+        let sites: Vec<Site> = (0..count + late)
             .map(|number| {
-                let lossy = draw.chance(150);
-                let host = hosts && furniture.chance(600);
+                let draw = if number < count {
+                    &mut draw
+                } else {
+                    &mut guests
+                };
+                let lossy = draw.chance(150) && number < count;
+                let host = hosts && furniture.chance(600) && number < count;
                 let disk = Draw::new(seed, 10 + number as u64);
                 let disk = Disk::new(number, lossy, Arc::clone(&ledger), disk);
+                let rival = rivalry == Rivalry::Name && number == count + 1;
                 let plan = Plan {
-                    name: NAMES[number].to_owned(),
+                    name: NAMES[number - usize::from(rival)].to_owned(),
                     secret: NodeSecret::from_seed(&[number as u8 + 1; 32]),
+                    founding: NodeSecret::from_seed(&[number as u8 + 101; 32]),
                     seed: draw.seed(),
                     lossy,
                     host,
                     broken,
                 };
-                Site::new(plan, disk, &mut draw)
+                Site::new(plan, disk, draw)
             })
             .collect();
         for site in &sites {
@@ -86,7 +120,11 @@ impl World {
         }
         let mut world = Self {
             network: Network::new(draw.seed()),
-            members: members(&sites),
+            founded: count,
+            rivalry,
+            joins: Joins::default(),
+            going: Mutex::default(),
+            guests: Mutex::default(),
             sites,
             ledger,
             workplaces: Vec::new(),
@@ -97,8 +135,9 @@ impl World {
             blobs: tempfile::tempdir().expect("there is room for images"),
         };
         world.lay_out(&mut draw);
-        for number in 0..count {
-            world.start(number).await;
+        world.start(0).await;
+        for number in 1..count {
+            world.let_in(number).await;
         }
         world.furnish().await;
         world
@@ -118,9 +157,42 @@ impl World {
 
     /// Starts the controller of a site.
     pub(crate) async fn start(&self, number: usize) {
+        lock(&self.ledger).join(number);
         let site = &self.sites[number];
-        site.start(&self.network, &self.members, &self.blob_dir())
+        site.start(&self.network, self.cloud(), &self.blob_dir())
             .await;
+    }
+
+    /// Lets a site join through the founder, and starts it.
+    async fn let_in(&self, number: usize) {
+        let site = &self.sites[number];
+        for _ in 0..60 {
+            let Some(ticket) = joins::ticket(self, 0, Purpose::Site).await else {
+                continue;
+            };
+            if let Told::Welcome(welcome) = joins::knock(self, site, &ticket).await {
+                *lock(&site.told) = Some(welcome.members);
+                return self.start(number).await;
+            }
+        }
+        panic!("{} cannot join", site.name);
+    }
+
+    /// The prefix of the founder.
+    pub(crate) fn cloud(&self) -> SitePrefix {
+        self.sites[0].prefix
+    }
+
+    /// Whether a site has founded the cloud or was told that it is of it.
+    pub(crate) fn is_member(&self, number: usize) -> bool {
+        number == 0 || lock(&self.sites[number].told).is_some()
+    }
+
+    /// The sites that run.
+    pub(crate) fn up(&self) -> Vec<usize> {
+        let all = 0..self.sites.len();
+        all.filter(|site| self.sites[*site].running().is_some())
+            .collect()
     }
 
     fn blob_dir(&self) -> PathBuf {
@@ -192,6 +264,8 @@ impl World {
     /// Makes what the clients need: a domain at the second site, a project here and there, an
     /// image with data.
     async fn furnish(&mut self) {
+        // Image data are written by a thread of its own: nobody may be busy beside it.
+        sleep(Duration::from_secs(1)).await;
         let first = json!({"name": "admin", "domain": {"id": "default"}});
         let token = self.login(0, &first).await;
         let image = self.image(&token).await;
@@ -265,30 +339,6 @@ pub(crate) fn quality(draw: &mut Draw) -> Quality {
         reorder: draw.below(10) as f64 / 100.0,
         answer_loss: 0.0,
         bytes_per_second: None,
-    }
-}
-
-fn members(sites: &[Site]) -> Members {
-    let cloud = sites[0].prefix;
-    let member = |site: &Site| Member {
-        site: site.prefix,
-        name: site.name.clone(),
-        label: Label::Trusted,
-        domains: None,
-        admitted_by: cloud,
-        api_url: None,
-        nodes: vec![MembershipNode {
-            key: site.secret.key().to_string(),
-            name: site.name.clone(),
-            addresses: Vec::new(),
-            controller: true,
-        }],
-    };
-    Members {
-        cloud,
-        sites: sites.iter().map(member).collect(),
-        revoked: std::collections::BTreeSet::new(),
-        removed: std::collections::BTreeSet::new(),
     }
 }
 

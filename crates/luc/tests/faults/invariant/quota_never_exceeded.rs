@@ -136,7 +136,8 @@ fn home_of(books: &[Book], project: &str) -> Option<SitePrefix> {
     }
 }
 
-fn of_kind(book: &Book, kind: Kind) -> impl Iterator<Item = &Arc<Cell>> {
+/// The records of a kind that a site holds.
+pub(crate) fn of_kind(book: &Book, kind: Kind) -> impl Iterator<Item = &Arc<Cell>> {
     let prefix = format!("r/{}/", kind.name());
     let from = (Bound::Included(prefix.as_str()), Bound::Unbounded);
     let rows = book.now.range::<str, _>(from);

@@ -81,11 +81,9 @@ fn accuse(book: &Book, key: &str, seen: &str) -> Violation {
 /// Whether every site holds of every other exactly what that one holds now: the end of a run.
 pub(crate) fn behind(ledger: &Ledger) -> Vec<Violation> {
     let mut found = Vec::new();
-    for book in ledger.books() {
-        let others = ledger
-            .books()
-            .iter()
-            .filter(|other| other.site != book.site);
+    let joined = || ledger.books().iter().filter(|book| book.joined);
+    for book in joined() {
+        let others = joined().filter(|other| other.site != book.site);
         for home in others {
             let Some(mirror) = book.mirrors.get(&home.site) else {
                 let seen = format!("follows nothing of {}", home.site);
