@@ -1,4 +1,4 @@
-//! Every parser of requests, queries, versions and policies, guided by coverage.
+//! Every parser of requests, queries, versions and policy rules, guided by coverage.
 
 #![no_main]
 

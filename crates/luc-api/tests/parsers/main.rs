@@ -1,6 +1,6 @@
 //! A bounded fuzz of all parsers: random bytes, and good bodies with random damage.
 //!
-//! The same `attack` runs unbounded and guided by coverage in `fuzz/` (`cargo fuzz run parsers`).
+//! The same `attack` runs unbounded and guided by coverage in `fuzz/` (`parsers` and `policies`).
 
 mod attack;
 
@@ -31,7 +31,9 @@ const ROUNDS: u64 = 1_500;
 fn no_bytes_make_a_parser_panic() {
     for seed in 0..ROUNDS {
         let mut random = SplitMix64::new(seed);
-        attack::attack(&input(&mut random));
+        let input = input(&mut random);
+        attack::attack(&input);
+        attack::attack_policy(&input);
     }
 }
 

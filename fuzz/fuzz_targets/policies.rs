@@ -1,0 +1,8 @@
+//! The reader of policy files, guided by coverage.
+
+#![no_main]
+
+#[path = "../../crates/luc-api/tests/parsers/attack.rs"]
+mod attack;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| attack::attack_policy(data));
