@@ -83,8 +83,10 @@ pub trait Directory: Send + Sync + 'static {
 /// Times and bounds of the feeds.
 #[derive(Clone, Debug)]
 pub struct Pacing {
-    /// How long a home waits for more before it sends what has changed.
+    /// The least time between two steps of a feed: what changes meanwhile goes together.
     pub coalesce: Duration,
+    /// The same where somebody waits for what has changed.
+    pub awaited: Duration,
     /// With how many changes it does not wait.
     pub coalesce_changes: usize,
     /// How often a home says that it lives.
@@ -110,7 +112,8 @@ pub struct Pacing {
 impl Default for Pacing {
     fn default() -> Self {
         Self {
-            coalesce: Duration::from_millis(20),
+            coalesce: Duration::from_millis(50),
+            awaited: Duration::from_millis(5),
             coalesce_changes: 256,
             heartbeat: Duration::from_secs(1),
             silence: Duration::from_secs(4),
@@ -146,6 +149,8 @@ struct Shared {
     asking: Notify,
     followed: Mutex<BTreeMap<SitePrefix, Arc<Followed>>>,
     served: Mutex<BTreeMap<SitePrefix, Served>>,
+    /// Up to which revision of this site somebody waits for copies, by site.
+    awaited: Arc<Latest<BTreeMap<SitePrefix, u64>>>,
     /// The directory has changed.
     changed: Notify,
     /// Changes whenever it may have changed what sites may hold.
@@ -182,6 +187,7 @@ impl Feeds {
             asking: Notify::new(),
             followed: Mutex::default(),
             served: Mutex::default(),
+            awaited: Arc::default(),
             changed: Notify::new(),
             admissions: Arc::default(),
             hurry: Notify::new(),
@@ -263,6 +269,16 @@ impl Feeds {
         let Some(site) = found else { return false };
         let there = |progress: &Progress| progress.at.revision.number() >= revision;
         site.reached(Instant::now() + patience, there).await
+    }
+
+    /// Somebody at `site` waits for a copy of what this site had committed at `revision`.
+    pub fn awaited(&self, site: SitePrefix, revision: u64) {
+        self.shared.awaited.modify(|awaited| {
+            let known = awaited.entry(site).or_default();
+            let is_news = *known < revision;
+            *known = revision.max(*known);
+            is_news
+        });
     }
 
     /// How far this site follows each other one, ordered by prefix.

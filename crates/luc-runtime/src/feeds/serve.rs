@@ -1,6 +1,10 @@
 //! The home's side of a stream: what a follower lacks, then what happens, a heartbeat each second.
+//!
+//! Steps keep a distance in time, so that a busy home costs its followers few transactions; what
+//! somebody waits for goes at once.
 
 use std::future::pending;
+use std::time::Duration;
 
 use bytes::Bytes;
 use luc_core::SitePrefix;
@@ -10,7 +14,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use super::latest::Watcher;
 use super::status::Served;
 use super::wire::{Joiner, Packer, Said, Told, WireError};
-use super::{Shared, lock};
+use super::{Pacing, Shared, lock};
 use crate::fabric::{RecvHalf, SendHalf};
 
 /// Feeds `follower` until the stream ends.
@@ -132,10 +136,10 @@ impl Session<'_> {
         mut source: Source,
         mut admissions: Watcher<()>,
     ) -> Result<(), WireError> {
-        let pacing = &self.shared.pacing;
-        let mut beat = interval(pacing.heartbeat);
+        let mut beat = interval(self.shared.pacing.heartbeat);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut due = Some(Instant::now());
+        let mut awaited = self.shared.awaited.seen();
+        let mut pace = Pace::begin(&self.shared.pacing);
         loop {
             tokio::select! {
                 biased;
@@ -144,7 +148,7 @@ impl Session<'_> {
                         self.asked = filter;
                         self.narrowed = self.narrow().await;
                         source.refilter(self.narrowed.as_ref().unwrap_or(&self.asked).clone());
-                        due = Some(Instant::now());
+                        pace.due = Some(Instant::now());
                     }
                     Some(Said::Durable(revision)) => {
                         note(self.shared, self.follower, |served| served.durable = revision);
@@ -158,30 +162,42 @@ impl Session<'_> {
                         return Ok(());
                     }
                 }
-                () = until(due) => {
-                    due = None;
-                    while source.is_behind() {
-                        let Some(batch) = source.take() else { break };
-                        self.tell(&Told::Batch(batch)).await?;
-                        beat.reset();
-                    }
+                () = until(pace.due) => {
+                    pace.goes(&source);
+                    self.catch_up(&mut source).await?;
+                    beat.reset();
                 }
                 absorbed = source.absorb() => {
                     if absorbed == Absorbed::Closed {
                         return Ok(());
                     }
-                    let now = Instant::now();
-                    let soon = *due.get_or_insert(now + pacing.coalesce);
-                    let full = source.waiting() >= pacing.coalesce_changes;
-                    due = Some(if full { now } else { soon });
+                    pace.has_more(&source);
+                }
+                () = awaited.changed() => {
+                    let revision = awaited.read(|sites| sites.get(&self.follower).copied());
+                    pace.awaited = revision.unwrap_or_default();
+                    pace.has_more(&source);
                 }
                 _ = beat.tick() => {
-                    if let Some(batch) = source.heartbeat() {
+                    // That this site has gone on without anything to tell is told now and then.
+                    if source.is_behind() {
+                        pace.goes(&source);
+                        self.catch_up(&mut source).await?;
+                    } else if let Some(batch) = source.heartbeat() {
                         self.tell(&Told::Batch(batch)).await?;
                     }
                 }
             }
         }
+    }
+
+    /// Sends all that the follower lacks.
+    async fn catch_up(&mut self, source: &mut Source) -> Result<(), WireError> {
+        while source.is_behind() {
+            let Some(batch) = source.take() else { break };
+            self.tell(&Told::Batch(batch)).await?;
+        }
+        Ok(())
     }
 
     async fn tell(&mut self, told: &Told) -> Result<(), WireError> {
@@ -196,6 +212,56 @@ impl Session<'_> {
             served.batches += 1;
         });
         Ok(())
+    }
+}
+
+/// When the next step is sent.
+struct Pace<'p> {
+    pacing: &'p Pacing,
+    due: Option<Instant>,
+    /// When the last one was; none if there was none yet.
+    last: Option<Instant>,
+    /// When the last one was that told of any change.
+    told: Option<Instant>,
+    /// Up to which revision somebody waits.
+    awaited: u64,
+}
+
+impl<'p> Pace<'p> {
+    /// The first step is due.
+    fn begin(pacing: &'p Pacing) -> Self {
+        Self {
+            pacing,
+            due: Some(Instant::now()),
+            last: None,
+            told: None,
+            awaited: 0,
+        }
+    }
+
+    /// What `source` has goes now.
+    fn goes(&mut self, source: &Source) {
+        (self.due, self.last) = (None, Some(Instant::now()));
+        if source.waiting() > 0 {
+            self.told = self.last;
+        }
+    }
+
+    /// The site has gone on, or somebody waits: the first change after a while goes at once, more of
+    /// them together, and a change that nobody sees not at all.
+    fn has_more(&mut self, source: &Source) {
+        let (at, seen) = (source.at().revision.number(), source.seen().number());
+        let (last, pause) = if at < self.awaited && self.awaited <= seen {
+            (self.last, self.pacing.awaited)
+        } else if source.waiting() >= self.pacing.coalesce_changes {
+            (None, Duration::ZERO)
+        } else if source.waiting() > 0 {
+            (self.told, self.pacing.coalesce)
+        } else {
+            return;
+        };
+        let soonest = last.map_or_else(Instant::now, |last| last + pause);
+        self.due = Some(self.due.map_or(soonest, |due| due.min(soonest)));
     }
 }
 

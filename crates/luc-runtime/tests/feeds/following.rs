@@ -7,19 +7,49 @@ use tokio::time::{Instant, sleep};
 
 use crate::world::{Machine, World, machine, prefix, project};
 
+/// One way between the sites.
+const WAY: Duration = Duration::from_millis(15);
+
+/// What tasks take beside that.
+const REST: Duration = Duration::from_millis(5);
+
 #[tokio::test(start_paused = true)]
-async fn a_write_is_seen_at_another_site_within_a_round_trip_and_the_pause_for_more() {
+async fn a_write_is_seen_at_another_site_at_once_and_the_next_after_a_pause_for_more() {
     let world = World::new(&[1, 2]).await;
     let (home, away) = (world.site(1), world.site(2));
     assert!(away.follow("p").await);
+    sleep(Duration::from_secs(1)).await;
     let before = Instant::now();
     let revision = home.put("m1", "p").await;
     assert!(away.caught_up(1, revision, 1000).await);
     let took = before.elapsed();
-    assert!(took <= Duration::from_millis(15 + 20 + 5), "{took:?}");
+    assert!(took <= WAY + REST, "{took:?}");
     assert_eq!(away.held(1), ["m1"]);
     let held = away.store.snapshot().get::<Machine>("m1");
     assert_eq!(held.map(|machine| machine.home()), Some(prefix(1)));
+    let before = Instant::now();
+    let revision = home.put("m2", "p").await;
+    assert!(away.caught_up(1, revision, 1000).await);
+    let took = before.elapsed();
+    let pause = Duration::from_millis(50);
+    assert!(WAY < took && took <= pause + WAY + REST, "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_somebody_waits_for_goes_without_a_pause() {
+    let world = World::new(&[1, 2]).await;
+    let (home, away) = (world.site(1), world.site(2));
+    assert!(away.follow("p").await);
+    for number in 0..10 {
+        let before = Instant::now();
+        // In what is told, and in what is not.
+        let of = ["p", "elsewhere"][number % 2];
+        let revision = home.put(&format!("m{number}"), of).await;
+        home.feeds.awaited(prefix(2), revision.number());
+        assert!(away.caught_up(1, revision, 1000).await);
+        let took = before.elapsed();
+        assert!(took <= WAY + 2 * REST, "{number}: {took:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -56,7 +86,10 @@ async fn what_the_follower_is_not_told_of_moves_it_on_as_well() {
     assert!(away.follow("p").await);
     let commits = away.store.snapshot().revision();
     let revision = home.put("m1", "elsewhere").await;
-    assert!(away.caught_up(1, revision, 1000).await);
+    assert!(
+        away.caught_up(1, revision, 1100).await,
+        "by the next heartbeat"
+    );
     assert_eq!(
         away.store.snapshot().revision(),
         commits,

@@ -14,6 +14,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, StatusCode};
 use luc_api::endpoint::Body as BodyForm;
 use luc_api::{ApiError, Endpoint, Service, Verb, fault};
+use luc_core::SitePrefix;
 use luc_state::{Rider, Touched, Tx, TxError};
 use sha2::{Digest, Sha256};
 
@@ -42,6 +43,7 @@ pub(crate) async fn respond(
     request: http::Request<Body>,
     arrival: Arrival,
 ) -> Option<Response<Body>> {
+    let from = arrival.from.as_ref().map(|from| from.site);
     let path = request.uri().path();
     if let Some(id) = path.strip_prefix(show::PATH) {
         let shown = show::for_site(services, id, &arrival).await;
@@ -59,14 +61,22 @@ pub(crate) async fn respond(
         Some(seed) => once(services, service, request, arrival, seed).await,
         None => api::carry_out(services, service, request, &arrival).await,
     };
-    Some(stamped(services, response))
+    Some(stamped(services, from, response))
 }
 
-/// Says where and at which revision the answer holds, unless yet another site has said so.
-fn stamped(services: &Services, mut response: Response<Body>) -> Response<Body> {
+/// Says where and at which revision the answer holds, unless yet another site has said so. The site
+/// that asked will wait for a copy of that revision.
+fn stamped(
+    services: &Services,
+    from: Option<SitePrefix>,
+    mut response: Response<Body>,
+) -> Response<Body> {
     let headers = response.headers_mut();
     if !headers.contains_key(&HOME) {
         let revision = services.store.snapshot().revision().number();
+        if let Some(from) = from {
+            services.sites.awaited(from, revision);
+        }
         if let Ok(site) = HeaderValue::from_str(&services.site.to_string()) {
             headers.insert(&HOME, site);
         }

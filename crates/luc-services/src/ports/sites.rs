@@ -38,6 +38,10 @@ pub trait Sites: Send + Sync + 'static {
     /// longer than `patience`, or if nothing of that site is followed.
     async fn caught_up(&self, site: SitePrefix, revision: u64, patience: Duration) -> bool;
 
+    /// Somebody at `site` waits for a copy of what was committed here at `revision`: it need not
+    /// wait for more to be sent with it.
+    fn awaited(&self, _site: SitePrefix, _revision: u64) {}
+
     /// Asks that this site hold a copy of what belongs to `interest` from now on, and waits until
     /// every reachable site has sent its part; `false` if that took longer than `patience`. Asked
     /// at every request of a project: what is followed already must cost next to nothing, and be

@@ -120,6 +120,10 @@ pub(crate) async fn forward(
     outgoing.head.headers.insert(&HOPS, hops);
     let writes = outgoing.head.writes();
     let seen = services.store.snapshot().revision().number();
+    if writes {
+        // What the caller saw here may matter there.
+        services.sites.awaited(home, seen);
+    }
     let seen = HeaderValue::from(seen);
     outgoing.head.headers.insert(&wire::SEEN, seen);
     let given = arrival.operation().cloned();

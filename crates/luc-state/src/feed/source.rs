@@ -158,6 +158,11 @@ impl Source {
         self.waiting() > 0 || self.seen > self.at.revision
     }
 
+    /// Up to where this site's changes have been heard of.
+    pub const fn seen(&self) -> Revision {
+        self.seen
+    }
+
     /// Gives the follower another filter.
     pub fn refilter(&mut self, filter: Filter) {
         if filter.number > self.filter.number {

@@ -25,6 +25,9 @@ pub trait Copies: Send + Sync + 'static {
     /// Waits until what `site` had committed at `revision` is here.
     async fn caught_up(&self, site: SitePrefix, revision: u64, patience: Duration) -> bool;
 
+    /// Lets `site` have what was committed here at `revision` at once.
+    fn awaited(&self, site: SitePrefix, revision: u64);
+
     /// Follows `interest` from now on and waits until it is here.
     async fn follow(&self, interest: Interest, patience: Duration) -> bool;
 }
@@ -180,6 +183,12 @@ impl Sites for CloudSites {
         match self.copies.get() {
             Some(copies) => copies.caught_up(site, revision, patience).await,
             None => false,
+        }
+    }
+
+    fn awaited(&self, site: SitePrefix, revision: u64) {
+        if let Some(copies) = self.copies.get() {
+            copies.awaited(site, revision);
         }
     }
 

@@ -157,6 +157,10 @@ impl Copies for Feeding {
         self.feeds.caught_up(site, revision, patience).await
     }
 
+    fn awaited(&self, site: SitePrefix, revision: u64) {
+        self.feeds.awaited(site, revision);
+    }
+
     async fn follow(&self, interest: Interest, patience: Duration) -> bool {
         let wanted = match interest {
             Interest::Project(project) => Wanted::Project(project),
