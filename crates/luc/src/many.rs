@@ -16,6 +16,7 @@ use luc_runtime::fabric::memory::{Network, Quality};
 use luc_services::sites::{Invitation, Label, Purpose, invite};
 use luc_sim::network::matrix::read;
 use luc_sim::network::round_trips::RoundTrips;
+use luc_sim::scenario::{GRID5000, GRID5000_SITES};
 
 use crate::cloud::{self, Site};
 use crate::clouds::{Access, write_private};
@@ -24,14 +25,8 @@ use crate::fabrics::Fabrics;
 use crate::join::join;
 use crate::node::Node;
 
-/// The names and round trips in ms of the sites of the published experiment (Euro-Par'14).
-pub const PUBLISHED: [&str; 4] = ["grenoble", "luxembourg", "nancy", "rennes"];
-const PUBLISHED_MS: [[f64; 4]; 4] = [
-    [0.09, 16.55, 14.24, 15.92],
-    [16.55, 0.17, 2.70, 13.82],
-    [14.24, 2.70, 0.27, 11.42],
-    [15.92, 13.82, 11.42, 0.23],
-];
+/// The names of the sites of the published experiment (Euro-Par'14).
+pub const PUBLISHED: [&str; 4] = GRID5000_SITES;
 
 /// How long a site may take to hold what it needs of the others.
 const SETTLED: Duration = Duration::from_secs(30);
@@ -56,13 +51,28 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Sites of these names with `nodes` fake compute nodes each, on ports that are free, at the
+    /// distances of [`Self::round_trips`].
+    pub fn fake(names: &[&str], nodes: u16, data_dir: &Path) -> Self {
+        let sites: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        Self {
+            round_trips_ms: Self::round_trips(&sites),
+            sites,
+            nodes,
+            driver: DriverKind::Fake,
+            accel: "auto".to_owned(),
+            listen: ([127, 0, 0, 1], 0).into(),
+            data_dir: data_dir.to_owned(),
+        }
+    }
+
     /// The round trips of sites with these names: as published where all are of the published
     /// experiment, else 10 ms.
     pub fn round_trips(names: &[String]) -> Vec<Vec<f64>> {
         let place = |name: &String| PUBLISHED.iter().position(|known| known == name);
         let published: Option<Vec<usize>> = names.iter().map(place).collect();
         let between = |a: usize, b: usize| match &published {
-            Some(places) => PUBLISHED_MS[places[a]][places[b]],
+            Some(places) => GRID5000[places[a]][places[b]] as f64 / 1e3,
             None if a == b => 0.1,
             None => 10.0,
         };

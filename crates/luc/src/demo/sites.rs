@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 
 use crate::client::{Client, Target};
 use crate::cloud::Kept;
-use crate::config::DriverKind;
 use crate::many::{Cloud, PUBLISHED, Plan};
 use crate::steps::{Steps, say, shown};
 
@@ -23,16 +22,7 @@ const CUT: &str = PUBLISHED[3];
 /// Shows it, and says what was measured.
 pub(super) async fn show(steps: &mut Steps) -> anyhow::Result<Value> {
     let kept = Kept::at(None)?;
-    let sites: Vec<String> = PUBLISHED.iter().map(|name| (*name).to_owned()).collect();
-    let plan = Plan {
-        round_trips_ms: Plan::round_trips(&sites),
-        sites,
-        nodes: 2,
-        driver: DriverKind::Fake,
-        accel: "auto".to_owned(),
-        listen: ([127, 0, 0, 1], 0).into(),
-        data_dir: kept.path().to_owned(),
-    };
+    let plan = Plan::fake(&PUBLISHED, 2, kept.path());
     say("\nNow four sites, with the round trips between Grenoble, Luxembourg, Nancy and Rennes.");
     let started = steps.run(
         "start four sites; three join by ticket",

@@ -1,7 +1,6 @@
 //! Brains of two sites, each with a controller that has no host, asked together.
 
 use luc::client::Client;
-use luc::config::DriverKind;
 use luc::many::{Cloud, Plan};
 use serde_json::Value;
 
@@ -19,16 +18,7 @@ fn names(view: &Value) -> Vec<String> {
 }
 
 async fn start(directory: &std::path::Path) -> Cloud {
-    let sites = vec!["a".to_owned(), "b".to_owned()];
-    let plan = Plan {
-        round_trips_ms: Plan::round_trips(&sites),
-        sites,
-        nodes: 2,
-        driver: DriverKind::Fake,
-        accel: "auto".to_owned(),
-        listen: "127.0.0.1:0".parse().expect("an address"),
-        data_dir: directory.to_owned(),
-    };
+    let plan = Plan::fake(&["a", "b"], 2, directory);
     Cloud::start(&plan).await.expect("the sites start and join")
 }
 

@@ -12,7 +12,6 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use luc::client::{Client, Target};
-use luc::config::DriverKind;
 use luc::many::{Cloud, Plan};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -20,16 +19,7 @@ use serde_json::{Value, json};
 const LIMIT: Duration = Duration::from_secs(60);
 
 fn plan(directory: &Path, names: &[&str]) -> Plan {
-    let sites: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    Plan {
-        round_trips_ms: Plan::round_trips(&sites),
-        sites,
-        nodes: 1,
-        driver: DriverKind::Fake,
-        accel: "auto".to_owned(),
-        listen: "127.0.0.1:0".parse().expect("an address"),
-        data_dir: directory.to_owned(),
-    }
+    Plan::fake(names, 1, directory)
 }
 
 async fn start(directory: &Path, names: &[&str]) -> Cloud {

@@ -4,17 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use luc::clouds::Access;
+use luc::many::Plan;
 use luc_api::value::Secret;
 use serde_json::{Value, json};
 use tokio::process::Command;
-
-/// Round trips in ms between Grenoble, Luxembourg, Nancy and Rennes (Euro-Par'14).
-const ROUND_TRIPS: [[f64; 4]; 4] = [
-    [0.09, 16.55, 14.24, 15.92],
-    [16.55, 0.17, 2.70, 13.82],
-    [14.24, 2.70, 0.27, 11.42],
-    [15.92, 13.82, 11.42, 0.23],
-];
 
 /// A running cloud of several sites. Ended by [`Lab::down`], or when it is dropped.
 pub(crate) struct Lab {
@@ -57,20 +50,6 @@ pub(crate) fn missing() -> Option<String> {
         .then(|| "no /dev/net/tun: a split of real sites was not tried".to_owned())
 }
 
-/// Says that the test could not do its work here; the runner counts and prints it.
-pub(crate) fn skip(reason: &str) {
-    use std::io::Write as _;
-    let Some(path) = std::env::var_os("LUC_SKIP_LOG") else {
-        return say(&format!("luc-skip: {reason}"));
-    };
-    let file = std::fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(path);
-    file.and_then(|mut file| writeln!(file, "luc-skip: {reason}"))
-        .expect("the skip is noted");
-}
-
 /// Prints a line for whoever runs the test by hand.
 pub(crate) fn say(line: &str) {
     use std::io::Write as _;
@@ -82,7 +61,9 @@ impl Lab {
     pub(crate) async fn up(names: &[&str], computes: u16) -> Self {
         let directory = tempfile::tempdir().expect("room for a lab");
         let rtt = directory.path().join("rtt.json");
-        std::fs::write(&rtt, json!(ROUND_TRIPS).to_string()).expect("the matrix is written");
+        let sites: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        std::fs::write(&rtt, json!(Plan::round_trips(&sites)).to_string())
+            .expect("the matrix is written");
         let mut lab = Self {
             directory,
             facts: Value::Null,

@@ -58,7 +58,7 @@ async fn both_sides_of_a_split_keep_to_a_quota_that_is_exhausted() {
 
 async fn split(quota: Quota) {
     if let Some(reason) = lab::missing() {
-        return lab::skip(&reason);
+        return process::skip(&reason);
     }
     let seconds = std::env::var("LUC_SPLIT_SECONDS");
     let seconds = seconds.map_or(SECONDS, |text| text.parse().expect("a number of seconds"));
