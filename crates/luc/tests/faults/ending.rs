@@ -105,10 +105,16 @@ async fn resolve(world: &World, things: &[Thing]) -> BTreeMap<String, String> {
         let Some(running) = world.sites[*site].running() else {
             continue;
         };
-        let shown = luc_services::operations::show(&running.services, operation).await;
-        let said = match &shown {
-            Ok(shown) => said(&shown["operation"]),
-            Err(error) => error.to_string(),
+        let asked = Instant::now();
+        let said = loop {
+            let shown = luc_services::operations::show(&running.services, operation).await;
+            let said =
+                shown.map_or_else(|error| error.to_string(), |shown| said(&shown["operation"]));
+            // What was sent just before the heal is still on its way.
+            if said != "under way" || asked.elapsed() > CONVERGED {
+                break said;
+            }
+            sleep(Duration::from_millis(100)).await;
         };
         world.say(|| format!("operation {operation}: {said}"));
         resolved.insert(operation.clone(), said);
