@@ -135,8 +135,8 @@ fn wrong(
     found
 }
 
-/// What is wrong at the end with the join of `site`, which was told to be welcome or not, and may be
-/// `excused` if it is not, for a rival has what it wanted.
+/// What is wrong at the end with the join of `site`, which was told to be welcome or not, and may
+/// be `excused` if it is not, for a rival has what it wanted.
 pub(crate) fn judge(
     books: &[Book],
     site: SitePrefix,

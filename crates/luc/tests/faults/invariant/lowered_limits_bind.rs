@@ -11,7 +11,8 @@ use super::quota_never_exceeded::Shares;
 pub(crate) const LOWERED_LIMITS_BIND: &str =
     "a lowered limit binds at once where it reaches, and everywhere when the blocks are back";
 
-/// What is wrong right after a limit was lowered, `reachable` being the sites that its home reaches.
+/// What is wrong right after a limit was lowered, `reachable` being the sites that its home
+/// reaches.
 pub(crate) fn at_once(shares: &Shares, reachable: &[SitePrefix]) -> Option<String> {
     let idle: u64 = reachable.iter().map(|site| shares.idle(*site)).sum();
     let over = shares.beyond();
