@@ -53,14 +53,16 @@ impl Bench for SitesBench {
     fn protocol(&self) -> String {
         format!(
             "release build; per site one controller and 6 compute nodes (fake driver), each a \
-             process, a namespace per site, store on disk with fsync; one-way delay by a bridge in \
-             user space; {SERVERS} POST /servers by 24 clients at once; done = ACTIVE and listed \
-             by every site; {ROUNDS} rounds per cloud, all servers deleted between; `even` = \
-             asked at all sites alike, `zones` = all asked at the first site with the zones in \
-             turn; bytes = on the line between sites, minus what idles there in the same time; \
-             published beside it: 500 VMs on one site ROME 322 s, MySQL 298 s; 4 sites at 10 ms \
-             ROME 263 s, MySQL 139 s, Galera about 2 000 s; at 50 ms ROME 427 s, MySQL 203 s, \
-             Galera fails; vanilla Nova on 2 cores 989 s; ROME moves 4 672 MB between sites"
+             process, a namespace per site, store on disk with fsync, all on this machine's \
+             cores; one-way delay by a bridge in user space; {SERVERS} POST /servers by 24 \
+             clients at once; done = ACTIVE and listed by every site; {ROUNDS} rounds per \
+             cloud, all servers deleted between; `even` = asked at all sites alike, `zones` = \
+             all asked at the first site with the zones in turn; one client = {ALONE} one after \
+             the other; processor time = of all nodes, without callers and bridge; bytes = on \
+             the line between sites, minus what idles there in the same time; published beside \
+             it: 500 VMs on one site ROME 322 s, MySQL 298 s; 4 sites at 10 ms ROME 263 s, \
+             MySQL 139 s, Galera about 2 000 s; at 50 ms ROME 427 s, MySQL 203 s, Galera fails; \
+             vanilla Nova on 2 cores 989 s; ROME moves 4 672 MB between sites"
         )
     }
 
@@ -137,6 +139,7 @@ fn spread(
         figures("even, quota just enough", "s", exact.secs);
         load::clear(&cloud)?;
         if sites == 4 {
+            alone(&cloud, &mut figures)?;
             bound(&cloud, round, &mut figures)?;
         }
     }
@@ -178,7 +181,11 @@ fn elsewhere(cloud: &Cloud, figures: &mut impl FnMut(&str, &'static str, f64)) -
     let zones = Round::run(cloud, SERVERS, Asked::AtTheFirst, Quota::Ample)?;
     figures("zones", "s", zones.secs);
     figures("zones, POST p50", "ms", zones.post_p50);
-    load::clear(cloud)?;
+    load::clear(cloud)
+}
+
+/// One client alone, which waits for nobody else: at its own site, and for another.
+fn alone(cloud: &Cloud, figures: &mut impl FnMut(&str, &'static str, f64)) -> Result<()> {
     let here = Round::alone(cloud, ALONE, 0)?;
     figures("one client, POST p50, own site", "ms", here.post_p50);
     load::clear(cloud)?;
