@@ -139,16 +139,7 @@ pub async fn site(command: SiteCommand, json_wanted: bool) -> anyhow::Result<()>
             let operator = Operator::login(&api).await?;
             let path = format!("/luc/v1/sites/{site}");
             let answer = operator.ask(Method::GET, &path, None).await?;
-            show(&answer, json_wanted, || {
-                let facts = table(&SITE_COLUMNS, &json!([answer["site"]]));
-                let nodes = table(&NODE_COLUMNS, &answer["site"]["nodes"]);
-                let twice = &answer["site"]["conflicts"];
-                let twice = match twice.as_array().map(Vec::len) {
-                    None | Some(0) => String::new(),
-                    Some(_) => format!("\n\n{}", table(&CONFLICT_COLUMNS, twice)),
-                };
-                format!("{facts}\n\n{nodes}{twice}")
-            });
+            show(&answer, json_wanted, || site_tables(&answer["site"]));
         }
         SiteCommand::Leave { api } => {
             let operator = Operator::login(&api).await?;
@@ -186,6 +177,18 @@ pub async fn site(command: SiteCommand, json_wanted: bool) -> anyhow::Result<()>
         }
     }
     Ok(())
+}
+
+/// A site, its nodes, and which of its records are not shown.
+fn site_tables(site: &Value) -> String {
+    let facts = table(&SITE_COLUMNS, &json!([site]));
+    let nodes = table(&NODE_COLUMNS, &site["nodes"]);
+    let twice = &site["conflicts"];
+    let twice = match twice.as_array().map(Vec::len) {
+        None | Some(0) => String::new(),
+        Some(_) => format!("\n\n{}", table(&CONFLICT_COLUMNS, twice)),
+    };
+    format!("{facts}\n\n{nodes}{twice}")
 }
 
 /// Carries out `luc node list` and `luc node revoke`.

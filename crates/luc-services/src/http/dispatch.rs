@@ -133,16 +133,9 @@ async fn carry(
     let candidates = candidates(&found, &parts.method, version)?;
     follow(services, facts.service, caller.as_deref(), arrival).await;
     let to = prior::destination(services, facts.service, &candidates, &found.params, arrival);
-    let to = match to {
-        None => prior::resident(
-            services,
-            &candidates,
-            &found.params,
-            caller.as_deref(),
-            arrival,
-        )?,
-        named => named,
-    };
+    let asking = (found.params.as_slice(), caller.as_deref());
+    let resident = || prior::resident(services, &candidates, asking, arrival);
+    let to = to.map_or_else(resident, |to| Ok(Some(to)))?;
     if let Some(to) = to.filter(|_| public || caller.is_some()) {
         let body = if is_streamed(&candidates) {
             ForwardedBody::Stream(body)

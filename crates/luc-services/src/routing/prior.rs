@@ -86,8 +86,7 @@ pub(crate) fn destination(
 pub(crate) fn resident(
     services: &Services,
     rows: &[&'static Endpoint],
-    params: &[(&'static str, String)],
-    caller: Option<&Caller>,
+    (params, caller): (&[(&'static str, String)], Option<&Caller>),
     arrival: &Arrival,
 ) -> Result<Option<Destination>, ApiError> {
     let named = |row: &&Endpoint| row.service() == Service::Image && !params.is_empty();
@@ -96,7 +95,7 @@ pub(crate) fn resident(
         row.service() != Service::Identity && (reads || named(row))
     };
     let project = caller.and_then(Caller::project_id);
-    let project = project.filter(|_| !arrival.alone && rows.iter().all(|row| asks(row)));
+    let project = project.filter(|_| !arrival.alone && rows.iter().all(asks));
     let Some(rule) = project.and_then(|project| outside(services, project.as_str())) else {
         return Ok(None);
     };

@@ -32,7 +32,7 @@ fn id_of(of: &Value) -> String {
 /// The admin, in the bound project.
 async fn login_bound(cloud: &Cloud, site: &str) -> Client {
     let mut access = cloud.site(site).expect("a site").access.clone();
-    access.project = "bound".to_owned();
+    "bound".clone_into(&mut access.project);
     until("the project is known", async || {
         Client::login(&access).await.ok()
     })
