@@ -16,9 +16,8 @@ use luc_core::SitePrefix;
 use luc_state::Snapshot;
 
 use super::model::Project;
-use super::presence::name_of;
 use crate::Services;
-
+use crate::routing::forward::name_of;
 /// What a tag begins with that names a site.
 const TAG: &str = "luc:site=";
 
