@@ -1,4 +1,5 @@
-//! What is believed of a site that is not trusted where answers are put together ([`super::gather`]).
+//! What is believed of a site that is not trusted where answers are put together
+//! ([`super::gather`]).
 //!
 //! Nothing of such a part passed through the feeds' checks, so it may say anything. It speaks for
 //! what was born at that site alone, and of projects for those alone whose domain lives there;
@@ -15,7 +16,7 @@ use crate::ports::sites::SiteView;
 const STATISTICS: &str = "hypervisor_statistics";
 
 /// Leaves of `part`, which the site of `view` answered and whose numbers are lifted, what may be
-/// believed of a site that is not trusted. `lives` tells whether the domain of a project does there.
+/// believed of a site that is not trusted. `lives` tells whether a project's domain does there.
 pub(super) fn narrow(part: &mut Value, view: &SiteView, lives: impl Fn(&ProjectId) -> bool) {
     let Some(members) = part.as_object_mut() else {
         *part = json!({});

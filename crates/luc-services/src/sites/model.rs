@@ -106,8 +106,8 @@ pub struct NodeInfo {
     /// The hash of the secret of the ticket that brought it, so that a repeated join is the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ticket: Option<String>,
-    /// Its key's signature over [`node_message`](super::node_message), 128 hexadecimal digits: other
-    /// sites do not believe its site without.
+    /// Its key's signature over [`node_message`](super::node_message), 128 hexadecimal digits:
+    /// other sites do not believe its site without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<String>,
 }

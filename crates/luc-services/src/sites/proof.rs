@@ -3,8 +3,8 @@
 //!
 //! A site says which keys its nodes have. Without the nodes' own word it could name the key of
 //! anybody who comes later as its own, and turn that one away everywhere. So what another site says
-//! of a key counts only with this proof; [`super::members`] leaves the rest out. The cloud stands in
-//! it too: that of the site, or the site itself for a node that joined before its site did.
+//! of a key counts only with this proof; [`super::members`] leaves the rest out. The cloud stands
+//! in it too: that of the site, or the site itself for a node that joined before its site did.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};

@@ -1,8 +1,9 @@
 //! What members of the cloud asked of this site between nodes and did not get: counted each time,
-//! logged once for each site and kind of refusal, so that a member in the wrong hands floods no log.
+//! logged once for each site and kind of refusal, so that a member in the wrong hands floods no
+//! log.
 //!
-//! Not here: strangers ([`super::doorman`]), what the fabric itself refuses (it logs once, too), and
-//! what clients are refused whose requests were only handed on (those are ordinary answers).
+//! Not here: strangers ([`super::doorman`]), what the fabric itself refuses (it logs once, too),
+//! and what clients are refused whose requests were only handed on (those are ordinary answers).
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
