@@ -74,8 +74,8 @@ impl Fabrics {
 }
 
 impl Started {
-    /// Where those at `towards` reach it: what others are told, else the port that it listens on, at
-    /// the address that its packets to them come from.
+    /// Where those at `towards` reach it: what others are told, else the port that it listens on,
+    /// at the address that its packets to them come from.
     pub fn ways(&self, towards: &[SocketAddr]) -> Vec<String> {
         if !self.addresses.is_empty() {
             return self.addresses.clone();

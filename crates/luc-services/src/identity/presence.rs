@@ -24,6 +24,7 @@ use super::refusal::{not_found, transact};
 use super::trust::Trust;
 use crate::Services;
 use crate::ports::sites::Interest;
+use crate::routing::forward::name_of;
 use crate::sites::Members;
 
 /// How long a login waits for a copy of a domain.
@@ -202,8 +203,8 @@ pub(super) async fn reach(services: &Services, domain: &str) -> Result<(), ApiEr
     })
 }
 
-/// As [`reach`], of a domain that a token names which the key `kid` signed: where a trusted site says
-/// so a domain is followed that was made so lately that its name has not come here yet.
+/// As [`reach`], of a domain that a token names which the key `kid` signed: where a trusted site
+/// says so a domain is followed that was made so lately that its name has not come here yet.
 pub(super) async fn reach_signed(
     services: &Services,
     domain: &DomainId,
@@ -238,13 +239,6 @@ pub(super) async fn reach_id(services: &Services, id: &str) -> Result<(), ApiErr
         .map(|found| reach(services, found.id.as_str()));
     let reached = futures::future::join_all(reached).await;
     reached.into_iter().collect()
-}
-
-/// How a site is called; its prefix if nobody knows.
-pub(crate) fn name_of(services: &Services, site: SitePrefix) -> String {
-    let all = services.sites.all().into_iter();
-    let named = all.into_iter().find(|view| view.site == site);
-    named.map_or_else(|| site.to_string(), |view| view.name)
 }
 
 /// Which projects are used here, so that the feeds are told of each from time to time.

@@ -209,7 +209,8 @@ impl Far {
 }
 
 impl Places {
-    /// Takes over where another node of this site says that `member` is; `own` is this node's place.
+    /// Takes over where another node of this site says that `member` is; `own` is this node's
+    /// place.
     fn tell(&mut self, own: &Coordinate, member: &Member) {
         if let Some(coordinate) = &member.coordinate {
             let place = Place {
@@ -221,8 +222,8 @@ impl Places {
         }
     }
 
-    /// How far `peer` is expected to be: by its own place, else by the nearest of its site, which is
-    /// a LAN apart from it.
+    /// How far `peer` is expected to be: by its own place, else by the nearest of its site, which
+    /// is a LAN apart from it.
     fn expected(&self, peer: PeerId) -> Option<Far> {
         let itself = self.nodes.get(&peer).and_then(|place| place.distance_ms);
         if let Some(millis) = itself {
