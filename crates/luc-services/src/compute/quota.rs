@@ -22,7 +22,7 @@ use super::model::lease::Item;
 use super::model::quota::{Limits, QuotaClass, QuotaSet, QuotaUsage, Resource, UNLIMITED, Used};
 pub(in crate::compute) use lease::check_group;
 pub use lease::{Lent, Shortage};
-pub use upkeep::{IDLE, free_departed, pending, set_reserve, settle, tidy};
+pub use upkeep::{IDLE, free_departed, pending, set_reserve, settle, settle_all, tidy};
 
 /// What is to be used more, or less.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -20,7 +20,7 @@ use super::model::server::Server;
 use super::model::server_group::ServerGroup;
 use super::page::check_parameters;
 use super::projects;
-use super::quota::{Allowance, Held, settle};
+use super::quota::{Allowance, Held, settle, settle_all};
 use super::write::{WriteError, transact};
 use crate::Services;
 use crate::reply::Reply;
@@ -200,6 +200,9 @@ pub(super) async fn delete(services: &Services, request: &Request) -> Result<Rep
         Ok(())
     })
     .await?;
+    if let Ok(project) = ProjectId::parse(project) {
+        settle(services, &project).await?;
+    }
     Ok(Reply::empty())
 }
 
@@ -237,6 +240,7 @@ pub(super) async fn update_class(
         Ok(())
     })
     .await?;
+    settle_all(services).await?;
     let class = services.store.snapshot().get::<QuotaClass>(name);
     Reply::json(&view::class(request, None, &allowance_of(class.as_ref())))
 }

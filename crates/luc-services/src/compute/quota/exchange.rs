@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::model::lease::{Claim, Item, Share};
 use super::super::write::{WriteError, of_write};
-use super::lease::{Books, Heard, Lent, Shortage, bound};
+use super::lease::{self, Books, Heard, Lent, Shortage, bound};
 use crate::Services;
 use crate::identity::admits_project;
 use crate::identity::model::{Domain, Project};
@@ -113,12 +113,12 @@ pub(in crate::compute) async fn transact<T>(
     Err(ApiError::internal("asked for leases for ever"))
 }
 
-/// The home of the domain of `project`; none if it is not known here.
+/// Where the limits of `project` are decided; none if that is not known here.
 pub(super) fn home_of(services: &Services, project: &ProjectId) -> Option<SitePrefix> {
     let snapshot = services.store.snapshot();
-    let project = snapshot.get::<Project>(project)?;
-    let domain = snapshot.get::<Domain>(&project.domain_id)?;
-    Some(domain.home())
+    let found = snapshot.get::<Project>(project);
+    let domain = found.and_then(|found| snapshot.get::<Domain>(&found.domain_id));
+    lease::home(domain.map(|domain| domain.home()), project)
 }
 
 /// Whether the word of `site` counts for the whole cloud.

@@ -101,13 +101,20 @@ impl Seat {
     pub(super) fn of(tx: &Tx<'_>, site: SitePrefix, project: &ProjectId) -> Self {
         let found = tx.get::<Project>(project);
         let domain = found.and_then(|found| tx.get::<Domain>(&found.domain_id));
-        if domain.is_some_and(|domain| domain.home() != site) {
+        let home = home(domain.map(|domain| domain.home()), project);
+        if home.is_some_and(|home| home != site) {
             return Self::Away(bound(tx, site, project));
         }
         let mut others = tx.find(&QuotaLease::BY_PROJECT, &key(&[project.as_str()]));
         others.retain(|lease| lease.site != site);
         Self::Here(others)
     }
+}
+
+/// Where the limits of `project` are decided: at the home of its domain if that is known, else where
+/// the project was made. A site that has lost its copies must not take itself for the home.
+pub(super) fn home(of_domain: Option<SitePrefix>, project: &ProjectId) -> Option<SitePrefix> {
+    of_domain.or_else(|| project.birth_site())
 }
 
 /// What `site` holds: its own word, or more if the home's record of the same epoch says so.

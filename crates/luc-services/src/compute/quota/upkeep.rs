@@ -47,6 +47,13 @@ pub async fn tidy(services: &Services, idle: Duration) -> Result<(), ApiError> {
             ask(services, home, project, (&nothing, Share::default())).await?;
         }
     }
+    settle_all(services).await
+}
+
+/// At the home: [`settle`] for every project of which something is lent. To be called when what
+/// projects have without a limit of their own was lowered.
+pub async fn settle_all(services: &Services) -> Result<(), ApiError> {
+    let snapshot = services.store.snapshot();
     let mut lent: Vec<_> = snapshot
         .all::<QuotaLease>()
         .filter(|lease| lease.home() == services.site)

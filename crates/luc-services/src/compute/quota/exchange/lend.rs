@@ -178,7 +178,7 @@ pub(super) async fn recall_once(
 }
 
 /// At the home: asks every site but `except` for up to `need` of what it was lent, all at once, and
-/// writes down what they give back.
+/// writes down what they give back. Sites that are known to be out of reach are not asked.
 pub(in crate::compute::quota) async fn recall(
     services: &Services,
     project: &ProjectId,
@@ -197,6 +197,10 @@ pub(in crate::compute::quota) async fn recall(
             })
             .collect()
     };
+    let all = services.sites.all();
+    let is_silent = |site| all.iter().any(|view| view.site == site && !view.reachable);
+    let (out_of_reach, leases): (Vec<_>, Vec<_>) =
+        leases.into_iter().partition(|lease| is_silent(lease.site));
     let asked = leases.iter().map(|lease| async move {
         let message = Message::GiveBack {
             project: project.clone(),
@@ -206,7 +210,10 @@ pub(in crate::compute::quota) async fn recall(
         let said = send::<Claim>(services, lease.site, &message, RECALL).await;
         (lease.site, said)
     });
-    let (mut silent, mut freed) = (Vec::new(), false);
+    let names = out_of_reach
+        .iter()
+        .map(|lease| name_of(services, lease.site));
+    let (mut silent, mut freed) = (names.collect::<Vec<_>>(), false);
     for (site, said) in join_all(asked).await {
         let Some(said) = said else {
             silent.push(name_of(services, site));
