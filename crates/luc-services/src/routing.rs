@@ -60,7 +60,7 @@ pub(crate) static HOME: HeaderName = HeaderName::from_static("luc-home");
 pub(crate) static REVISION: HeaderName = HeaderName::from_static("luc-revision");
 
 /// Headers that only sites send each other.
-static INTERNAL: [&HeaderName; 7] = [
+static INTERNAL: [&HeaderName; 8] = [
     &ALONE,
     &PLACE,
     &HOPS,
@@ -68,6 +68,7 @@ static INTERNAL: [&HeaderName; 7] = [
     &REVISION,
     &wire::OPERATION,
     &wire::SEED,
+    &wire::SEEN,
 ];
 
 /// How a request came to this site.
