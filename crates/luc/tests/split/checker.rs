@@ -17,15 +17,34 @@ const COLLECTIONS: [(&str, &str, &str); 3] = [
     ("/images", "/images", "images"),
 ];
 
+/// The greatest page of each collection.
+const PAGE: usize = 1000;
+
 async fn list(client: &Client, path: &str, member: &str) -> Vec<Value> {
     let target = if member == "images" {
         Target::Image
     } else {
         Target::Compute
     };
-    let body = client.get(target, &format!("{path}?limit=1000")).await;
-    let body = body.unwrap_or_else(|error| panic!("{error:#}"));
-    body[member].as_array().cloned().unwrap_or_default()
+    let mut all: Vec<Value> = Vec::new();
+    loop {
+        // Nova pages server groups by number, everything else by the last thing shown.
+        let from = match all.last().and_then(|last| last["id"].as_str()) {
+            None => String::new(),
+            Some(_) if member == "server_groups" => format!("&offset={}", all.len()),
+            Some(last) => format!("&marker={last}"),
+        };
+        let body = client
+            .get(target, &format!("{path}?limit={PAGE}{from}"))
+            .await;
+        let body = body.unwrap_or_else(|error| panic!("{error:#}"));
+        let page = body[member].as_array().cloned().unwrap_or_default();
+        let is_last = page.len() < PAGE;
+        all.extend(page);
+        if is_last {
+            return all;
+        }
+    }
 }
 
 /// What one site shows of everything, with what is the asked node's own taken out.

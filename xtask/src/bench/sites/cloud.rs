@@ -187,8 +187,8 @@ impl Cloud {
         Ok(first.context("the loopback device is counted")?.parse()?)
     }
 
-    /// Processor time that all nodes of the cloud have used so far, in seconds. The line between the
-    /// sites and the callers, which share the machine with them, are left out.
+    /// Processor time that all nodes of the cloud have used so far, in seconds. The bridge between
+    /// the sites and the callers, which share the machine with them, are left out.
     pub(super) fn cpu_secs(&self) -> Result<f64> {
         let processes = self.facts["processes"].as_object();
         let processes = processes.context("a table of processes")?;
