@@ -68,7 +68,14 @@ impl SourceFile {
 }
 
 /// Directories that hold what is built or fetched, by their path from the root.
-const OUTPUT: [&str; 2] = ["target", "guest/build"];
+const OUTPUT: [&str; 6] = [
+    "target",
+    "guest/build",
+    "fuzz/target",
+    "fuzz/corpus",
+    "fuzz/artifacts",
+    "fuzz/coverage",
+];
 /// Hidden directories that belong to the source.
 const HIDDEN_SOURCE: [&str; 3] = [".cargo", ".ci", ".config"];
 

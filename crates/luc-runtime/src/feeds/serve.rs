@@ -247,8 +247,8 @@ impl<'p> Pace<'p> {
         }
     }
 
-    /// The site has gone on, or somebody waits: the first change after a while goes at once, more of
-    /// them together, and a change that nobody sees not at all.
+    /// The site has gone on, or somebody waits: the first change after a while goes at once, more
+    /// of them together, and a change that nobody sees not at all.
     fn has_more(&mut self, source: &Source) {
         let (at, seen) = (source.at().revision.number(), source.seen().number());
         let (last, pause) = if at < self.awaited && self.awaited <= seen {

@@ -111,8 +111,8 @@ impl Seat {
     }
 }
 
-/// Where the limits of `project` are decided: at the home of its domain if that is known, else where
-/// the project was made. A site that has lost its copies must not take itself for the home.
+/// Where the limits of `project` are decided: at the home of its domain if that is known, else
+/// where the project was made. A site that has lost its copies must not take itself for the home.
 pub(super) fn home(of_domain: Option<SitePrefix>, project: &ProjectId) -> Option<SitePrefix> {
     of_domain.or_else(|| project.birth_site())
 }
