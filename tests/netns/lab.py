@@ -7,6 +7,7 @@ through a link of its own, so that a client stays connected to both sides of a s
 packet filters (nftables) in the namespace that is cut off.
 
     lab.py up --dir DIR --luc PROGRAM [--sites 4] [--computes 2] [--delay-ms 10 | --rtt FILE]
+              [--cpus 0.2]           each site has so much of a processor and no more
     lab.py cut --dir DIR SITE [--one-way in|out]
     lab.py heal --dir DIR [SITE]
     lab.py bytes --dir DIR               bytes between sites so far, as JSON
@@ -56,6 +57,43 @@ def run(*command, **options):
 def inside(namespace, *command, **options):
     """Runs a command in a namespace."""
     return run("ip", "netns", "exec", namespace, *command, **options)
+
+
+class Processors:
+    """A bound on what the processes of one site may use of the processors: a control group."""
+
+    # Short turns, so that nobody waits long for the next.
+    PERIOD_US = 10_000
+
+    def __init__(self, name):
+        first, second = Path("/sys/fs/cgroup/cpu"), Path("/sys/fs/cgroup")
+        self.is_first = first.is_dir()
+        self.group = (first if self.is_first else second) / name
+
+    def bound(self, cpus):
+        """Makes the group."""
+        quota = round(cpus * self.PERIOD_US)
+        try:
+            if not self.is_first:
+                (self.group.parent / "cgroup.subtree_control").write_text("+cpu", "ascii")
+            self.group.mkdir(exist_ok=True)
+            if self.is_first:
+                (self.group / "cpu.cfs_period_us").write_text(str(self.PERIOD_US), "ascii")
+                (self.group / "cpu.cfs_quota_us").write_text(str(quota), "ascii")
+            else:
+                (self.group / "cpu.max").write_text(f"{quota} {self.PERIOD_US}", "ascii")
+        except OSError as error:
+            raise LabError(f"--cpus needs control groups of processors: {error}") from error
+
+    def add(self, pid):
+        """Puts a process under the bound, if there is one."""
+        if self.group.is_dir():
+            (self.group / "cgroup.procs").write_text(str(pid), "ascii")
+
+    def remove(self):
+        """Removes the group; its processes have ended."""
+        with contextlib.suppress(FileNotFoundError):
+            self.group.rmdir()
 
 
 class Lab:
@@ -121,10 +159,20 @@ class Lab:
         try:
             self.lay_lines(delays)
             self.found()
+            if options.cpus:
+                self.bound(options.cpus)
         except BaseException:
             if not options.keep_failed:
                 self.end()
             raise
+
+    def bound(self, cpus):
+        """Gives each site so much of a processor. Starting up was not bounded."""
+        for site in self.facts["sites"]:
+            processors = Processors(site["namespace"])
+            processors.bound(cpus)
+            for node in site["nodes"]:
+                processors.add(self.facts["processes"][node["name"]])
 
     def lay_lines(self, delays):
         """Makes the namespaces, the machine's own link to each, and the WAN between them."""
@@ -235,6 +283,7 @@ class Lab:
                    site["namespace"])
         url = f"http://{site['reached_at']}:{node['api_port']}/healthz"
         wait_for(f"node {node['name']}", lambda: answers(url))
+        Processors(site["namespace"]).add(self.facts["processes"][node["name"]])
 
     def kill(self, name, number=signal.SIGKILL):
         """Ends a process of ours."""
@@ -303,6 +352,7 @@ class Lab:
         for site in self.facts["sites"]:
             with contextlib.suppress(LabError):
                 run("ip", "netns", "del", site["namespace"])
+            Processors(site["namespace"]).remove()
         self.file.unlink(missing_ok=True)
 
 
@@ -383,6 +433,7 @@ def arguments():
     up.add_argument("--computes", type=int, default=2, help="compute nodes per site")
     up.add_argument("--delay-ms", type=float, default=10.0, help="one way, between all sites")
     up.add_argument("--rtt", help="a JSON file with rows of round trips in ms")
+    up.add_argument("--cpus", type=float, help="processors per site, such as 0.2; no bound without")
     up.add_argument("--keep-failed", action="store_true", help="leave what did not come up")
     cut = add("cut", "cut a site off")
     cut.add_argument("site")

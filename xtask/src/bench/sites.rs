@@ -29,6 +29,11 @@ const DELAYS: [f64; 3] = [0.0, 10.0, 50.0];
 /// Numbers of sites.
 const SITES: [usize; 4] = [2, 4, 6, 8];
 
+/// What each site has of a processor where clouds of different sizes are compared, as the sites of
+/// the published measurements had machines of their own. Eight of them leave the callers and the
+/// bridge enough of two cores.
+const CPUS: f64 = 0.16;
+
 /// The variable that leaves out clouds: `4x10,4x50` measures four sites at 10 and at 50 ms only.
 const ONLY: &str = "LUC_BENCH_SITES";
 
@@ -53,30 +58,35 @@ impl Bench for SitesBench {
     fn protocol(&self) -> String {
         format!(
             "release build; per site one controller and 6 compute nodes (fake driver), each a \
-             process, a namespace per site, store on disk with fsync, all on this machine's \
-             cores; one-way delay by a bridge in user space; {SERVERS} POST /servers by 24 \
-             clients at once; done = ACTIVE and listed by every site; {ROUNDS} rounds per \
-             cloud, all servers deleted between; `even` = asked at all sites alike, `zones` = \
-             all asked at the first site with the zones in turn; one client = {ALONE} one after \
-             the other; processor time = of all nodes, without callers and bridge; bytes = on \
-             the line between sites, minus what idles there in the same time; published beside \
-             it: 500 VMs on one site ROME 322 s, MySQL 298 s; 4 sites at 10 ms ROME 263 s, \
-             MySQL 139 s, Galera about 2 000 s; at 50 ms ROME 427 s, MySQL 203 s, Galera fails; \
-             vanilla Nova on 2 cores 989 s; ROME moves 4 672 MB between sites"
+             process, a namespace per site, store on disk with fsync, B5a and 2 000 servers: \
+             all on this machine's cores, else each site has {CPUS} of one; one-way delay by a \
+             bridge in user space; {SERVERS} POST /servers by 24 clients at once; done = ACTIVE \
+             and listed by every site; {ROUNDS} rounds per cloud, all servers deleted between; \
+             `even` = asked at all sites alike, `zones` = all asked at the first site with the \
+             zones in turn; one client = {ALONE} one after the other; processor time = of all \
+             nodes, without callers and bridge; bytes = on the line between sites, minus what \
+             idles there in the same time; published beside it: 500 VMs on one site ROME 322 s, \
+             MySQL 298 s; 4 sites at 10 ms ROME 263 s, MySQL 139 s, Galera about 2 000 s; at 50 \
+             ms ROME 427 s, MySQL 203 s, Galera fails; vanilla Nova on 2 cores 989 s; ROME \
+             moves 4 672 MB between sites"
         )
     }
 
     fn run(&self, workspace: &Workspace) -> Result<Vec<Figure>> {
         release::build(workspace)?;
         let mut table = Table::default();
-        let one = one_site(workspace, &mut table)?;
+        let whole = one_site(workspace, None, &mut table)?;
+        let one = one_site(workspace, Some(CPUS), &mut table)?;
         for delay in DELAYS {
             for sites in SITES {
                 if is_wanted(sites, delay) {
-                    spread(workspace, sites, delay, one, &mut table)?;
+                    let layout = Layout::of(sites, 6, delay).with_cpus(CPUS);
+                    spread(workspace, layout, one, &mut table)?;
                 }
             }
         }
+        // One of them without bounds: all sites contend for the same cores.
+        spread(workspace, Layout::of(4, 6, 10.0), whole, &mut table)?;
         many(workspace, &mut table)?;
         Ok(table.figures())
     }
@@ -91,24 +101,29 @@ struct OneSite {
     cpu_ms: f64,
 }
 
-/// B5a: everything on one site.
-fn one_site(workspace: &Workspace, table: &mut Table) -> Result<OneSite> {
-    let cloud = Cloud::up(workspace, Layout::of(1, 6, 0.0))?;
+/// B5a: everything on one site, which has the whole machine or as much as sites have elsewhere.
+fn one_site(workspace: &Workspace, cpus: Option<f64>, table: &mut Table) -> Result<OneSite> {
+    let layout = Layout::of(1, 6, 0.0);
+    let layout = cpus.map_or(layout, |cpus| layout.with_cpus(cpus));
+    let cloud = Cloud::up(workspace, layout)?;
+    let name = layout.to_string();
+    println!("measuring  {name}");
+    let mut figures = |what: &str, unit, value| table.add(&format!("{name}: {what}"), unit, value);
     let (mut times, mut cpus) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let (bytes, cpu) = (cloud.bytes_inside(0)?, cloud.cpu_secs()?);
         let round = Round::run(&cloud, SERVERS, Asked::Evenly, Quota::Ample)?;
         let moved = cloud.bytes_inside(0)? - bytes;
         let cpu_ms = (cloud.cpu_secs()? - cpu) * 1e3 / SERVERS as f64;
-        table.add("1 site: 500 ACTIVE", "s", round.secs);
-        table.add("1 site: bytes inside the site", "MB", moved as f64 / 1e6);
-        table.add("1 site: POST p50", "ms", round.post_p50);
-        table.add("1 site: processor time per creation", "ms", cpu_ms);
+        figures("500 ACTIVE", "s", round.secs);
+        figures("bytes inside the site", "MB", moved as f64 / 1e6);
+        figures("POST p50", "ms", round.post_p50);
+        figures("processor time per creation", "ms", cpu_ms);
         times.push(round.secs);
         cpus.push(cpu_ms);
         load::clear(&cloud)?;
         let alone = Round::alone(&cloud, ALONE, 0)?;
-        table.add("1 site: one client, POST p50", "ms", alone.post_p50);
+        figures("one client, POST p50", "ms", alone.post_p50);
         load::clear(&cloud)?;
     }
     times.sort_by(f64::total_cmp);
@@ -120,15 +135,9 @@ fn one_site(workspace: &Workspace, table: &mut Table) -> Result<OneSite> {
 }
 
 /// B5b, B5c and B6 for one number of sites and one delay.
-fn spread(
-    workspace: &Workspace,
-    sites: usize,
-    delay: f64,
-    one: OneSite,
-    table: &mut Table,
-) -> Result<()> {
-    let cloud = Cloud::up(workspace, Layout::of(sites, 6, delay))?;
-    let name = format!("{sites} sites, {delay} ms");
+fn spread(workspace: &Workspace, layout: Layout, one: OneSite, table: &mut Table) -> Result<()> {
+    let cloud = Cloud::up(workspace, layout)?;
+    let name = layout.to_string();
     for round in 1..=ROUNDS {
         println!("measuring  {name}: round {round} of {ROUNDS}");
         let mut figures =
@@ -138,7 +147,7 @@ fn spread(
         let exact = Round::run(&cloud, SERVERS, Asked::Evenly, Quota::Exact)?;
         figures("even, quota just enough", "s", exact.secs);
         load::clear(&cloud)?;
-        if sites == 4 {
+        if cloud.sites.len() == 4 {
             alone(&cloud, &mut figures)?;
             bound(&cloud, round, &mut figures)?;
         }

@@ -1,5 +1,6 @@
 //! A cloud of several sites in namespaces, and callers at each site.
 
+use std::fmt;
 use std::process::Command;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ pub(super) struct Layout {
     sites: usize,
     computes: usize,
     delay_ms: f64,
+    cpus: Option<f64>,
 }
 
 impl Layout {
@@ -24,6 +26,29 @@ impl Layout {
             sites,
             computes,
             delay_ms,
+            cpus: None,
+        }
+    }
+
+    /// The same, each site with so much of a processor and no more: a machine of its own.
+    pub(super) fn with_cpus(self, cpus: f64) -> Self {
+        let cpus = Some(cpus);
+        Self { cpus, ..self }
+    }
+}
+
+impl fmt::Display for Layout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            sites, delay_ms, ..
+        } = self;
+        match sites {
+            1 => f.write_str("1 site")?,
+            _ => write!(f, "{sites} sites, {delay_ms} ms")?,
+        }
+        match self.cpus {
+            Some(_) => Ok(()),
+            None => f.write_str(", all cores"),
         }
     }
 }
@@ -75,9 +100,11 @@ impl Cloud {
             .output();
         let _ = std::fs::remove_dir_all(&directory);
         let program = super::super::release::program(workspace);
+        let cpus = layout.cpus.map(|cpus| format!("--cpus={cpus}"));
         let said = Command::new("python3")
             .arg(&script)
             .args(["up", "--sites", &layout.sites.to_string()])
+            .args(cpus)
             .args(["--computes", &layout.computes.to_string()])
             .args(["--delay-ms", &layout.delay_ms.to_string()])
             .arg("--luc")
