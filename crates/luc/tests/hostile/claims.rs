@@ -117,7 +117,8 @@ async fn no_site_names_the_key_of_a_node_that_comes_later() {
         let status = attacker.http(http::Method::GET, path, &[], String::new());
         assert_eq!(status.await, Some(http::StatusCode::OK));
         // At this node and, once it has heard the same, at the liar's: nowhere more often.
-        assert_eq!(lines.count(complaint), 1);
+        let count = lines.count(complaint);
+        assert!((1..=2).contains(&count), "{count} lines");
         node.stop().await.expect("it stops");
         liar.stop().await.expect("it stops");
         world.stop().await;
