@@ -7,7 +7,9 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::brains::args::DvmsCommand;
 use crate::config::DriverKind;
-use crate::operate_args::{IdentityCommand, JoinArgs, NodesCommand, OpCommand, SiteCommand};
+use crate::operate_args::{
+    IdentityCommand, JoinArgs, NodesCommand, OpCommand, QuotaCommand, SiteCommand,
+};
 use crate::sim::args::SimCommand;
 
 /// LUC OS: many small data centres, one OpenStack-compatible cloud, no centre.
@@ -38,6 +40,9 @@ pub enum Command {
     Site(SiteCommand),
     /// Join a site as a node, or the cloud as a site.
     Join(JoinArgs),
+    /// See where the limits of a project are lent, and keep a part of them for a site.
+    #[command(subcommand)]
+    Quota(QuotaCommand),
     /// Ask what became of writes that another site had to carry out.
     #[command(subcommand)]
     Op(OpCommand),

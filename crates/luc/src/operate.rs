@@ -3,6 +3,8 @@
 //! Where the API is and who asks is said by `--url` with a password or token, by the variables of
 //! an `openrc`, or by an entry of a `clouds.yaml` (`OS_CLOUD`, `OS_CLIENT_CONFIG_FILE`).
 
+pub mod quota;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 

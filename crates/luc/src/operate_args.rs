@@ -180,6 +180,39 @@ pub enum NodesCommand {
     },
 }
 
+/// See where the limits of a project are lent, and keep a part of them for a site.
+#[derive(Debug, Subcommand)]
+pub enum QuotaCommand {
+    /// Show limits, what is used at their home, lent to sites, free, and pending.
+    #[command(after_help = "Examples:\n  luc quota show demo\n  luc quota show demo --json\n\n\
+        A limit that was lowered binds at once where it can; what sites still hold beyond it is \
+        PENDING until they have given it back.")]
+    Show {
+        /// The project's id or name.
+        project: String,
+        /// Where the API is.
+        #[command(flatten)]
+        api: ApiArgs,
+    },
+    /// Keep a part of a project's limits for a site, whether it uses it or not.
+    #[command(
+        after_help = "Examples:\n  luc quota reserve demo nancy instances=5 cores=10 ram=10240\n  \
+        luc quota reserve demo nancy          # nothing is kept any more"
+    )]
+    Reserve {
+        /// The project's id or name.
+        project: String,
+        /// The site's name or prefix.
+        site: String,
+        /// How much of what: instances, cores, ram (MiB), server_groups.
+        #[arg(value_name = "ITEM=COUNT")]
+        amounts: Vec<String>,
+        /// Where the API is.
+        #[command(flatten)]
+        api: ApiArgs,
+    },
+}
+
 /// Ask what became of writes that another site had to carry out.
 #[derive(Debug, Subcommand)]
 pub enum OpCommand {

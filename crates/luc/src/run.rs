@@ -31,6 +31,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
             start_logging(log.unwrap_or("warn"), false)?;
             operate::join(args, cli.json).await
         }
+        Command::Quota(command) => operate::quota::quota(command, cli.json).await,
         Command::Op(OpCommand::Show { id, api }) => operate::operation(&id, &api, cli.json).await,
         Command::Identity(IdentityCommand::Rotate { void, api }) => {
             operate::rotate(void, &api, cli.json).await

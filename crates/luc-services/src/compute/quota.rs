@@ -9,6 +9,7 @@
 pub(crate) mod exchange;
 mod lease;
 pub(crate) mod protocol;
+mod report;
 mod upkeep;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use super::model::lease::Item;
 use super::model::quota::{Limits, QuotaClass, QuotaSet, QuotaUsage, Resource, UNLIMITED, Used};
 pub(in crate::compute) use lease::check_group;
 pub use lease::{Lent, Shortage};
+pub use report::{LimitRow, Report, SiteShare, project_named, report, share_of};
 pub use upkeep::{IDLE, free_departed, pending, set_reserve, settle, settle_all, tidy};
 
 /// What is to be used more, or less.

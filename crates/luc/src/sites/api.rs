@@ -10,6 +10,8 @@
 //! | `GET /luc/v1/nodes`, `DELETE /luc/v1/nodes/<id>` | reader, admin | nodes; a key is revoked |
 //! | `POST /luc/v1/tickets` | admin | a ticket for a node or a site |
 //! | `GET /luc/v1/dvms?all=true` | reader | the brains of the site or cloud, and their plans |
+//! | `GET /luc/v1/quotas/<project>` | reader | where a project's limits are used and lent |
+//! | `PUT /luc/v1/quotas/<project>/reserves/<site>` | admin | what is kept for a site |
 //! | `GET /luc/v1/operations/<id>` | reader | what became of a forwarded write |
 //! | `POST /luc/v1/signing-key` | admin | this site signs tokens with a new key |
 //!
@@ -18,6 +20,7 @@
 //! have one form: `{"error": {"code", "title", "message"}}`.
 
 mod conflicts;
+mod quotas;
 mod views;
 
 use std::path::PathBuf;
@@ -27,7 +30,7 @@ use std::time::Duration;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, Request, State};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use axum::{Json, Router};
 use http::{HeaderMap, StatusCode};
 use luc_api::ApiError;
@@ -89,6 +92,11 @@ pub fn shared_router(operators: Operators) -> Router {
         .route("/luc/v1/nodes", get(list_nodes))
         .route("/luc/v1/nodes/{node}", delete(revoke))
         .route("/luc/v1/tickets", post(ticket))
+        .route("/luc/v1/quotas/{project}", get(quotas::show))
+        .route(
+            "/luc/v1/quotas/{project}/reserves/{site}",
+            put(quotas::reserve),
+        )
         .with_state(operators)
 }
 

@@ -4,6 +4,7 @@
 mod edge;
 mod going;
 mod public;
+mod quotas;
 mod residency;
 mod strangers;
 mod twice;

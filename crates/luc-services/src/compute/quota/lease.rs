@@ -21,7 +21,7 @@ use super::{Delta, Held, ReserveError, protocol, usage_of};
 use crate::identity::model::{Domain, Project};
 
 /// The resources of which sites are lent a part.
-const LENT: [Resource; 3] = [Resource::Cores, Resource::Instances, Resource::Ram];
+pub(super) const LENT: [Resource; 3] = [Resource::Cores, Resource::Instances, Resource::Ram];
 
 /// What is booked.
 pub(super) struct Wish<'w> {
