@@ -385,6 +385,25 @@ impl Site {
         self.put(&path, Some(&body)).map(drop)
     }
 
+    /// The project's servers, each with its zone.
+    pub(super) fn servers_by_zone(&self) -> Result<Vec<(String, String)>> {
+        let mut found = Vec::new();
+        loop {
+            let marker = found.last().map(|(last, _)| format!("&marker={last}"));
+            let marker = marker.unwrap_or_default();
+            let page = self.get(&format!("/compute/v2.1/servers/detail?limit=1000{marker}"))?;
+            let page = page["servers"].as_array().cloned().unwrap_or_default();
+            let is_last = page.len() < 1000;
+            for server in &page {
+                let zone = &server["OS-EXT-AZ:availability_zone"];
+                found.push((text(&server["id"])?, text(zone)?));
+            }
+            if is_last {
+                return Ok(found);
+            }
+        }
+    }
+
     /// The ids of the project's servers in `status`.
     pub(super) fn servers(&self, status: Option<&str>) -> Result<Vec<String>> {
         let mut ids = Vec::new();

@@ -165,7 +165,19 @@ fn create_some(
 pub(super) fn clear(cloud: &Cloud) -> Result<()> {
     let first = cloud.sites.first().context("there is a site")?;
     first.unlimited()?;
-    remove(first)?;
+    let servers = first.servers_by_zone()?;
+    std::thread::scope(|scope| {
+        let removing: Vec<_> = cloud
+            .sites
+            .iter()
+            .map(|site| {
+                let own = servers.iter().filter(|(_, zone)| *zone == site.name);
+                let own: Vec<String> = own.map(|(id, _)| id.clone()).collect();
+                scope.spawn(move || remove(site, &own))
+            })
+            .collect();
+        removing.into_iter().try_for_each(ended)
+    })?;
     for site in &cloud.sites {
         wait("every server is gone everywhere", || {
             Ok(site.servers(None)?.is_empty())
@@ -174,9 +186,8 @@ pub(super) fn clear(cloud: &Cloud) -> Result<()> {
     Ok(())
 }
 
-/// Deletes the servers of a caller's project.
-pub(super) fn remove(site: &Site) -> Result<()> {
-    let ids = site.servers(None)?;
+/// Deletes these servers, asked at their own site.
+pub(super) fn remove(site: &Site, ids: &[String]) -> Result<()> {
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         let clients: Vec<_> = (0..8)
@@ -190,13 +201,13 @@ pub(super) fn remove(site: &Site) -> Result<()> {
                 })
             })
             .collect();
-        for client in clients {
-            client
-                .join()
-                .map_err(|_| anyhow::anyhow!("a client panicked"))??;
-        }
-        Ok(())
+        clients.into_iter().try_for_each(ended)
     })
+}
+
+fn ended(client: std::thread::ScopedJoinHandle<'_, Result<()>>) -> Result<()> {
+    let end = client.join();
+    end.map_err(|_| anyhow::anyhow!("a client panicked"))?
 }
 
 /// Asks until it is so.
