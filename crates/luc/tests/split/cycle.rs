@@ -4,6 +4,7 @@
 use luc_api::{Service, Verb, endpoint};
 use serde_json::{Value, json};
 
+use crate::lab::Lab;
 use crate::rows;
 use crate::worker::Worker;
 
@@ -350,10 +351,43 @@ async fn end(worker: &mut Worker) {
     worker.parameters.remove("flavor_id");
 }
 
+/// A site of the other side.
+#[derive(Clone, Debug)]
+pub(crate) struct Beyond {
+    /// Its name.
+    pub(crate) site: String,
+    /// Whether people of the `default` domain are its own.
+    pub(crate) is_founder: bool,
+    /// A server that it has.
+    pub(crate) server: String,
+}
+
+impl Beyond {
+    /// The site of `worker`, which has made and kept a server there.
+    pub(crate) fn at(lab: &Lab, worker: &Worker) -> Self {
+        let mut kept = worker.ledger.kept.iter();
+        let server = kept.find(|(of, _)| *of == "/servers");
+        let (_, server) = server.expect("a round leaves a server");
+        Self {
+            site: lab.name(worker.index).to_owned(),
+            is_founder: worker.index == 0,
+            server: server.clone(),
+        }
+    }
+}
+
 /// What the other side decides: refused, and the refusal says whose it is.
-pub(crate) async fn refused(worker: &mut Worker, beyond: &(usize, String)) {
-    let (index, site) = beyond;
-    if *index != 0 {
+pub(crate) async fn refused(worker: &mut Worker, beyond: &Beyond) {
+    let site = &beyond.site;
+    let server = format!("/servers/{}", beyond.server);
+    worker
+        .expect_refusal(Compute, Delete, &server, None, site)
+        .await;
+    let (action, body) = (format!("{server}/action"), json!({"lock": null}));
+    worker
+        .expect_refusal(Compute, Post, &action, Some(body), site)
+        .await;
+    if !beyond.is_founder {
         return;
     }
     let name = worker.fresh("user");

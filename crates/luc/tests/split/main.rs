@@ -18,9 +18,10 @@ mod process;
 mod rows;
 mod worker;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use cycle::Beyond;
 use lab::Lab;
 use worker::Worker;
 
@@ -104,9 +105,13 @@ async fn split(quota: Quota) {
 
 /// Lets every client go round until `end`.
 async fn work(lab: &Lab, workers: Vec<Worker>, end: Instant) -> Vec<Worker> {
+    let there: BTreeMap<usize, Beyond> = workers
+        .iter()
+        .map(|worker| (worker.index, Beyond::at(lab, worker)))
+        .collect();
     let running = workers.into_iter().map(|mut worker| {
         let beyond = if worker.index == CUT { FOUNDER } else { CUT };
-        let beyond = (beyond, lab.name(beyond).to_owned());
+        let beyond = there[&beyond].clone();
         tokio::spawn(async move {
             while Instant::now() < end {
                 worker.login_again().await;
