@@ -184,12 +184,15 @@ pub enum NodesCommand {
 #[derive(Debug, Subcommand)]
 pub enum QuotaCommand {
     /// Show limits, what is used at their home, lent to sites, free, and pending.
-    #[command(after_help = "Examples:\n  luc quota show demo\n  luc quota show demo --json\n\n\
+    #[command(
+        after_help = "Examples:\n  luc quota show demo\n  luc quota show demo --json\n\n\
         A limit that was lowered binds at once where it can; what sites still hold beyond it is \
-        PENDING until they have given it back.")]
+        PENDING until they have given it back."
+    )]
     Show {
         /// The project's id or name.
-        project: String,
+        #[arg(value_name = "PROJECT")]
+        of: String,
         /// Where the API is.
         #[command(flatten)]
         api: ApiArgs,
@@ -201,7 +204,8 @@ pub enum QuotaCommand {
     )]
     Reserve {
         /// The project's id or name.
-        project: String,
+        #[arg(value_name = "PROJECT")]
+        of: String,
         /// The site's name or prefix.
         site: String,
         /// How much of what: instances, cores, ram (MiB), server_groups.

@@ -21,20 +21,20 @@ const SITE_COLUMNS: [Column; 3] = [("SITE", "site"), ("LENT", "lent"), ("RESERVE
 /// Carries it out.
 pub async fn quota(command: QuotaCommand, json_wanted: bool) -> anyhow::Result<()> {
     let answer = match command {
-        QuotaCommand::Show { project, api } => {
-            let path = format!("/luc/v1/quotas/{project}");
+        QuotaCommand::Show { of, api } => {
+            let path = format!("/luc/v1/quotas/{of}");
             let operator = Operator::login(&api).await?;
             operator.ask(Method::GET, &path, None).await?
         }
         QuotaCommand::Reserve {
-            project,
+            of,
             site,
             amounts,
             api,
         } => {
             let amounts: Result<Map<String, Value>, _> = amounts.iter().map(amount).collect();
             let body = json!({"reserve": amounts?});
-            let path = format!("/luc/v1/quotas/{project}/reserves/{site}");
+            let path = format!("/luc/v1/quotas/{of}/reserves/{site}");
             let operator = Operator::login(&api).await?;
             operator.ask(Method::PUT, &path, Some(body)).await?
         }

@@ -27,7 +27,9 @@ async fn set_limit(client: &Client, limit: i64) {
     let id = projects["projects"][0]["id"].as_str().expect("an id");
     let body = json!({"quota_set": {"instances": limit, "force": true}});
     let path = format!("/os-quota-sets/{id}");
-    let set = client.ask(Method::PUT, Target::Compute, &path, Some(body)).await;
+    let set = client
+        .ask(Method::PUT, Target::Compute, &path, Some(body))
+        .await;
     assert_eq!(set.expect("an answer").status.as_u16(), 200);
 }
 

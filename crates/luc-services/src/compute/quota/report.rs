@@ -72,11 +72,16 @@ pub fn report(services: &Services, project: &str) -> Result<Report, ApiError> {
     let leases: Vec<_> = snapshot
         .find(&QuotaLease::BY_PROJECT, &key(&[project.as_str()]))
         .collect();
-    let of_project = LENT.iter().chain([&Resource::ServerGroups]).map(|resource| Item {
-        resource: *resource,
-        user: None,
-    });
-    let of_leases = leases.iter().flat_map(|lease| lease.granted.share.0.keys().cloned());
+    let of_project = LENT
+        .iter()
+        .chain([&Resource::ServerGroups])
+        .map(|resource| Item {
+            resource: *resource,
+            user: None,
+        });
+    let of_leases = leases
+        .iter()
+        .flat_map(|lease| lease.granted.share.0.keys().cloned());
     let mut items: Vec<Item> = of_project.chain(of_leases).collect();
     items.sort_unstable();
     items.dedup();
@@ -115,11 +120,15 @@ pub fn project_named(services: &Services, text: &str) -> Result<ProjectId, ApiEr
     if let Some(project) = snapshot.get::<Project>(text) {
         return Ok(project.id.clone());
     }
-    let called = snapshot.all::<Project>().filter(|project| project.name == text);
+    let called = snapshot
+        .all::<Project>()
+        .filter(|project| project.name == text);
     let ids: Vec<ProjectId> = called.map(|project| project.id.clone()).collect();
     match ids.as_slice() {
         [only] => Ok(only.clone()),
-        [] => Err(ApiError::not_found(format!("There is no project '{text}'."))),
+        [] => Err(ApiError::not_found(format!(
+            "There is no project '{text}'."
+        ))),
         several => {
             let ids: Vec<&str> = several.iter().map(ProjectId::as_str).collect();
             let ids = ids.join(", ");

@@ -83,9 +83,12 @@ async fn launch(url: &str, token: &str, image: &str, name: &str) -> String {
     let flavor = flavors["flavors"][0]["id"].as_str().expect("a flavor");
     let body = json!({"server": {"name": name, "imageRef": image, "flavorRef": flavor,
         "networks": "none"}});
-    let made = ask(url, token, "/servers", Some(body)).await;
-    let id = made["server"]["id"].as_str();
-    let id = id.unwrap_or_else(|| panic!("no server: {made}")).to_owned();
+    // The image may have been made at another site a moment ago.
+    let id = eventually("a server is made", async || {
+        let made = ask(url, token, "/servers", Some(body.clone())).await;
+        made["server"]["id"].as_str().map(str::to_owned)
+    })
+    .await;
     eventually("the server runs", async || {
         let shown = ask(url, token, &format!("/servers/{id}"), None).await;
         (shown["server"]["status"] == "ACTIVE").then_some(())
