@@ -8,20 +8,14 @@ use async_trait::async_trait;
 use axum::body::Body;
 use http::Response;
 use luc::sites::CloudSites;
-use luc_api::Operation;
 use luc_core::SitePrefix;
-use luc_core::id::ServerId;
 use luc_core::time::Timestamp;
-use luc_services::compute::ports::{AskError, Hosts};
+use luc_services::ports::Clock;
 use luc_services::ports::sites::{ForwardError, Forwarded, Interest, SiteView, Sites};
-use luc_services::ports::{Clock, Observer};
-use serde_json::Value;
+use luc_services::testing::BEGINNING;
 use tokio::time::Instant;
 
 use crate::draw::Draw;
-
-/// 2026-01-01T00:00:00Z.
-const BEGINNING: i64 = 1_767_225_600;
 
 /// The wall clock of a site, which is not that of the others.
 #[derive(Debug)]
@@ -99,33 +93,5 @@ impl Sites for Watched {
 
     async fn follow(&self, interest: Interest, patience: Duration) -> bool {
         self.sites.follow(interest, patience).await
-    }
-}
-
-/// Nobody is told how requests went.
-pub(crate) struct Deaf;
-
-impl Observer for Deaf {
-    fn answered(&self, _: Option<Operation>, _: u16, _: Duration) {}
-}
-
-/// There are no hosts.
-pub(crate) struct NoHosts;
-
-#[async_trait]
-impl Hosts for NoHosts {
-    async fn console_output(
-        &self,
-        host: &str,
-        _: &ServerId,
-        _: Option<u64>,
-    ) -> Result<String, AskError> {
-        let host = host.to_owned();
-        Err(AskError::Unreachable { host })
-    }
-
-    async fn diagnostics(&self, host: &str, _: &ServerId) -> Result<Value, AskError> {
-        let host = host.to_owned();
-        Err(AskError::Unreachable { host })
     }
 }

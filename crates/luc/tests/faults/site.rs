@@ -27,6 +27,7 @@ use luc_services::identity::{self, Founding, HashCost, Identity, SigningKey};
 use luc_services::image::Images;
 use luc_services::image::blob::DiskBlobs;
 use luc_services::sites::Members;
+use luc_services::testing::{Deaf, NoHosts};
 use luc_state::{Faults, LossyLink, Store, StoreOptions};
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
@@ -37,7 +38,7 @@ use crate::doors::{self, Careless, Doors};
 use crate::draw::{Bits, Draw, lock};
 use crate::host;
 use crate::membership::{self, Records};
-use crate::ports::{Deaf, NoHosts, Skewed, Watched};
+use crate::ports::{Skewed, Watched};
 
 /// The admin's password.
 pub(crate) const PASSWORD: &str = "open sesame";
