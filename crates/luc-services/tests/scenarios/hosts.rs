@@ -15,9 +15,8 @@ use luc_api::value::Secret;
 use luc_core::SitePrefix;
 use luc_core::entropy::SplitMix64;
 use luc_core::id::{NodeId, ServerId};
-use luc_core::units::{DiskGib, MemoryMib, Vcpus};
 use luc_services::Services;
-use luc_services::compute::host::{AllocationRatios, CpuInfo, Heartbeat, Resources};
+use luc_services::compute::host::{AllocationRatios, CpuInfo, Heartbeat};
 use luc_services::compute::hosts::{self, HostFacts};
 use luc_services::compute::model::server::{Connection, Goal, Server};
 use luc_services::compute::ports::{AskError, Hosts as Port};
@@ -30,6 +29,7 @@ use luc_services::image::Images;
 use luc_services::image::blob::DiskBlobs;
 use luc_services::ports::sites::SingleSite;
 use luc_services::ports::{Clock, Observer, Randomness};
+use luc_services::testing::host_facts;
 use luc_state::{MemoryEngine, Store, StoreOptions};
 use serde_json::{Value, json};
 
@@ -120,32 +120,22 @@ pub(crate) async fn found(
 }
 
 fn facts(name: &str) -> HostFacts {
+    let node = NodeId::parse(&format!("node-of-{name}")).expect("an id");
+    let plain = host_facts(name, node);
     HostFacts {
-        name: name.to_owned(),
-        node: NodeId::parse(&format!("node-of-{name}")).expect("an id"),
         hypervisor_hostname: format!("{name}.example"),
-        hypervisor_type: "fake".to_owned(),
         hypervisor_version: 1_000_000,
         cpu: CpuInfo {
-            arch: "x86_64".to_owned(),
             model: "story".to_owned(),
             vendor: "Example".to_owned(),
             features: vec!["fpu".to_owned()],
-            sockets: 1,
-            cores: 4,
-            threads: 1,
-        },
-        address: IpAddr::V4(Ipv4Addr::LOCALHOST),
-        capacity: Resources {
-            vcpus: Vcpus(4),
-            memory: MemoryMib(8192),
-            disk: DiskGib(100),
+            ..plain.cpu
         },
         ratios: AllocationRatios {
             vcpus: 4.0,
-            memory: 1.0,
-            disk: 1.0,
+            ..plain.ratios
         },
+        ..plain
     }
 }
 
