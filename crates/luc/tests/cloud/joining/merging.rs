@@ -21,6 +21,17 @@ async fn made(admin: &Client, kind: &str, body: Value) -> String {
     made[kind]["id"].as_str().expect("an id").to_owned()
 }
 
+/// An image that everybody may boot; its id.
+async fn public_image(admin: &Client) -> String {
+    let image = image(admin, None).await;
+    let shared = json!([{"op": "replace", "path": "/visibility", "value": "public"}]);
+    let shared = admin
+        .patch_image(&format!("/images/{image}"), &shared)
+        .await;
+    assert_eq!(shared.expect("an answer").status, 200);
+    image
+}
+
 /// Gives the cloud at `url` a user, a project and a server.
 async fn furnish(url: &str) -> Had {
     let admin = login(url).await;
@@ -33,12 +44,7 @@ async fn furnish(url: &str) -> Had {
     let given = admin.ask(reqwest::Method::PUT, Target::Identity, &path, None);
     assert_eq!(given.await.expect("an answer").status, 204);
     let zoe = zoe(url, "Default").await.expect("zoe logs in");
-    let image = image(&admin, None).await;
-    let shared = json!([{"op": "replace", "path": "/visibility", "value": "public"}]);
-    let shared = admin
-        .patch_image(&format!("/images/{image}"), &shared)
-        .await;
-    assert_eq!(shared.expect("an answer").status, 200);
+    let image = public_image(&admin).await;
     let server = launch(url, &zoe.0, &image, "kept").await;
     Had {
         user,
@@ -164,12 +170,7 @@ async fn a_cloud_joins_another_with_its_people_as_a_domain() {
     }
     // The cloud's flavors and people are at the site, and its own people use them.
     let admin = login(&lyon).await;
-    let image = image(&admin, None).await;
-    let shared = json!([{"op": "replace", "path": "/visibility", "value": "public"}]);
-    let shared = admin
-        .patch_image(&format!("/images/{image}"), &shared)
-        .await;
-    assert_eq!(shared.expect("an answer").status, 200);
+    let image = public_image(&admin).await;
     let (fresh, _) = zoe(&url, "Lyon").await.expect("zoe logs in");
     launch(&url, &fresh, &image, "fresh").await;
     let listed = operator.ask(&url, &["site", "list"]).await;
