@@ -112,6 +112,14 @@ impl Table {
         }
     }
 
+    /// The middle value of the figure `name` so far; not a number without any.
+    pub(super) fn median(&self, name: &str) -> f64 {
+        let row = self.rows.iter().find(|(known, ..)| known == name);
+        let mut sorted = row.map_or_else(Vec::new, |(_, _, values)| values.clone());
+        sorted.sort_by(f64::total_cmp);
+        median(&sorted)
+    }
+
     /// What was collected; of all of it, less is better.
     pub(super) fn figures(&self) -> Vec<Figure> {
         let rows = self.rows.iter();

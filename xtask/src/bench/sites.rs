@@ -12,7 +12,7 @@ mod load;
 use anyhow::Result;
 
 use super::Bench;
-use super::figure::{Figure, Table, median};
+use super::figure::{Figure, Table};
 use super::release;
 use crate::workspace::Workspace;
 use cloud::{Cloud, Layout};
@@ -109,28 +109,25 @@ fn one_site(workspace: &Workspace, cpus: Option<f64>, table: &mut Table) -> Resu
     let name = layout.to_string();
     println!("measuring  {name}");
     let mut figures = |what: &str, unit, value| table.add(&format!("{name}: {what}"), unit, value);
-    let (mut times, mut cpus) = (Vec::new(), Vec::new());
+    let (secs, cpu) = ("500 ACTIVE", "processor time per creation");
     for _ in 0..ROUNDS {
-        let (bytes, cpu) = (cloud.bytes_inside(0)?, cloud.cpu_secs()?);
+        let (bytes, used) = (cloud.bytes_inside(0)?, cloud.cpu_secs()?);
         let round = Round::run(&cloud, SERVERS, Asked::Evenly, Quota::Ample)?;
         let moved = cloud.bytes_inside(0)? - bytes;
-        let cpu_ms = (cloud.cpu_secs()? - cpu) * 1e3 / SERVERS as f64;
-        figures("500 ACTIVE", "s", round.secs);
+        let cpu_ms = (cloud.cpu_secs()? - used) * 1e3 / SERVERS as f64;
+        figures(secs, "s", round.secs);
         figures("bytes inside the site", "MB", moved as f64 / 1e6);
         figures("POST p50", "ms", round.post_p50);
-        figures("processor time per creation", "ms", cpu_ms);
-        times.push(round.secs);
-        cpus.push(cpu_ms);
+        figures(cpu, "ms", cpu_ms);
         load::clear(&cloud)?;
         let alone = Round::alone(&cloud, ALONE, 0)?;
         figures("one client, POST p50", "ms", alone.post_p50);
         load::clear(&cloud)?;
     }
-    times.sort_by(f64::total_cmp);
-    cpus.sort_by(f64::total_cmp);
+    let median = |what: &str| table.median(&format!("{name}: {what}"));
     Ok(OneSite {
-        secs: median(&times),
-        cpu_ms: median(&cpus),
+        secs: median(secs),
+        cpu_ms: median(cpu),
     })
 }
 

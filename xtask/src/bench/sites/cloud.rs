@@ -10,6 +10,9 @@ use ureq::Agent;
 
 use crate::workspace::Workspace;
 
+/// The largest page of servers that is given.
+const PAGE: usize = 1000;
+
 /// What a cloud consists of.
 #[derive(Clone, Copy)]
 pub(super) struct Layout {
@@ -387,43 +390,34 @@ impl Site {
 
     /// The project's servers, each with its zone.
     pub(super) fn servers_by_zone(&self) -> Result<Vec<(String, String)>> {
-        let mut found = Vec::new();
-        loop {
-            let marker = found.last().map(|(last, _)| format!("&marker={last}"));
-            let marker = marker.unwrap_or_default();
-            let page = self.get(&format!("/compute/v2.1/servers/detail?limit=1000{marker}"))?;
-            let page = page["servers"].as_array().cloned().unwrap_or_default();
-            let is_last = page.len() < 1000;
-            for server in &page {
-                let zone = &server["OS-EXT-AZ:availability_zone"];
-                found.push((text(&server["id"])?, text(zone)?));
-            }
-            if is_last {
-                return Ok(found);
-            }
-        }
+        let servers = self.pages("/compute/v2.1/servers/detail", "")?;
+        let zoned = servers.iter().map(|server| {
+            let zone = text(&server["OS-EXT-AZ:availability_zone"])?;
+            Ok((text(&server["id"])?, zone))
+        });
+        zoned.collect()
     }
 
     /// The ids of the project's servers in `status`.
     pub(super) fn servers(&self, status: Option<&str>) -> Result<Vec<String>> {
-        let mut ids = Vec::new();
-        let mut marker = String::new();
+        let wanted = status.map(|s| format!("&status={s}")).unwrap_or_default();
+        let servers = self.pages("/compute/v2.1/servers", &wanted)?;
+        servers.iter().map(|server| text(&server["id"])).collect()
+    }
+
+    /// All servers that `path` lists, page by page, as far as `wanted` says.
+    fn pages(&self, path: &str, wanted: &str) -> Result<Vec<Value>> {
+        let mut all: Vec<Value> = Vec::new();
         loop {
-            let wanted = status.map(|s| format!("&status={s}")).unwrap_or_default();
-            let page = self.get(&format!("/compute/v2.1/servers?limit=1000{wanted}{marker}"))?;
+            let last = all.last().and_then(|last| last["id"].as_str());
+            let marker = last.map(|last| format!("&marker={last}"));
+            let marker = marker.unwrap_or_default();
+            let page = self.get(&format!("{path}?limit={PAGE}{wanted}{marker}"))?;
             let page = page["servers"].as_array().cloned().unwrap_or_default();
-            let found: Vec<String> = page
-                .iter()
-                .filter_map(|s| s["id"].as_str().map(str::to_owned))
-                .collect();
-            let full = found.len() == 1000;
-            marker = found
-                .last()
-                .map(|last| format!("&marker={last}"))
-                .unwrap_or_default();
-            ids.extend(found);
-            if !full {
-                return Ok(ids);
+            let is_last = page.len() < PAGE;
+            all.extend(page);
+            if is_last {
+                return Ok(all);
             }
         }
     }
