@@ -34,13 +34,13 @@ pub use admit::{
     Admitted, Electorate, NodeWish, Silent, SiteWish, admit_site, join_message, register_node,
 };
 pub use invite::{Invitation, Inviter, invite};
-pub use leave::{allow, fence, fenced, found, introduce, leave, remove, revoke};
+pub use leave::{Going, Parting, allow, fenced, found, introduce, leave, parting, remove, revoke};
 pub use members::{Member, Members, MembershipNode, contested};
 pub use merge::{Common, bring_people, common, may_bring};
 pub use model::{
     Admission, Label, NodeInfo, Promise, Purpose, Removal, SiteInfo, Ticket, node_id, site_id,
 };
-pub use promise::{PromiseWish, may_invite, promise, release};
+pub use promise::{Known, PromiseWish, may_invite, promise, release};
 pub use proof::node_message;
 pub use refusal::Refusal;
 pub use room::room;

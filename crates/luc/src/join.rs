@@ -277,6 +277,11 @@ async fn knock(
     match serde_json::from_slice(&answer).context("reading the answer of the inviting node")? {
         Opened::Welcome(welcomed) => Ok(welcomed),
         Opened::Refused(reason) => bail!("{} refuses: {reason}", ticket.site_name),
+        Opened::Parted(parting) => bail!(
+            "{} says that this site was of the cloud: {}",
+            ticket.site_name,
+            parting.reason
+        ),
     }
 }
 

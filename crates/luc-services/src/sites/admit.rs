@@ -5,6 +5,8 @@
 //! any point leaves either a good ticket or a member. A join that is sent again by the same key is
 //! answered as it was the first time.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use ed25519_dalek::{Signature, VerifyingKey};
 use futures::stream::{FuturesUnordered, StreamExt as _};
@@ -14,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::members::{Members, transact};
 use super::model::{Admission, NodeInfo, Purpose, Ticket, node_id};
-use super::promise::{PromiseWish, free, promise, release};
+use super::promise::{Known, PromiseWish, free, promise, release};
 use super::proof::proves;
 use super::refusal::Refusal;
 use super::ticket::hash;
@@ -28,12 +30,13 @@ pub struct Silent;
 /// The other registered sites, asked for promises. `luc` plugs its fabric.
 #[async_trait]
 pub trait Electorate: Send + Sync {
-    /// Asks `site` to promise; waits a few seconds at most.
+    /// Asks `site` to promise; waits a few seconds at most. The answer is what [`promise`] says
+    /// there.
     async fn promise(
         &self,
         site: SitePrefix,
         wish: &PromiseWish,
-    ) -> Result<Result<(), Refusal>, Silent>;
+    ) -> Result<Result<Vec<Known>, Refusal>, Silent>;
 
     /// Gives a promise back, as far as that works.
     async fn release(&self, site: SitePrefix, wish: &PromiseWish);
@@ -231,16 +234,15 @@ async fn write(
     .await
 }
 
-/// Gathers promises of a majority of the registered sites, this one among them.
+/// Gathers promises of a majority of the registered sites, this one among them: of those it knows,
+/// and of those that they who promise know.
 async fn collect(
     services: &Services,
     electorate: &dyn Electorate,
     members: &Members,
     wish: &PromiseWish,
 ) -> Result<(), Refusal> {
-    let registered = members.sites.len();
-    let needed = registered / 2 + 1;
-    promise(services, wish).await?;
+    let mut known = promise(services, services.site, wish).await?;
     let asked: FuturesUnordered<_> = others(services, members)
         .map(async |member| (&member.name, electorate.promise(member.site, wish).await))
         .collect();
@@ -248,11 +250,32 @@ async fn collect(
     let (mut promised, mut silent, mut refused) = (1, Vec::new(), None);
     for (name, answer) in answers {
         match answer {
-            Ok(Ok(())) => promised += 1,
+            Ok(Ok(told)) => {
+                promised += 1;
+                known.extend(told);
+            }
             Ok(Err(refusal)) => refused = Some(refusal),
             Err(Silent) => silent.push(name.clone()),
         }
     }
+    let mut sites: BTreeMap<SitePrefix, String> = members
+        .sites
+        .iter()
+        .map(|member| (member.site, member.name.clone()))
+        .collect();
+    for Known { site, name } in known {
+        if !members.removed.contains(&site) && !sites.contains_key(&site) {
+            // Nobody here has heard of it, so it was not asked either.
+            silent.push(name.clone());
+            sites.insert(site, name);
+        }
+    }
+    if refused.is_none() && sites.values().any(|name| *name == wish.name) {
+        let name = wish.name.clone();
+        refused = Some(Refusal::NameTaken { name });
+    }
+    let registered = sites.len();
+    let needed = registered / 2 + 1;
     if refused.is_none() && promised >= needed {
         return Ok(());
     }

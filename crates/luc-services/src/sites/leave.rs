@@ -1,11 +1,16 @@
 //! What is written of sites and nodes besides joining: the founder itself, what a node says of
 //! itself at its start, and how nodes and sites go.
+//!
+//! Whoever was a member and is none any more is a stranger to all the others, so none of them feeds
+//! it the removal. It may ask at the door what became of it ([`parting`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use luc_core::id::{DomainId, NodeId};
+use luc_core::time::Timestamp;
 use luc_core::{SitePrefix, Uuid};
 use luc_state::{Record, Snapshot, key};
+use serde::{Deserialize, Serialize};
 
 use super::admit::{NodeWish, check_name};
 use super::members::{Members, transact};
@@ -99,18 +104,31 @@ pub async fn introduce(
     .await
 }
 
+/// How a site goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Going<'a> {
+    /// Why, for people.
+    pub reason: &'a str,
+    /// Whether it goes although it has what would be lost.
+    pub insist: bool,
+    /// Whether nothing of it runs any more: what it was lent of limits is free again at once.
+    pub fenced: bool,
+}
+
 /// Ends the membership of `site` for good. Refused while it has what would be lost, as far as is
-/// known here, unless the operator insists.
+/// known here, unless the operator insists. One that is gone already may still be fenced off.
 pub async fn remove(
     services: &Services,
     site: SitePrefix,
-    reason: &str,
-    insist: bool,
+    going: Going<'_>,
 ) -> Result<(), Refusal> {
     let snapshot = services.store.snapshot();
     let members = Members::of(&snapshot, services.site);
     if members.removed.contains(&site) {
-        return Ok(());
+        return match going.fenced {
+            true => fence(services, site).await,
+            false => Ok(()),
+        };
     }
     if !members.trusts(services.site) {
         return Err(Refusal::NotTrusted);
@@ -124,14 +142,14 @@ pub async fn remove(
         return Err(Refusal::Impossible { reason });
     }
     let has = holdings(&snapshot, site);
-    if !insist && !has.is_empty() {
+    if !going.insist && !has.is_empty() {
         return Err(Refusal::Holds { has });
     }
     let removal = Removal {
         id: said_of(services.site, "luc removal", site),
         site,
-        reason: reason.to_owned(),
-        fenced: false,
+        reason: going.reason.to_owned(),
+        fenced: going.fenced,
         removed_at: services.clock.now(),
     };
     transact(services, |tx| {
@@ -143,12 +161,8 @@ pub async fn remove(
 
 /// Notes that nothing of the site `site`, which is removed, runs any more: what it was lent of
 /// limits is free again from then on.
-pub async fn fence(services: &Services, site: SitePrefix) -> Result<(), Refusal> {
+async fn fence(services: &Services, site: SitePrefix) -> Result<(), Refusal> {
     let members = Members::of(&services.store.snapshot(), services.site);
-    if !members.removed.contains(&site) {
-        let reason = "only a site that is removed is fenced off".to_owned();
-        return Err(Refusal::Impossible { reason });
-    }
     if !members.trusts(services.site) {
         return Err(Refusal::NotTrusted);
     }
@@ -182,6 +196,39 @@ pub fn fenced(snapshot: &Snapshot, site: SitePrefix) -> BTreeSet<SitePrefix> {
     let said = said.filter(|r| r.fenced && members.removed.contains(&r.site));
     let said = said.filter(|removal| members.trusts(removal.home()));
     said.map(|removal| removal.site).collect()
+}
+
+/// The end of a membership, as the one that was a member is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parting {
+    /// The name of the site that wrote it down.
+    pub by: String,
+    /// Why, for people.
+    pub reason: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// How the membership of `site` ended, for somebody who shows the key `peer` of a node it had;
+/// `None` if it has not ended as far as is known here, or the key is none of its keys.
+pub fn parting(services: &Services, site: SitePrefix, peer: &str) -> Option<Parting> {
+    let snapshot = services.store.snapshot();
+    let members = Members::of(&snapshot, services.site);
+    let of_site = key(&[&site.to_string()]);
+    let mut admissions = snapshot.find(&Admission::BY_SITE, &of_site);
+    let mut nodes = snapshot.find(&NodeInfo::BY_SITE, &of_site);
+    let had = admissions.any(|one| one.node_key == peer) || nodes.any(|node| node.key == peer);
+    if !members.removed.contains(&site) || !had {
+        return None;
+    }
+    let mut removals = snapshot.find(&Removal::BY_SITE, &of_site);
+    let said = removals.find(|said| said.home() == site || members.trusts(said.home()))?;
+    let by = members.site(said.home()).map(|by| by.name.clone());
+    Some(Parting {
+        by: by.unwrap_or_else(|| said.home().to_string()),
+        reason: said.reason.clone(),
+        at: said.removed_at,
+    })
 }
 
 /// Checks that this site may leave: it is not the only one, and nothing would be lost.

@@ -274,6 +274,9 @@ pub struct Promise {
     pub name: String,
     /// Its founding public key, 64 hexadecimal digits.
     pub founding_key: String,
+    /// The inviting site.
+    #[serde(default)]
+    pub by: Option<SitePrefix>,
     /// When the promise is forgotten if no admission has followed.
     pub until: Timestamp,
 }

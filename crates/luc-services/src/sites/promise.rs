@@ -2,6 +2,13 @@
 //!
 //! A promise is durable before it is given. It lasts until the admission has arrived, the inviting
 //! site gives it back, or a day has passed; the same site asking again gets the same promise.
+//!
+//! With its word a site says which sites it knows, and which may have been admitted for all it
+//! knows ([`Known`]). Inviting sites learn of each other's admissions one after the other, and the
+//! majorities of two lists that differ by two sites or more need not share a site. With the lists
+//! of those who promise they do: each admission was promised by a majority of the list before it,
+//! which shares a site with any majority of a list at most one shorter; that site tells of the
+//! admission, and so on to the newest.
 
 use std::time::Duration;
 
@@ -14,6 +21,15 @@ use super::members::{Members, transact};
 use super::model::{Admission, Promise, Removal};
 use super::refusal::Refusal;
 use crate::Services;
+
+/// A site that is of the cloud, or may be: the prefix and the name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// The prefix.
+    pub site: SitePrefix,
+    /// The name.
+    pub name: String,
+}
 
 /// How long a promise is kept if nobody gives it back.
 const KEPT: Duration = Duration::from_secs(86_400);
@@ -42,8 +58,13 @@ pub fn may_invite(services: &Services, asker: SitePrefix) -> Result<(), Refusal>
     }
 }
 
-/// Promises, or says why not.
-pub async fn promise(services: &Services, wish: &PromiseWish) -> Result<(), Refusal> {
+/// Promises to the inviting site `by`, and says which other sites there are or may be; or says why
+/// not.
+pub async fn promise(
+    services: &Services,
+    by: SitePrefix,
+    wish: &PromiseWish,
+) -> Result<Vec<Known>, Refusal> {
     check_name("name", &wish.name)?;
     let mut founding = [0u8; 32];
     hex::decode_to_slice(&wish.founding_key, &mut founding).map_err(|_| Refusal::Proof)?;
@@ -74,11 +95,36 @@ pub async fn promise(services: &Services, wish: &PromiseWish) -> Result<(), Refu
             site: wish.site.to_string(),
             name: wish.name.clone(),
             founding_key: wish.founding_key.clone(),
+            by: Some(by),
             until: now.plus(KEPT),
         })?;
         Ok(())
     })
-    .await
+    .await?;
+    Ok(known(services, by, wish))
+}
+
+/// The registered sites, and those that were promised a name; the latter only as far as somebody
+/// else than `by` asked for it, who knows best whom it has admitted.
+fn known(services: &Services, by: SitePrefix, wish: &PromiseWish) -> Vec<Known> {
+    let snapshot = services.store.snapshot();
+    let members = Members::of(&snapshot, services.site);
+    let promised = snapshot.all::<Promise>();
+    let promised = promised.filter(|held| held.by != Some(by));
+    let promised = promised.filter_map(|held| {
+        let site = held.site.parse().ok()?;
+        let name = held.name.clone();
+        Some(Known { site, name })
+    });
+    let promised: Vec<_> = promised
+        .filter(|held| members.site(held.site).is_none() && !members.removed.contains(&held.site))
+        .collect();
+    let registered = members.sites.into_iter().map(|member| Known {
+        site: member.site,
+        name: member.name,
+    });
+    let all = registered.chain(promised);
+    all.filter(|known| known.site != wish.site).collect()
 }
 
 /// Takes a promise back, if it is still the one that was given for `wish`.

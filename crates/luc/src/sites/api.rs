@@ -43,7 +43,7 @@ use luc_services::identity::{OldKey, rotate_key, settle_permits};
 use luc_services::operations;
 use luc_services::ports::sites::{ForwardError, Forwarded, ForwardedBody, Sites as _};
 use luc_services::routing::disclosure::may_show;
-use luc_services::sites::{self, Invitation, Label, NodeInfo, Purpose};
+use luc_services::sites::{self, Going, Invitation, Label, NodeInfo, Purpose};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -278,11 +278,12 @@ async fn remove_site(
             Some(prefix) => prefix,
             None => operators.named(&site)?,
         };
-        let reason = "removed by an operator";
-        sites::remove(&operators.services, prefix, reason, asked.insist).await?;
-        if asked.fenced {
-            sites::fence(&operators.services, prefix).await?;
-        }
+        let going = Going {
+            reason: "removed by an operator",
+            insist: asked.insist,
+            fenced: asked.fenced,
+        };
+        sites::remove(&operators.services, prefix, going).await?;
         Ok(json!({"removed": site}))
     };
     operators.answer(request, Needs::Admin, work).await

@@ -10,10 +10,11 @@ use luc_core::SitePrefix;
 use luc_runtime::fabric::{Channel, Fabric, Handler, Peer, RecvHalf, Request, SendHalf};
 use luc_runtime::fabric::{Refusal as NotTaken, RequestError};
 use luc_services::Services;
-use luc_services::sites::{self, Electorate, PromiseWish, Refusal, Silent};
+use luc_services::sites::{self, Electorate, Going, Known, Parting, PromiseWish, Refusal, Silent};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use super::doorman::{Knock, Opened, Who};
 use super::membership::Membership;
 use super::pulse::{Pulse, Sign};
 
@@ -37,19 +38,36 @@ enum Question {
 }
 
 /// What it answers.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Reply {
     /// I am, and this is how I am.
     Sign(Sign),
     /// It is done.
     Done,
+    /// It is promised, and these are the sites that the one who promises knows of.
+    Promised(Vec<Known>),
     /// The name belongs to somebody.
     NameTaken(String),
     /// The prefix is known.
     PrefixKnown(SitePrefix),
     /// It is not done.
     Refused(String),
+}
+
+/// Why a question has no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unanswered {
+    /// Nobody said anything, or nothing that can be read.
+    Silent,
+    /// To the one who was asked, this site is a stranger.
+    Stranger,
+}
+
+impl From<Unanswered> for Silent {
+    fn from(_: Unanswered) -> Self {
+        Self
+    }
 }
 
 /// The conversation, from both ends.
@@ -84,7 +102,11 @@ impl Assembly {
     /// Asks `site` for a sign of life and remembers what it says.
     pub async fn greet(&self, site: SitePrefix, patience: Duration) {
         let (asked, known) = (Instant::now(), self.pulse.is_reachable(site));
-        if let Ok(Reply::Sign(sign)) = self.ask(site, &Question::Greeting, patience).await {
+        let answer = self.ask(site, &Question::Greeting, patience).await;
+        if answer == Err(Unanswered::Stranger) && self.pulse.parting().is_none() {
+            self.ask_at_the_door(site, patience).await;
+        }
+        if let Ok(Reply::Sign(sign)) = answer {
             // The fabric measures connections; this is for the first moments of one, and not for
             // the very first answer, which waited for the handshake.
             if known && self.pulse.rtt(site).is_none() {
@@ -100,8 +122,40 @@ impl Assembly {
             Ok(Reply::Done) => Ok(()),
             Ok(Reply::Refused(reason)) => Err(reason),
             Ok(other) => Err(format!("an answer that is none: {other:?}")),
-            Err(Silent) => Err("it does not answer".to_owned()),
+            Err(Unanswered::Silent) => Err("it does not answer".to_owned()),
+            // An earlier farewell may have arrived although its answer did not.
+            Err(Unanswered::Stranger) => match self.ask_at_the_door(site, PROMISE).await {
+                Some(_) => Ok(()),
+                None => Err("this site is a stranger to it".to_owned()),
+            },
         }
+    }
+
+    /// Asks `site`, to which this one is a stranger, as any stranger may, whether that is because
+    /// this one was removed; remembers and logs it if so.
+    async fn ask_at_the_door(&self, site: SitePrefix, patience: Duration) -> Option<Parting> {
+        let deadline = Instant::now() + patience;
+        let services = self.services.upgrade()?;
+        let knock = Knock {
+            secret: String::new(),
+            who: Who::Former(services.site),
+        };
+        let body = serde_json::to_vec(&knock).ok()?;
+        for key in self.membership.controllers(site) {
+            let request = Request::new(Channel::JOIN, body.clone());
+            let Ok(answer) = self.fabric.request(key, request, deadline).await else {
+                continue;
+            };
+            if let Ok(Opened::Parted(parting)) = serde_json::from_slice(&answer) {
+                // Only a trusted site's word removes another.
+                if self.membership.trusts(site) && self.pulse.part(&parting) {
+                    let Parting { by, reason, .. } = &parting;
+                    tracing::warn!(%by, %reason, "this site is not of the cloud any more");
+                }
+                return Some(parting);
+            }
+        }
+        None
     }
 
     async fn ask(
@@ -109,44 +163,52 @@ impl Assembly {
         site: SitePrefix,
         question: &Question,
         patience: Duration,
-    ) -> Result<Reply, Silent> {
+    ) -> Result<Reply, Unanswered> {
         let deadline = Instant::now() + patience;
-        let body = serde_json::to_vec(question).map_err(|_| Silent)?;
+        let body = serde_json::to_vec(question).map_err(|_| Unanswered::Silent)?;
         for key in self.membership.controllers(site) {
             let request = Request::new(Channel::SITES, body.clone());
             match self.fabric.request(key, request, deadline).await {
-                Ok(answer) => return serde_json::from_slice(&answer).map_err(|_| Silent),
+                Ok(answer) => {
+                    return serde_json::from_slice(&answer).map_err(|_| Unanswered::Silent);
+                }
                 Err(RequestError::NotSent { .. }) => {}
+                Err(RequestError::Refused {
+                    why: NotTaken::NotAdmitted,
+                    ..
+                }) => return Err(Unanswered::Stranger),
                 Err(error) => {
                     tracing::debug!(%site, %error, "a site did not answer");
-                    return Err(Silent);
+                    return Err(Unanswered::Silent);
                 }
             }
         }
-        Err(Silent)
+        Err(Unanswered::Silent)
     }
 
     async fn answer(&self, from: SitePrefix, question: Question) -> Result<Reply, NotTaken> {
         let services = self.services.upgrade().ok_or(NotTaken::Busy)?;
         match question {
             Question::Greeting => Ok(Reply::Sign(self.sign(&services))),
-            Question::Promise(wish) => Ok(said(match sites::may_invite(&services, from) {
-                Ok(()) => sites::promise(&services, &wish).await,
-                refused => refused,
-            })),
+            Question::Promise(wish) => {
+                let promised = match sites::may_invite(&services, from) {
+                    Ok(()) => sites::promise(&services, from, &wish).await,
+                    Err(refusal) => Err(refusal),
+                };
+                Ok(promised.map_or_else(refused, Reply::Promised))
+            }
             Question::Release(wish) => Ok(said(match sites::may_invite(&services, from) {
                 Ok(()) => sites::release(&services, &wish).await,
                 refused => refused,
             })),
             Question::Farewell => {
-                let reason = "it left";
-                // It says itself that it has nothing left.
-                Ok(said(
-                    match sites::remove(&services, from, reason, false).await {
-                        Ok(()) => sites::fence(&services, from).await,
-                        refused => refused,
-                    },
-                ))
+                let going = Going {
+                    reason: "it left",
+                    insist: false,
+                    // It says itself that it has nothing left.
+                    fenced: true,
+                };
+                Ok(said(sites::remove(&services, from, going).await))
             }
         }
     }
@@ -164,11 +226,15 @@ impl Assembly {
 
 /// The outcome as it goes over the wire.
 fn said(outcome: Result<(), Refusal>) -> Reply {
-    match outcome {
-        Ok(()) => Reply::Done,
-        Err(Refusal::NameTaken { name }) => Reply::NameTaken(name),
-        Err(Refusal::PrefixKnown { site }) => Reply::PrefixKnown(site),
-        Err(refusal) => Reply::Refused(refusal.to_string()),
+    outcome.map_or_else(refused, |()| Reply::Done)
+}
+
+/// A refusal as it goes over the wire.
+fn refused(refusal: Refusal) -> Reply {
+    match refusal {
+        Refusal::NameTaken { name } => Reply::NameTaken(name),
+        Refusal::PrefixKnown { site } => Reply::PrefixKnown(site),
+        refusal => Reply::Refused(refusal.to_string()),
     }
 }
 
@@ -178,17 +244,17 @@ impl Electorate for Assembly {
         &self,
         site: SitePrefix,
         wish: &PromiseWish,
-    ) -> Result<Result<(), Refusal>, Silent> {
+    ) -> Result<Result<Vec<Known>, Refusal>, Silent> {
         let question = Question::Promise(wish.clone());
         let end = Instant::now() + PROMISE;
         loop {
             let left = end.saturating_duration_since(Instant::now());
             match self.ask(site, &question, left).await {
-                Ok(Reply::Done) => return Ok(Ok(())),
+                Ok(Reply::Promised(known)) => return Ok(Ok(known)),
                 Ok(Reply::NameTaken(name)) => return Ok(Err(Refusal::NameTaken { name })),
                 Ok(Reply::PrefixKnown(site)) => return Ok(Err(Refusal::PrefixKnown { site })),
                 // A site that has just joined may not have heard yet who may invite.
-                Ok(Reply::Refused(_) | Reply::Sign(_)) | Err(Silent) => {}
+                Ok(Reply::Refused(_) | Reply::Sign(_) | Reply::Done) | Err(_) => {}
             }
             if Instant::now() + PROMISE_AGAIN >= end {
                 return Err(Silent);

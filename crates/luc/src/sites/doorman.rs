@@ -1,4 +1,5 @@
-//! The inviting site's end of a join: the only thing that strangers may speak to.
+//! The inviting site's end of a join: the only thing that strangers may speak to. Among them are
+//! those that were members and have not heard yet that they are none any more.
 //!
 //! One JSON request on [`Channel::JOIN`], with a secret from a ticket in it. A refusal says why,
 //! and is logged once with the stranger's key. Strangers cost little: few are answered at a time,
@@ -14,7 +15,7 @@ use luc_core::SitePrefix;
 use luc_runtime::NodeKey;
 use luc_runtime::fabric::{Channel, Handler, Peer, RecvHalf, Refusal as NotTaken, SendHalf};
 use luc_services::Services;
-use luc_services::sites::{self, Admitted, Common, Members, NodeWish, Refusal, SiteWish};
+use luc_services::sites::{self, Admitted, Common, Members, NodeWish, Parting, Refusal, SiteWish};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -36,20 +37,23 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// What a stranger asks.
 #[derive(Serialize, Deserialize)]
 pub struct Knock {
-    /// The secret of the ticket.
+    /// The secret of the ticket; of no use to one that does not want to join.
+    #[serde(default)]
     pub secret: String,
-    /// Who wants to join.
+    /// Who knocks, and what for.
     pub who: Who,
 }
 
-/// Who wants to join.
+/// Who knocks.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Who {
-    /// A node of the inviting site.
+    /// A node that wants to join the inviting site.
     Node(NodeWish),
-    /// Another site.
+    /// A site that wants to join the cloud.
     Site(SiteWish),
+    /// A node of a site that was of the cloud, and asks whether it is no longer.
+    Former(SitePrefix),
 }
 
 /// What it is answered.
@@ -58,6 +62,8 @@ pub enum Who {
 pub enum Opened {
     /// It is of the cloud now.
     Welcome(Welcome),
+    /// Its site was of the cloud, and this is how that ended.
+    Parted(Parting),
     /// It is not, in words for people.
     Refused(String),
 }
@@ -120,7 +126,7 @@ impl Doorman {
         services: &Services,
         peer: Peer,
         knock: &Knock,
-    ) -> Result<Welcome, Refusal> {
+    ) -> Result<Opened, Refusal> {
         let key = peer.key.to_string();
         let (secret, members) = (&knock.secret, || {
             Members::of(&services.store.snapshot(), services.site)
@@ -130,24 +136,31 @@ impl Doorman {
                 let node = sites::register_node(services, &key, secret, wish).await?;
                 let members = members();
                 let own = members.site(node.site).map(|own| own.name.clone());
-                Ok(Welcome {
+                Ok(Opened::Welcome(Welcome {
                     site: node.site,
                     site_name: own.unwrap_or_default(),
                     members,
                     common: Common::default(),
-                })
+                }))
             }
             Who::Site(wish) => {
                 let assembly = &*self.assembly;
                 let admitted = sites::admit_site(services, assembly, &key, secret, wish).await;
                 let Admitted { site, members } = admitted?;
-                Ok(Welcome {
+                Ok(Opened::Welcome(Welcome {
                     site,
                     site_name: wish.name.clone(),
                     members,
                     common: sites::common(services),
-                })
+                }))
             }
+            Who::Former(site) => match sites::parting(services, *site, &key) {
+                Some(parting) => Ok(Opened::Parted(parting)),
+                None => Err(Refusal::Unknown {
+                    what: "former site",
+                    id: site.to_string(),
+                }),
+            },
         }
     }
 }
@@ -163,9 +176,11 @@ impl Handler for Doorman {
         let knock: Knock = serde_json::from_slice(&body)
             .map_err(|error| NotTaken::Malformed(error.to_string()))?;
         let opened = match self.open(&services, from, &knock).await {
-            Ok(welcome) => {
-                tracing::info!(key = %from.key, site = %welcome.site_name, "a new member");
-                Opened::Welcome(welcome)
+            Ok(opened) => {
+                if let Opened::Welcome(welcome) = &opened {
+                    tracing::info!(key = %from.key, site = %welcome.site_name, "a new member");
+                }
+                opened
             }
             Err(refusal) => {
                 let logged = self.logged.lock();
@@ -173,7 +188,7 @@ impl Handler for Doorman {
                     .unwrap_or_else(PoisonError::into_inner)
                     .is_news(from.key)
                 {
-                    tracing::warn!(key = %from.key, reason = %refusal, "a join was refused");
+                    tracing::warn!(key = %from.key, reason = %refusal, "a knock was refused");
                 }
                 Opened::Refused(refusal.to_string())
             }

@@ -5,11 +5,12 @@
 //! All of it is memory and never enters a store.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use luc_core::SitePrefix;
 use luc_services::ports::sites::Room;
+use luc_services::sites::Parting;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -50,6 +51,7 @@ pub struct Sign {
 pub struct Pulse {
     started: Instant,
     heard: Mutex<BTreeMap<SitePrefix, Heard>>,
+    parting: OnceLock<Parting>,
 }
 
 impl Default for Pulse {
@@ -57,6 +59,7 @@ impl Default for Pulse {
         Self {
             started: Instant::now(),
             heard: Mutex::default(),
+            parting: OnceLock::new(),
         }
     }
 }
@@ -97,6 +100,16 @@ impl Pulse {
             });
             heard.rtts = rtts;
         });
+    }
+
+    /// A site says that this one is not of the cloud any more; whether that is news.
+    pub fn part(&self, parting: &Parting) -> bool {
+        self.parting.set(parting.clone()).is_ok()
+    }
+
+    /// How this site's membership ended, if another said so.
+    pub fn parting(&self) -> Option<&Parting> {
+        self.parting.get()
     }
 
     /// How long nothing was heard of `site`: since the start, if never anything was.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use luc_core::SitePrefix;
 use luc_runtime::NodeSecret;
 use luc_runtime::fabric::{Admission as _, Standing};
-use luc_services::sites::{self, NodeWish, Purpose, Refusal, node_id, node_message};
+use luc_services::sites::{self, Going, NodeWish, Purpose, Refusal, node_id, node_message};
 use tokio::time::{Instant, sleep};
 
 use crate::draw::{Draw, lock};
@@ -185,8 +185,12 @@ async fn leave(running: &Running) -> Result<(), String> {
 /// As `DELETE /luc/v1/sites/<name>?fenced=true`.
 async fn remove(world: &World, running: &Running, number: usize) -> Result<(), Refusal> {
     let site = world.sites[number].prefix;
-    sites::remove(&running.services, site, "test", false).await?;
-    sites::fence(&running.services, site).await
+    let going = Going {
+        reason: "test",
+        insist: false,
+        fenced: true,
+    };
+    sites::remove(&running.services, site, going).await
 }
 
 /// Waits until all sites know the same members, and judges whom they let in.

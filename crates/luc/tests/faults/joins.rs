@@ -130,6 +130,7 @@ async fn sent(
             Ok(Opened::Welcome(welcome)) => Told::Welcome(Box::new(welcome)),
             Ok(Opened::Refused(why)) => Told::Refused(why),
             Err(error) => Told::Silence(error.to_string()),
+            Ok(Opened::Parted(parting)) => Told::Refused(parting.reason),
         },
         Err(error) => Told::Silence(error.to_string()),
     }

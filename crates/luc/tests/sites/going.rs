@@ -91,5 +91,31 @@ async fn nothing_is_left_of_a_site_that_was_removed_but_what_it_was_lent_until_i
         (lent(&cloud, "a", "b") == 0).then_some(())
     })
     .await;
+
+    // Nobody feeds it anything any more, but whom it asks tells it.
+    until("it hears of it", async || {
+        let sites = b.ask_node(Method::GET, "/luc/v1/sites", None).await.ok()?;
+        let sites = sites.body["sites"].as_array()?.clone();
+        let own = sites.into_iter().find(|site| site["name"] == "b")?;
+        let note = own["note"].as_str()?;
+        note.contains("not of the cloud any more, as a says: removed by an operator")
+            .then_some(())
+    })
+    .await;
+    cloud.stop().await.expect("everything stops");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_site_that_did_not_hear_that_it_has_left_leaves_once_more() {
+    let directory = tempfile::tempdir().expect("room for data");
+    let cloud = start(directory.path(), &["a", "b", "c"]).await;
+    let (a, b) = (login(&cloud, "a").await, login(&cloud, "b").await);
+    // As if its farewell had been carried out, and the answer lost.
+    let removed = a.ask_node(Method::DELETE, "/luc/v1/sites/b", None).await;
+    assert_eq!(removed.expect("an answer").status, 200);
+    let left = b.ask_node(Method::POST, "/luc/v1/sites/leave", None).await;
+    let left = left.expect("an answer");
+    assert_eq!(left.status, 200, "{}", left.body);
+    assert_eq!(left.body["left"], "b");
     cloud.stop().await.expect("everything stops");
 }

@@ -9,7 +9,7 @@ use luc_state::feed::{Expectations, Follower, Source};
 use super::world::{Others, Site, cloud, compute, node};
 use crate::sites::members::transact;
 use crate::sites::{
-    Label, Members, NodeInfo, NodeWish, Promise, PromiseWish, Purpose, Refusal, admit_site,
+    Going, Label, Members, NodeInfo, NodeWish, Promise, PromiseWish, Purpose, Refusal, admit_site,
     contested, introduce, may_invite, node_id, promise, register_node, remove,
 };
 
@@ -189,20 +189,25 @@ async fn promises_are_for_keys_that_fit_and_not_without_end() {
         name,
         founding_key: hex::encode([number; 32]),
     };
-    let foreign = promise(&alpha.services, &wish(1, 2, "beta".to_owned())).await;
+    let foreign = promise(&alpha.services, cloud(), &wish(1, 2, "beta".to_owned())).await;
     assert!(matches!(foreign, Err(Refusal::Proof)), "{foreign:?}");
-    let long = promise(&alpha.services, &wish(1, 1, "b".repeat(64))).await;
+    let long = promise(&alpha.services, cloud(), &wish(1, 1, "b".repeat(64))).await;
     assert!(matches!(long, Err(Refusal::Invalid { .. })), "{long:?}");
     for number in 0..64 {
         let wish = wish(number, number, format!("site-{number}"));
-        promise(&alpha.services, &wish).await.unwrap();
+        promise(&alpha.services, cloud(), &wish).await.unwrap();
     }
-    let more = promise(&alpha.services, &wish(64, 64, "site-64".to_owned())).await;
+    let more = promise(
+        &alpha.services,
+        cloud(),
+        &wish(64, 64, "site-64".to_owned()),
+    )
+    .await;
     assert!(matches!(more, Err(Refusal::Impossible { .. })), "{more:?}");
     assert_eq!(alpha.services.store.snapshot().count::<Promise>(), 64);
     alpha.tick(86_400);
     let next_day = wish(64, 64, "site-64".to_owned());
-    promise(&alpha.services, &next_day).await.unwrap();
+    promise(&alpha.services, cloud(), &next_day).await.unwrap();
 }
 
 #[tokio::test]
@@ -258,7 +263,12 @@ async fn a_removed_site_learns_nothing_by_its_old_ticket() {
     admit_site(&alpha.services, &others, &key, &ticket.secret, &wish)
         .await
         .unwrap();
-    remove(&alpha.services, beta.services.site, "sold", false)
+    let going = Going {
+        reason: "sold",
+        insist: false,
+        fenced: false,
+    };
+    remove(&alpha.services, beta.services.site, going)
         .await
         .unwrap();
     let before = alpha.services.store.snapshot().revision();

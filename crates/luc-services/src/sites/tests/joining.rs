@@ -1,14 +1,16 @@
 //! Tickets, names, prefixes and majorities.
 
+use async_trait::async_trait;
+use luc_core::SitePrefix;
 use luc_state::key;
 
-use super::world::{Others, Site, compute};
+use super::world::{Others, Site, cloud, compute};
 use crate::sites::{
-    Admission, Label, Members, NodeInfo, PromiseWish, Purpose, Refusal, Ticket, admit_site,
-    promise, register_node,
+    Admission, Electorate, Known, Label, Members, NodeInfo, PromiseWish, Purpose, Refusal, Silent,
+    Ticket, admit_site, promise, register_node,
 };
 
-async fn join(at: &Site, others: &Others, who: &Site) -> Result<(), Refusal> {
+async fn join(at: &Site, others: &dyn Electorate, who: &Site) -> Result<(), Refusal> {
     let ticket = at.ticket(Purpose::Site, Label::Trusted).await;
     let wish = who.wish(&ticket);
     let key = who.node_key();
@@ -170,18 +172,85 @@ async fn without_a_majority_nobody_joins_and_no_promise_is_left() {
     assert_eq!(members(&alpha), ["alpha", "beta", "delta", "gamma"]);
 }
 
+/// The site number `number`, which wants to be called `name`.
+fn wish(number: u8, name: &str) -> PromiseWish {
+    PromiseWish {
+        site: SitePrefix::of_key(&[number; 32]),
+        name: name.to_owned(),
+        founding_key: hex::encode([number; 32]),
+    }
+}
+
 #[tokio::test]
 async fn a_name_is_promised_to_one_site_only_until_a_day_has_passed() {
     let alpha = Site::founder().await;
-    let wish = |number: u8| PromiseWish {
-        site: luc_core::SitePrefix::of_key(&[number; 32]),
-        name: "beta".to_owned(),
-        founding_key: hex::encode([number; 32]),
-    };
-    promise(&alpha.services, &wish(1)).await.unwrap();
-    promise(&alpha.services, &wish(1)).await.unwrap();
-    let taken = promise(&alpha.services, &wish(2)).await;
+    let (first, second) = (wish(1, "beta"), wish(2, "beta"));
+    promise(&alpha.services, cloud(), &first).await.unwrap();
+    promise(&alpha.services, cloud(), &first).await.unwrap();
+    let taken = promise(&alpha.services, cloud(), &second).await;
     assert!(matches!(taken, Err(Refusal::NameTaken { .. })), "{taken:?}");
     alpha.tick(86_400);
-    promise(&alpha.services, &wish(2)).await.unwrap();
+    promise(&alpha.services, cloud(), &second).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_promises_tells_of_the_sites_it_knows_and_of_those_that_others_may_have_admitted() {
+    let alpha = Site::founder().await;
+    let beta = Site::new(3, "beta").await;
+    join(&alpha, &Others::default(), &beta).await.unwrap();
+    let told = async |by: &Site, number: u8, name: &str| {
+        let wish = wish(number, name);
+        let known = promise(&alpha.services, by.services.site, &wish).await;
+        known
+            .unwrap()
+            .into_iter()
+            .map(|known| known.name)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(told(&beta, 21, "gamma").await, ["alpha", "beta"]);
+    assert_eq!(told(&alpha, 22, "delta").await, ["alpha", "beta", "gamma"]);
+    // Who asked for a promise knows itself whether it has admitted the site.
+    assert_eq!(told(&beta, 23, "eps").await, ["alpha", "beta", "delta"]);
+}
+
+/// Promises everything, and tells of these sites.
+struct Tells(Vec<Known>);
+
+#[async_trait]
+impl Electorate for Tells {
+    async fn promise(
+        &self,
+        _: SitePrefix,
+        _: &PromiseWish,
+    ) -> Result<Result<Vec<Known>, Refusal>, Silent> {
+        Ok(Ok(self.0.clone()))
+    }
+
+    async fn release(&self, _: SitePrefix, _: &PromiseWish) {}
+}
+
+#[tokio::test]
+async fn a_majority_is_one_of_the_sites_that_anybody_who_promises_knows() {
+    let alpha = Site::founder().await;
+    let beta = Site::new(3, "beta").await;
+    join(&alpha, &Others::default(), &beta).await.unwrap();
+    let told = |names: &[&str]| {
+        let known = names.iter().zip(31..);
+        let known = known.map(|(name, number): (_, u8)| Known {
+            site: SitePrefix::of_key(&[number; 32]),
+            name: (*name).to_owned(),
+        });
+        Tells(known.collect())
+    };
+    let gamma = Site::new(4, "gamma").await;
+    let few = join(&alpha, &told(&["delta", "eps"]), &gamma).await;
+    assert!(
+        matches!(&few, Err(Refusal::NoMajority { needed: 3, registered: 4, silent })
+            if *silent == ["delta", "eps"]),
+        "{few:?}"
+    );
+    let taken = join(&alpha, &told(&["gamma"]), &gamma).await;
+    assert!(matches!(taken, Err(Refusal::NameTaken { .. })), "{taken:?}");
+    // Two of three are enough.
+    join(&alpha, &told(&["delta"]), &gamma).await.unwrap();
 }

@@ -2,10 +2,17 @@
 
 use luc_core::id::NodeId;
 
-use super::world::{Others, Site, compute};
+use super::world::{Others, Site, cloud, compute};
 use crate::sites::{
-    Invitation, Inviter, Label, Members, Purpose, Refusal, admit_site, allow, introduce, invite,
-    node_id, register_node, remove, revoke,
+    Going, Invitation, Inviter, Label, Members, Purpose, Refusal, admit_site, allow, fenced,
+    introduce, invite, node_id, parting, register_node, remove, revoke,
+};
+
+/// A site without anything that would be lost.
+const SOLD: Going<'_> = Going {
+    reason: "sold",
+    insist: false,
+    fenced: false,
 };
 
 async fn admitted(alpha: &Site, number: u8, name: &str, label: Label) -> Site {
@@ -40,10 +47,10 @@ fn members(site: &Site) -> Members {
 async fn a_removed_site_is_no_member_its_prefix_never_comes_back_its_name_may() {
     let alpha = Site::founder().await;
     let beta = admitted(&alpha, 2, "beta", Label::Trusted).await;
-    remove(&alpha.services, beta.services.site, "sold", false)
+    remove(&alpha.services, beta.services.site, SOLD)
         .await
         .unwrap();
-    remove(&alpha.services, beta.services.site, "sold", false)
+    remove(&alpha.services, beta.services.site, SOLD)
         .await
         .unwrap();
     assert!(members(&alpha).site(beta.services.site).is_none());
@@ -65,12 +72,35 @@ async fn a_removed_site_is_no_member_its_prefix_never_comes_back_its_name_may() 
 }
 
 #[tokio::test]
+async fn who_was_a_member_is_told_so_by_its_own_key_and_fenced_off_later() {
+    let alpha = Site::founder().await;
+    let beta = admitted(&alpha, 2, "beta", Label::Trusted).await;
+    let (site, peer) = (beta.services.site, beta.node_key());
+    assert_eq!(parting(&alpha.services, site, &peer), None);
+    remove(&alpha.services, site, SOLD).await.unwrap();
+    let told = parting(&alpha.services, site, &peer).unwrap();
+    assert_eq!((told.by.as_str(), told.reason.as_str()), ("alpha", "sold"));
+    let stranger = parting(&alpha.services, site, &compute(0xab).key);
+    assert_eq!(stranger, None);
+    assert_eq!(parting(&alpha.services, cloud(), &peer), None);
+
+    let gone = || fenced(&alpha.services.store.snapshot(), alpha.services.site);
+    assert!(gone().is_empty());
+    let off = Going {
+        fenced: true,
+        ..SOLD
+    };
+    remove(&alpha.services, site, off).await.unwrap();
+    assert!(gone().contains(&site));
+}
+
+#[tokio::test]
 async fn nobody_removes_itself_the_unknown_or_what_still_has_people() {
     let alpha = Site::founder().await;
-    let own = remove(&alpha.services, alpha.services.site, "", true).await;
+    let own = remove(&alpha.services, alpha.services.site, SOLD).await;
     assert!(matches!(own, Err(Refusal::Impossible { .. })), "{own:?}");
     let beta = Site::new(2, "beta").await;
-    let unknown = remove(&alpha.services, beta.services.site, "", true).await;
+    let unknown = remove(&alpha.services, beta.services.site, SOLD).await;
     assert!(
         matches!(unknown, Err(Refusal::Unknown { .. })),
         "{unknown:?}"

@@ -18,7 +18,7 @@ use crate::image::Images;
 use crate::image::blob::DiskBlobs;
 use crate::ports::sites::SingleSite;
 use crate::sites::{
-    Electorate, Invitation, Inviter, Label, NodeWish, PromiseWish, Purpose, Refusal, Silent,
+    Electorate, Invitation, Inviter, Known, Label, NodeWish, PromiseWish, Purpose, Refusal, Silent,
     SiteWish, TicketText, found, introduce, invite, join_message, node_message, promise, release,
 };
 use crate::testing::{Counted, Deaf, NoHosts, StoppedClock};
@@ -182,12 +182,12 @@ impl Electorate for Others {
         &self,
         site: SitePrefix,
         wish: &PromiseWish,
-    ) -> Result<Result<(), Refusal>, Silent> {
+    ) -> Result<Result<Vec<Known>, Refusal>, Silent> {
         if self.silent.lock().unwrap().contains(&site) {
             return Err(Silent);
         }
         let services = self.sites.get(&site).ok_or(Silent)?;
-        Ok(promise(services, wish).await)
+        Ok(promise(services, cloud(), wish).await)
     }
 
     async fn release(&self, site: SitePrefix, wish: &PromiseWish) {

@@ -10,7 +10,7 @@ use luc_runtime::brain::Member;
 use luc_runtime::fabric::PeerState;
 use luc_runtime::feeds::Feeds;
 use luc_services::ports::sites::{SiteView, Sites as _};
-use luc_services::sites::NodeInfo;
+use luc_services::sites::{NodeInfo, Parting};
 use serde_json::{Value, json};
 
 use super::{Operators, conflicts, shown};
@@ -35,7 +35,14 @@ impl Operators {
             .filter_map(|feed| Some((feed.site, note(feed.ended.as_deref()?))))
             .collect();
         let aside = conflicts::counted(&self.services.store.snapshot());
+        let parting = pulse.parting();
         let noted = |view: &SiteView| {
+            if let Some(Parting { by, reason, at }) = parting.filter(|_| view.site == own) {
+                let at = shown(*at);
+                return Some(format!(
+                    "not of the cloud any more, as {by} says: {reason} ({at})"
+                ));
+            }
             let aside = aside.get(&view.site);
             let aside = aside.map(|count| conflicts::note(*count, &view.name));
             stopped.get(&view.site).cloned().or(aside)
