@@ -125,10 +125,10 @@ pub async fn remove(
     let snapshot = services.store.snapshot();
     let members = Members::of(&snapshot, services.site);
     if members.removed.contains(&site) {
-        return match going.fenced {
-            true => fence(services, site).await,
-            false => Ok(()),
-        };
+        if going.fenced {
+            fence(services, site).await?;
+        }
+        return Ok(());
     }
     if !members.trusts(services.site) {
         return Err(Refusal::NotTrusted);
