@@ -11,6 +11,7 @@ use crate::ballot::Ballot;
 use crate::command::{MigrationId, SearchId};
 use crate::host::{Resources, VmId};
 use crate::plan::{Plan, Reason};
+use crate::solver::Barred;
 
 /// What happened to a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -158,6 +159,13 @@ pub enum Event {
         steps: u64,
         /// Whether a valid configuration was found.
         solved: bool,
+    },
+    /// A fact, at a leader, after `Computed`: rules kept machines from hosts that had room.
+    Barred {
+        /// The partition.
+        ballot: Ballot,
+        /// Which from which, and by which rule.
+        barred: Vec<Barred>,
     },
     /// A fact, at a leader: this plan will be carried out.
     Planned {

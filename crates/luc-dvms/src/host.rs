@@ -95,6 +95,26 @@ pub enum GroupPolicy {
 #[serde(transparent)]
 pub struct Label(pub u64);
 
+impl Label {
+    /// The label of a text, the same on every node: FNV-1a of its bytes, in 64 bits.
+    pub const fn named(text: &str) -> Self {
+        let bytes = text.as_bytes();
+        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+        let mut at = 0;
+        while at < bytes.len() {
+            hash = (hash ^ bytes[at] as u64).wrapping_mul(0x0100_0000_01b3);
+            at += 1;
+        }
+        Self(hash)
+    }
+}
+
+impl fmt::Display for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
 /// Where a virtual machine may run. Empty rules allow every host.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Rules {
@@ -164,5 +184,18 @@ impl Host {
     /// Whether its machines ask for more than it has: the published condition of an overload.
     pub fn is_overloaded(&self) -> bool {
         self.demand() > self.capacity.cpu
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_is_the_published_hash_of_its_text() {
+        // The vectors of the FNV authors' test suite.
+        assert_eq!(Label::named(""), Label(0xcbf2_9ce4_8422_2325));
+        assert_eq!(Label::named("foobar"), Label(0x8594_4171_f739_67e8));
+        assert_eq!(Label::named("a").to_string(), "af63dc4c8601ec8c");
     }
 }

@@ -35,5 +35,5 @@ pub use host::{Cpu, Host, Resources, Rules, Vm, VmId};
 pub use message::Message;
 pub use plan::{Plan, Reason, Step, StepId};
 pub use scheduler::Dvms;
-pub use solver::{Goal, Problem, Solution, Style, Weights, solve};
+pub use solver::{Bar, Barred, Goal, Problem, Solution, Style, Weights, solve};
 pub use timer::Timer;

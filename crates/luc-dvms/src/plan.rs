@@ -39,7 +39,8 @@ pub enum Reason {
     Consolidation,
     /// Its host is to be emptied for maintenance.
     Maintenance,
-    /// Its group's policy, a label, a pin or residency is not honoured where it is.
+    /// Its group keeps it apart from a machine that a later step brings to its host, where there
+    /// would be room for both. No other broken rule makes a machine move: a plan heals loads.
     Rule,
 }
 

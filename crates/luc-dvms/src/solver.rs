@@ -13,10 +13,12 @@ use serde::{Deserialize, Serialize};
 use crate::host::{Cpu, Host};
 use crate::plan::Plan;
 
+use barred::barred;
 use budget::Budget;
 use model::Model;
 use repair::Repair;
 
+mod barred;
 mod budget;
 mod empty;
 mod index;
@@ -28,6 +30,7 @@ pub(crate) mod rules;
 mod shed;
 mod weights;
 
+pub use barred::{BARRED_MAX, Bar, Barred};
 pub use weights::Weights;
 
 /// What the solver is asked.
@@ -87,6 +90,8 @@ pub struct Solution {
     pub steps: u64,
     /// How much of the overload the plan takes away.
     pub relieved: Cpu,
+    /// Hosts with room that rules kept machines from, for people.
+    pub barred: Vec<Barred>,
 }
 
 /// Finds a plan within `budget` search steps.
@@ -101,6 +106,7 @@ pub fn solve(problem: &Problem<'_>, budget: u64) -> Solution {
     };
     debug_assert_eq!(found.plan.check(problem.hosts), Ok(()));
     Solution {
+        barred: barred(&model, &found.plan),
         solved: found.solved,
         exact: found.exact,
         steps: budget.used(),

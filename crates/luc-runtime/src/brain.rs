@@ -35,7 +35,7 @@ use tokio::task::JoinHandle;
 
 pub use keeper::{FileKeeper, Keeper, KeeperError};
 pub use sights::{Gone, Sight};
-pub use status::{Member, Move, Size, Status, Story};
+pub use status::{Member, Move, PassedBy, Size, Status, Story};
 
 use crate::fabric::{Channel, Fabric};
 use crate::identity::NodeKey;

@@ -222,6 +222,12 @@ impl Relay {
             steps: solution.steps,
             solved,
         });
+        if !solution.barred.is_empty() {
+            turn.effects.emit(Event::Barred {
+                ballot: partition.id,
+                barred: solution.barred,
+            });
+        }
         if solved {
             self.finish(turn, &solution.plan, &hosts);
         } else {

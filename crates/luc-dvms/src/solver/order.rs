@@ -284,13 +284,54 @@ impl Orderer<'_, '_> {
             Goal::Consolidate { .. } => Reason::Consolidation,
             Goal::Evacuate { .. } => Reason::Maintenance,
             Goal::Relieve => match served {
-                Some(step) if self.start[host].over() == 0 => Reason::MakesWay { step: id(step) },
+                Some(step) if self.start[host].over() == 0 => {
+                    if self.is_parted(index, step) {
+                        Reason::Rule
+                    } else {
+                        Reason::MakesWay { step: id(step) }
+                    }
+                }
                 _ => Reason::Overload {
                     demand: self.model.hosts[host].demand(),
                     capacity: self.model.hosts[host].capacity.cpu,
                 },
             },
         }
+    }
+}
+
+impl Orderer<'_, '_> {
+    /// Whether a leg leaves a host to which `arriving` comes only because their groups keep them
+    /// apart: there would be room for both.
+    fn is_parted(&self, leaving: usize, arriving: usize) -> bool {
+        let (leaves, arrives) = (&self.legs[leaving], &self.legs[arriving]);
+        let kept_apart = |item: usize| {
+            let item = &self.model.items[item];
+            let machines = item
+                .vms
+                .iter()
+                .map(|vm| &self.model.hosts[item.host].vms[*vm]);
+            let groups = machines.flat_map(rules::groups);
+            groups.filter(|(_, policy)| rules::is_hard_anti(*policy))
+        };
+        let shared = kept_apart(leaves.item).any(|(group, _)| {
+            let mut others = kept_apart(arrives.item);
+            others.any(|(other, _)| other == group)
+        });
+        let host = arrives.target;
+        let mut used: Amounts = self.start[host].used;
+        let mut gone: Amounts = [0; 3];
+        for (index, leg) in self.legs[..=arriving].iter().enumerate() {
+            let needs = &self.model.items[leg.item].needs;
+            if leg.target == host {
+                add(&mut used, needs);
+            }
+            if leg.source == host && index != leaving && arrives.before.get(index) == Some(&true) {
+                add(&mut gone, needs);
+            }
+        }
+        let capacity = &self.start[host].capacity;
+        shared && (0..3).all(|kind| used[kind] <= capacity[kind] + gone[kind])
     }
 }
 

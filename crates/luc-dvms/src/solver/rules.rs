@@ -18,6 +18,12 @@ pub(super) fn affine(vm: &Vm) -> impl Iterator<Item = GroupId> {
         .map(|(group, _)| *group)
 }
 
+/// A machine of `host` that belongs to `group`.
+pub(super) fn member(host: &Host, group: GroupId) -> Option<&Vm> {
+    let mut machines = host.vms.iter();
+    machines.find(|vm| groups(vm).any(|(other, _)| *other == group))
+}
+
 /// Whether members must not share a host.
 pub(super) fn is_hard_anti(policy: GroupPolicy) -> bool {
     policy == GroupPolicy::AntiAffinity

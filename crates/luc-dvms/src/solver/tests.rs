@@ -4,6 +4,7 @@ mod brute;
 mod constraints;
 mod golden;
 mod properties;
+mod reasons;
 mod timing;
 
 use std::sync::Arc;

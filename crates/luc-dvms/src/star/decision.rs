@@ -98,6 +98,10 @@ impl Star {
             steps: solution.steps,
             solved: solution.solved,
         });
+        if !solution.barred.is_empty() {
+            let barred = solution.barred.clone();
+            turn.emit(Event::Barred { ballot, barred });
+        }
         if !asleep {
             self.wake_if_short(turn, &hosts);
         }

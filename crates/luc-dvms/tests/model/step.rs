@@ -119,6 +119,7 @@ impl<'a> Step<'a> {
             Event::CapReached { .. }
             | Event::Grew { .. }
             | Event::Computed { .. }
+            | Event::Barred { .. }
             | Event::Advertise { .. }
             | Event::Sleep
             | Event::Wake(_)

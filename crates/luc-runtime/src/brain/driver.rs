@@ -330,6 +330,7 @@ impl Driver {
             | Event::TookOver { .. }
             | Event::CapReached { .. }
             | Event::Computed { .. }
+            | Event::Barred { .. }
             | Event::LeaseExpired { .. } => None,
         }
     }

@@ -5,10 +5,10 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use luc_core::PeerId;
-use luc_dvms::Cpu;
 use luc_dvms::ballot::Ballot;
 use luc_dvms::event::{Cause, PartitionEnd};
-use luc_dvms::plan::{Plan, Reason};
+use luc_dvms::plan::{Plan, Reason, Step};
+use luc_dvms::{Bar, Barred, Cpu};
 use luc_overlay::{Coordinate, Standing};
 use serde::{Deserialize, Serialize};
 
@@ -90,6 +90,9 @@ pub struct Story {
     pub steps: u64,
     /// The moves of its plan.
     pub moves: Vec<Move>,
+    /// Hosts that had room and were passed by because of rules, when the solver was asked last.
+    #[serde(default)]
+    pub passed: Vec<PassedBy>,
     /// When it ended.
     pub ended: Option<f64>,
     /// How.
@@ -113,6 +116,60 @@ pub struct Move {
     pub ordered: bool,
 }
 
+/// A host that had room for a machine and was passed by because of a rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PassedBy {
+    /// The machine.
+    pub vm: String,
+    /// The host.
+    pub host: PeerId,
+    /// The machine that its group keeps it apart from, or with.
+    #[serde(default)]
+    pub mate: Option<String>,
+    /// The label that the host lacks, as schedulers write it.
+    #[serde(default)]
+    pub label: Option<String>,
+    /// Why, in words; mate and label stand in them as above.
+    pub why: String,
+}
+
+impl From<&Barred> for PassedBy {
+    fn from(barred: &Barred) -> Self {
+        let (mate, label) = match barred.bar {
+            Bar::Apart { mate, .. } | Bar::Together { mate, .. } => (Some(mate), None),
+            Bar::Label(label) => (None, Some(label)),
+            Bar::Hosts | Bar::Sites => (None, None),
+        };
+        Self {
+            vm: barred.vm.to_string(),
+            host: barred.host,
+            mate: mate.map(|mate| mate.to_string()),
+            label: label.map(|label| label.to_string()),
+            why: ruled_out(&barred.bar),
+        }
+    }
+}
+
+/// A rule in words.
+fn ruled_out(bar: &Bar) -> String {
+    let keeps = |soft: bool| {
+        if soft { "would rather keep" } else { "keeps" }
+    };
+    match bar {
+        Bar::Apart { mate, soft } => {
+            let keeps = keeps(*soft);
+            format!("its server group {keeps} it apart from {mate}, which is there")
+        }
+        Bar::Together { mate, soft } => {
+            let keeps = keeps(*soft);
+            format!("its server group {keeps} it together with {mate}, which is not there")
+        }
+        Bar::Hosts => "it is bound to other hosts".to_owned(),
+        Bar::Sites => "its project is bound to other sites".to_owned(),
+        Bar::Label(label) => format!("it asks for what the host has not got: {label}"),
+    }
+}
+
 impl Story {
     fn begin(ballot: Ballot, began: Duration, cause: Cause) -> Self {
         Self {
@@ -123,6 +180,7 @@ impl Story {
             questions: 0,
             steps: 0,
             moves: Vec::new(),
+            passed: Vec::new(),
             ended: None,
             end: None,
         }
@@ -169,6 +227,12 @@ impl Chronicle {
                 if let Some(story) = self.of(*ballot) {
                     story.questions += 1;
                     story.steps += steps;
+                    story.passed.clear();
+                }
+            }
+            Event::Barred { ballot, barred } => {
+                if let Some(story) = self.of(*ballot) {
+                    story.passed = barred.iter().map(PassedBy::from).collect();
                 }
             }
             Event::Planned { ballot, plan, .. } => {
@@ -205,17 +269,17 @@ fn moves(plan: &Plan) -> Vec<Move> {
             source: step.source,
             target: step.target,
             memory_mib: step.memory.get(),
-            why: explained(&step.reason),
+            why: explained(step, plan),
             ordered: false,
         })
         .collect()
 }
 
-/// A reason in words that a person can act on.
-fn explained(reason: &Reason) -> String {
-    match reason {
+/// The reason of a step in words that a person can act on.
+fn explained(step: &Step, plan: &Plan) -> String {
+    match step.reason {
         Reason::Overload { demand, capacity } => {
-            let cores = |cpu: &Cpu| f64::from(cpu.0) / 100.0;
+            let cores = |cpu: Cpu| f64::from(cpu.0) / 100.0;
             let (demand, capacity) = (cores(demand), cores(capacity));
             format!("its host is asked for {demand:.1} cores and has {capacity:.1}")
         }
@@ -223,6 +287,18 @@ fn explained(reason: &Reason) -> String {
         Reason::Bypass { step } => format!("a stop on its way: move {} takes it on", step.0),
         Reason::Consolidation => "its host is emptied so that it can sleep".to_owned(),
         Reason::Maintenance => "its host is to be emptied for maintenance".to_owned(),
-        Reason::Rule => "its group, label, pin or residency asks for another host".to_owned(),
+        Reason::Rule => {
+            let comes =
+                |other: &&Step| other.target == step.source && other.after.contains(&step.id);
+            let other = plan.steps.iter().find(comes);
+            let which = other.map_or_else(
+                || "another server".to_owned(),
+                |other| format!("the server of move {}", other.id.0),
+            );
+            format!("its server group keeps it apart from {which}, which comes to its host")
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,7 @@
 
 mod ask;
 mod filter;
+pub mod labels;
 mod specs;
 mod weigh;
 

@@ -89,7 +89,9 @@ fn of_partition_told(told: Told) -> Option<Entry> {
             end,
             members: nodes(&members),
         },
-        Told::Reserved { .. }
+        // Machines of the simulator have no rules.
+        Told::Barred { .. }
+        | Told::Reserved { .. }
         | Told::Freed { .. }
         | Told::LeaseExpired { .. }
         | Told::Ignored { .. }

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use anyhow::bail;
 use luc_core::PeerId;
 use luc_dvms::event::{Cause, PartitionEnd};
-use luc_runtime::brain::{Move, Story};
+use luc_runtime::brain::{Move, PassedBy, Story};
 use serde::Serialize;
 
 use super::api::View;
@@ -35,6 +35,8 @@ pub struct Told {
     pub solver_steps: u64,
     /// What its plan would have moved.
     pub moves: Vec<ToldMove>,
+    /// Hosts that had room and were passed by because of rules.
+    pub passed: Vec<ToldPassed>,
     /// How it ended.
     pub end: &'static str,
     /// Whether nothing was moved because the scheduler runs dry.
@@ -55,6 +57,19 @@ pub struct ToldMove {
     /// Its memory.
     pub memory_mib: u64,
     /// Why.
+    pub why: String,
+}
+
+/// A host that had room for a server and was passed by.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ToldPassed {
+    /// The server's id.
+    pub server: String,
+    /// Its name, where it is known.
+    pub name: Option<String>,
+    /// The host.
+    pub host: String,
+    /// The rule.
     pub why: String,
 }
 
@@ -79,9 +94,9 @@ pub fn told(view: &View, about: Option<&str>) -> anyhow::Result<Vec<Told>> {
         all.retain(|told| speaks_of(told, about));
         if all.is_empty() {
             bail!(
-                "nothing is known of '{about}': no plan moves a server with this name or id, and \
-                 no partition's name begins so. `luc dvms explain` shows all that the nodes of \
-                 the site remember, `--all` those of every site"
+                "nothing is known of '{about}': no plan moves a server with this name or id or \
+                 passes a host by for it, and no partition's name begins so. `luc dvms explain` \
+                 shows all that the nodes of the site remember, `--all` those of every site"
             );
         }
     }
@@ -90,9 +105,11 @@ pub fn told(view: &View, about: Option<&str>) -> anyhow::Result<Vec<Told>> {
 }
 
 fn speaks_of(told: &Told, about: &str) -> bool {
-    let mut moves = told.moves.iter();
+    let is = |server: &str, name: Option<&str>| server == about || name == Some(about);
+    let (mut moves, mut passed) = (told.moves.iter(), told.passed.iter());
     told.partition.starts_with(about)
-        || moves.any(|one| one.server == about || one.name.as_deref() == Some(about))
+        || moves.any(|one| is(&one.server, one.name.as_deref()))
+        || passed.any(|one| is(&one.server, one.name.as_deref()))
 }
 
 /// The names of the nodes; with the site where more than one site is looked at.
@@ -140,6 +157,9 @@ impl Teller<'_> {
             questions: story.questions,
             solver_steps: story.steps,
             moves: story.moves.iter().map(|one| self.tell_move(one)).collect(),
+            passed: { story.passed.iter() }
+                .map(|one| self.tell_passed(one))
+                .collect(),
             end: ended(story, self.view.dry_run),
             dry_run: self.view.dry_run,
         }
@@ -153,6 +173,24 @@ impl Teller<'_> {
             to: self.name(one.target),
             memory_mib: one.memory_mib,
             why: one.why.clone(),
+        }
+    }
+
+    fn tell_passed(&self, one: &PassedBy) -> ToldPassed {
+        let servers = &self.view.servers;
+        let mut why = one.why.clone();
+        if let Some((id, name)) = one.mate.as_ref().and_then(|id| servers.get_key_value(id)) {
+            why = why.replace(id.as_str(), &format!("{name} ({id})"));
+        }
+        let labels = &self.view.labels;
+        if let Some((id, text)) = one.label.as_ref().and_then(|id| labels.get_key_value(id)) {
+            why = why.replace(id.as_str(), text);
+        }
+        ToldPassed {
+            server: one.vm.clone(),
+            name: servers.get(&one.vm).cloned(),
+            host: self.name(one.host),
+            why,
         }
     }
 }
@@ -195,14 +233,24 @@ impl Told {
             self.end,
         );
         for (number, one) in self.moves.iter().enumerate() {
-            let server = match &one.name {
-                Some(name) => format!("{name} ({})", one.server),
-                None => one.server.clone(),
-            };
+            let server = full_name(&one.server, one.name.as_ref());
             let _ = writeln!(
                 text,
                 "  move {number}: {server} from {} to {}, {} MiB\n    because {}",
                 one.from, one.to, one.memory_mib, one.why,
+            );
+        }
+        for same in self
+            .passed
+            .chunk_by(|one, next| (&one.server, &one.why) == (&next.server, &next.why))
+        {
+            let hosts: Vec<&str> = same.iter().map(|one| one.host.as_str()).collect();
+            let _ = writeln!(
+                text,
+                "  passed by for {}: {}\n    because {}",
+                full_name(&same[0].server, same[0].name.as_ref()),
+                hosts.join(", "),
+                same[0].why,
             );
         }
         if self.dry_run && !self.moves.is_empty() {
@@ -210,6 +258,10 @@ impl Told {
         }
         text
     }
+}
+
+fn full_name(server: &str, name: Option<&String>) -> String {
+    name.map_or_else(|| server.to_owned(), |name| format!("{name} ({server})"))
 }
 
 /// A span as people say it.
@@ -236,6 +288,18 @@ mod tests {
         PeerId::new(SitePrefix::of_key(b"a"), node)
     }
 
+    const MATE: &str = "66666666-2222-8333-8444-555555555555";
+
+    fn lacking(host: u64) -> PassedBy {
+        PassedBy {
+            vm: MATE.to_owned(),
+            host: peer(host),
+            mate: None,
+            label: Some("00ff".to_owned()),
+            why: "it asks for what the host has not got: 00ff".to_owned(),
+        }
+    }
+
     fn story() -> Story {
         let leader = peer(1);
         Story {
@@ -253,6 +317,17 @@ mod tests {
                 why: "its host is asked for 1.2 cores and has 1.0".to_owned(),
                 ordered: true,
             }],
+            passed: vec![
+                PassedBy {
+                    vm: ID.to_owned(),
+                    host: peer(3),
+                    mate: Some(MATE.to_owned()),
+                    label: None,
+                    why: format!("its server group keeps it apart from {MATE}, which is there"),
+                },
+                lacking(4),
+                lacking(5),
+            ],
             ended: Some(10.5),
             end: Some(PartitionEnd::Unsolved),
         }
@@ -280,8 +355,16 @@ mod tests {
         };
         View {
             dry_run: true,
-            nodes: vec![report(1, vec![story()]), report(2, Vec::new())],
-            servers: BTreeMap::from([(ID.to_owned(), "web-1".to_owned())]),
+            nodes: vec![
+                report(1, vec![story()]),
+                report(2, Vec::new()),
+                report(3, Vec::new()),
+            ],
+            servers: BTreeMap::from([ID, MATE].map(|id| {
+                let name = if id == ID { "web-1" } else { "web-0" };
+                (id.to_owned(), name.to_owned())
+            })),
+            labels: BTreeMap::from([("00ff".to_owned(), "zone:lyon".to_owned())]),
         }
     }
 
@@ -298,6 +381,21 @@ mod tests {
             "web-1 (11111111-2222-8333-8444-555555555555) from node-1 to node-2, 512 MiB",
             "because its host is asked for 1.2 cores and has 1.0",
             "dry run: nothing was moved",
+        ] {
+            assert!(text.contains(part), "{part:?} is missing in:\n{text}");
+        }
+    }
+
+    #[test]
+    fn hosts_that_were_passed_by_are_told_with_the_rule_in_words() {
+        let told = told(&view(), Some("web-0")).expect("it is named");
+        let text = told[0].text();
+        let apart = format!("its server group keeps it apart from web-0 ({MATE}), which is there");
+        let lists = format!("passed by for web-0 ({MATE}): {}, {}\n", peer(4), peer(5));
+        for part in [
+            format!("passed by for web-1 ({ID}): node-3\n    because {apart}").as_str(),
+            lists.as_str(),
+            "because it asks for what the host has not got: zone:lyon",
         ] {
             assert!(text.contains(part), "{part:?} is missing in:\n{text}");
         }

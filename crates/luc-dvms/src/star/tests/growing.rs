@@ -1,6 +1,8 @@
 //! A leader that gathers members.
 
 use super::*;
+use crate::host::Rules;
+use crate::solver::{Bar, Barred};
 
 #[test]
 fn an_overload_begins_a_partition_and_a_search_at_once() {
@@ -96,6 +98,36 @@ fn when_all_have_answered_the_plan_is_made_and_the_others_are_free() {
     let said = sends(&did);
     assert_eq!(said[0], (peer(3), Message::Release { ballot: own }));
     assert!(matches!(&said[1], (to, Message::Prepare { .. }) if *to == peer(2)));
+}
+
+#[test]
+fn a_rule_that_keeps_a_machine_from_a_member_is_told_with_the_plan() {
+    let mut own = host(1, &[60, 60]);
+    for vm in &mut own.vms {
+        vm.rules = Some(Arc::new(Rules {
+            hosts: vec![me(), peer(3)],
+            ..Rules::default()
+        }));
+    }
+    let mut bench = Bench::with(Config::default());
+    bench.sample(own);
+    bench.neighbours(&[2, 3]);
+    bench.reserved(2, &[]);
+    let did = bench.reserved(3, &[]);
+    let told = events(&did);
+    let Event::Barred { ballot: of, barred } = &told[2] else {
+        panic!("{told:?}");
+    };
+    assert_eq!(*of, ballot(1, 1));
+    let by_pin = |barred: &Barred| (barred.host, barred.bar) == (peer(2), Bar::Hosts);
+    assert!(barred.len() == 2 && barred.iter().all(by_pin), "{barred:?}");
+    let to_3 = |event: &Event| {
+        let Event::Planned { plan, .. } = event else {
+            return false;
+        };
+        plan.steps[0].target == peer(3)
+    };
+    assert!(told.iter().any(to_3), "{told:?}");
 }
 
 #[test]

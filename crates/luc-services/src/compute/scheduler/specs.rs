@@ -16,17 +16,30 @@ pub(super) fn aggregates_have(
     wanted: &BTreeMap<String, String>,
 ) -> bool {
     wanted.iter().all(|(name, demand)| {
-        let name = match name.split_once(':') {
-            None => name,
-            Some((SCOPE, name)) => name,
-            Some(_) => return true,
-        };
-        aggregates
-            .iter()
-            .filter_map(|metadata| metadata.get(name))
-            .flat_map(|value| value.split(','))
-            .any(|value| matches_demand(value.trim(), demand))
+        aggregate_key(name).is_none_or(|key| aggregates_meet(aggregates, key, demand))
     })
+}
+
+/// What the extra spec `name` asks aggregates for; nothing if it speaks of something else.
+pub(super) fn aggregate_key(name: &str) -> Option<&str> {
+    match name.split_once(':') {
+        None => Some(name),
+        Some((SCOPE, name)) => Some(name),
+        Some(_) => None,
+    }
+}
+
+/// Whether an aggregate says of `key` what `demand` asks for.
+pub(super) fn aggregates_meet(
+    aggregates: &[&BTreeMap<String, String>],
+    key: &str,
+    demand: &str,
+) -> bool {
+    aggregates
+        .iter()
+        .filter_map(|metadata| metadata.get(key))
+        .flat_map(|value| value.split(','))
+        .any(|value| matches_demand(value.trim(), demand))
 }
 
 /// Whether `value` is what `demand` asks for: equal to it, or as its leading operator says.
@@ -56,20 +69,30 @@ fn matches_demand(value: &str, demand: &str) -> bool {
 
 /// Whether `host` is of the architecture and hypervisor that an image is made for.
 pub(super) fn image_fits(host: &Host, properties: &BTreeMap<String, String>) -> bool {
+    let (architecture, hypervisor) = image_wants(properties);
+    architecture.is_none_or(|wanted| wanted.eq_ignore_ascii_case(&host.cpu.arch))
+        && hypervisor.is_none_or(|wanted| {
+            hypervisor_family(wanted) == hypervisor_family(&host.hypervisor_type)
+        })
+}
+
+/// The architecture and the hypervisor that an image is made for.
+pub(super) fn image_wants(properties: &BTreeMap<String, String>) -> (Option<&str>, Option<&str>) {
     let wanted = |names: [&str; 2]| names.into_iter().find_map(|name| properties.get(name));
     let architecture = wanted(["hw_architecture", "architecture"]);
     let hypervisor = wanted(["img_hv_type", "hypervisor_type"]);
-    architecture.is_none_or(|wanted| wanted.eq_ignore_ascii_case(&host.cpu.arch))
-        && hypervisor.is_none_or(|wanted| hypervisors_agree(wanted, &host.hypervisor_type))
+    (
+        architecture.map(String::as_str),
+        hypervisor.map(String::as_str),
+    )
 }
 
 /// KVM is QEMU with an accelerator: an image for the one runs on the other.
-fn hypervisors_agree(wanted: &str, has: &str) -> bool {
-    let family = |name: &str| match name.to_ascii_lowercase().as_str() {
+pub(super) fn hypervisor_family(name: &str) -> String {
+    match name.to_ascii_lowercase().as_str() {
         "kvm" | "qemu" => "qemu".to_owned(),
         other => other.to_owned(),
-    };
-    family(wanted) == family(has)
+    }
 }
 
 #[cfg(test)]
