@@ -326,6 +326,13 @@ impl RequestBody for CreateServer {
 }
 
 impl NewServer {
+    /// The image that is named, by itself or as the first disk.
+    pub fn image_id(&self) -> Option<&str> {
+        let named = self.image.as_deref().filter(|image| !image.is_empty());
+        let device = || self.block_device_mapping_v2.first();
+        named.or_else(|| device().and_then(|device| device.uuid.as_deref()))
+    }
+
     fn check_texts(&self) -> Result<(), InvalidField> {
         check_name("server.name", &self.name)?;
         if let Some(image) = self.image.as_deref().filter(|image| !image.is_empty()) {

@@ -23,6 +23,7 @@ pub(in crate::compute) mod password;
 mod placement;
 mod plan;
 pub(in crate::compute) mod power;
+mod references;
 pub(in crate::compute) mod removal;
 pub(in crate::compute) mod resize;
 pub(in crate::compute) mod show;

@@ -248,6 +248,39 @@ async fn settled(
     response
 }
 
+/// Asks `home` for what `uri` names, with the token in `headers`, and waits until the copy of it is
+/// here; whether it is. For what a request needs and is not here yet.
+pub(crate) async fn fetch(
+    services: &Services,
+    home: SitePrefix,
+    uri: Uri,
+    headers: &HeaderMap,
+) -> bool {
+    let reachable = |view: &SiteView| view.site == home && view.reachable;
+    if !services.sites.all().iter().any(reachable) || !may_show(services, home, headers) {
+        return false;
+    }
+    let token = headers.get("x-auth-token").cloned();
+    let alone = HeaderValue::from_static("1");
+    let shown = token.map(|token| (HeaderName::from_static("x-auth-token"), token));
+    let head = Head {
+        method: Method::GET,
+        uri,
+        headers: shown.into_iter().chain([(ALONE.clone(), alone)]).collect(),
+    };
+    let body = ForwardedBody::Whole(Bytes::new());
+    let answer = match once(services, home, &head, body, None, OWN_WRITES).await {
+        Ok(answer) if answer.status().is_success() => answer,
+        _ => return false,
+    };
+    let revision = answer.headers().get(&REVISION);
+    let revision = revision.and_then(|number| number.to_str().ok()?.parse().ok());
+    match revision {
+        Some(revision) => services.sites.caught_up(home, revision, OWN_WRITES).await,
+        None => false,
+    }
+}
+
 fn new_operation(services: &Services) -> OperationSeed {
     let mut drawn = Drawn(&*services.random);
     let id = OpId::born_at(services.site, &mut drawn);

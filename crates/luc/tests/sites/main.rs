@@ -5,6 +5,7 @@ mod edge;
 mod going;
 mod public;
 mod quotas;
+mod references;
 mod residency;
 mod strangers;
 mod twice;

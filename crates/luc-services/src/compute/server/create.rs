@@ -16,6 +16,7 @@ use serde_json::json;
 use super::history::{self, Origin, Step};
 use super::placement::{self, Near};
 use super::plan::{self, Plan};
+use super::references::References;
 use super::state::VmState;
 use super::view::{CreatedView, Frame, Occasion};
 use super::{access, action};
@@ -54,6 +55,7 @@ pub(in crate::compute) async fn create(
     request: &Request,
 ) -> Result<Reply, ApiError> {
     let body: CreateServer = request.body()?;
+    named_by(&body).come(services, request).await;
     let snapshot = services.store.snapshot();
     let near = Near::of(services, &snapshot, request, &body)?;
     if let Some(home) = placement::named(services, &snapshot, request, &body, &near) {
@@ -97,6 +99,15 @@ pub(in crate::compute) async fn create(
     };
     let location = format!("{}/servers/{}", frame.root, first.id);
     Reply::json(&json!({"server": view}))?.header(LOCATION, &location)
+}
+
+fn named_by(body: &CreateServer) -> References<'_> {
+    let hints = body.scheduler_hints();
+    References {
+        image: body.server.image_id(),
+        flavor: Some(body.server.flavor.id()),
+        group: hints.and_then(|hints| hints.group.as_deref()),
+    }
 }
 
 /// Makes as many of the planned servers as the quota admits and returns the first.

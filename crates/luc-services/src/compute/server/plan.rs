@@ -262,12 +262,7 @@ fn requested_image(
     request: &Request,
     server: &NewServer,
 ) -> Result<std::sync::Arc<luc_state::Stored<Image>>, ApiError> {
-    let named = server.image.as_deref().filter(|image| !image.is_empty());
-    let mapped = server
-        .block_device_mapping_v2
-        .first()
-        .and_then(|device| device.uuid.as_deref());
-    let Some(id) = named.or(mapped) else {
+    let Some(id) = server.image_id() else {
         return Err(ApiError::bad_request("Missing imageRef attribute"));
     };
     image::find(snapshot, request, id)

@@ -17,6 +17,7 @@ use super::access::{self, Attempted};
 use super::action::{self, Action};
 use super::history::{self, Step};
 use super::plan;
+use super::references::References;
 use super::show::Wrapped;
 use super::view::{Frame, Occasion, ServerView, Shown};
 use super::{password, power};
@@ -40,6 +41,12 @@ pub(in crate::compute) async fn resize(
     let snapshot = services.store.snapshot();
     let server = access::authorized(&snapshot, request)?;
     let body: Resize = request.body()?;
+    let named = References {
+        flavor: Some(body.resize.flavor.id()),
+        ..References::default()
+    };
+    named.come(services, request).await;
+    let snapshot = services.store.snapshot();
     let flavor = plan::flavor(&snapshot, request, body.resize.flavor.id())?;
     let attempted = Attempted::of(services, request)?;
     action::admit(Action::Resize, &server, attempted.is_admin)?;
@@ -206,6 +213,12 @@ pub(in crate::compute) async fn rebuild(
     let snapshot = services.store.snapshot();
     let server = access::authorized(&snapshot, request)?;
     let body: RebuildServer = request.body()?;
+    let named = References {
+        image: Some(&body.rebuild.image),
+        ..References::default()
+    };
+    named.come(services, request).await;
+    let snapshot = services.store.snapshot();
     let attempted = Attempted::of(services, request)?;
     action::admit(Action::Rebuild, &server, attempted.is_admin)?;
     let renewal = renewal(services, request, &snapshot, &server, body.rebuild)?;
