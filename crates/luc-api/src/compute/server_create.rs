@@ -2,9 +2,12 @@
 //!
 //! Source: Nova 30 `schemas/servers.py`, its ladder `create` … `create_v274` (shapes only).
 
+mod hints;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+pub use hints::SchedulerHints;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -12,7 +15,7 @@ use super::parameter::{
     check_base64, check_description, check_fqdn, check_length, check_metadata, check_name,
     check_tag, check_tags, check_user_data, check_uuid,
 };
-use super::reference::{FlavorRef, OneOrMany, given};
+use super::reference::{FlavorRef, given};
 use crate::body::{InvalidField, Member, RequestBody};
 use crate::value::{LooseBool, LooseInt, Secret};
 use crate::version::Microversion;
@@ -278,23 +281,6 @@ pub enum DestinationType {
     Volume,
 }
 
-/// What the scheduler should mind. Hints that nobody here knows are taken and not read.
-#[derive(Debug, Default, Deserialize)]
-pub struct SchedulerHints {
-    /// The server group to join.
-    #[serde(default, deserialize_with = "given")]
-    pub group: Option<String>,
-    /// Servers whose hosts are to be avoided.
-    #[serde(default, deserialize_with = "given")]
-    pub different_host: Option<OneOrMany>,
-    /// Servers one of whose hosts is to be taken.
-    #[serde(default, deserialize_with = "given")]
-    pub same_host: Option<OneOrMany>,
-    /// All others.
-    #[serde(flatten)]
-    pub extra: BTreeMap<String, Value>,
-}
-
 impl CreateServer {
     /// The hints that count.
     pub fn scheduler_hints(&self) -> Option<&SchedulerHints> {
@@ -473,24 +459,6 @@ impl NetworkRequest {
         for (name, id) in [("uuid", &self.uuid), ("port", &self.port)] {
             id.as_deref()
                 .map_or(Ok(()), |id| check_uuid(&format!("{field}.{name}"), id))?;
-        }
-        Ok(())
-    }
-}
-
-impl SchedulerHints {
-    fn check(&self) -> Result<(), InvalidField> {
-        let field = "os:scheduler_hints";
-        if let Some(group) = &self.group {
-            check_uuid(&format!("{field}.group"), group)?;
-        }
-        for (name, servers) in [
-            ("different_host", &self.different_host),
-            ("same_host", &self.same_host),
-        ] {
-            for server in servers.iter().flat_map(OneOrMany::iter) {
-                check_uuid(&format!("{field}.{name}"), server)?;
-            }
         }
         Ok(())
     }
