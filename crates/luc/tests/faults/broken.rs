@@ -24,6 +24,18 @@ pub(crate) enum Rule {
     PromisesInWords,
     /// Sites do not hear whose key counts no longer.
     RevocationsUnheard,
+    /// A home feeds every site what that asks for.
+    FollowersFedAll,
+    /// The word of an edge site counts like that of any other.
+    EdgesTrusted,
+    /// A site with people of its own joins as if it had none.
+    PeopleLeftBehind,
+    /// A home keeps a part of a limit for a site whether it is free or not.
+    ReservesUnchecked,
+    /// A home grants more of a user's limit than it writes down.
+    UserBlocksMadeUp,
+    /// The homes of domains do not follow what admissions say of edge sites.
+    PermitsUnsettled,
 }
 
 impl Rule {

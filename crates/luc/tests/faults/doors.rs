@@ -67,7 +67,13 @@ async fn answer(State(inside): State<Inside>, mut request: Request) -> Response 
         }
         request = as_it_was;
     }
-    let answered = luc_services::http::respond(&services, request).await;
+    let mut answered = luc_services::http::respond(&services, request).await;
+    if writes && doors.broken == Some(Rule::UserBlocksMadeUp) {
+        answered = match answered {
+            Some(answered) => Some(with_more(answered).await),
+            None => None,
+        };
+    }
     if writes && taken(&doors.vanish) {
         doors.lost.fetch_add(1, Ordering::Relaxed);
         return pending().await;
@@ -102,6 +108,27 @@ async fn claimed(request: Request, broken: Option<Rule>) -> (Option<Response>, R
     };
     let answer = claim.map(|claim| Response::new(Body::from(claim.to_string())));
     (answer, Request::from_parts(parts, Body::from(bytes)))
+}
+
+/// What a home says that grants more to users than it has written down.
+async fn with_more(answered: Response) -> Response {
+    let (mut parts, body) = answered.into_parts();
+    let bytes = axum::body::to_bytes(body, 1 << 20)
+        .await
+        .unwrap_or_default();
+    let Ok(mut said) = serde_json::from_slice::<Value>(&bytes) else {
+        return Response::from_parts(parts, Body::from(bytes));
+    };
+    let share = said["granted"]["share"].as_object_mut();
+    for (_, count) in share
+        .into_iter()
+        .flatten()
+        .filter(|(item, _)| item.contains('@'))
+    {
+        *count = json!(count.as_u64().unwrap_or_default() + 3);
+    }
+    parts.headers.remove(http::header::CONTENT_LENGTH);
+    Response::from_parts(parts, Body::from(said.to_string()))
 }
 
 /// Takes one of what is counted; false if there is none.

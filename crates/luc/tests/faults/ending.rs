@@ -37,8 +37,14 @@ impl Ending {
     fn of(ledger: &Ledger) -> Self {
         let mut ending = Self::default();
         // What a site that is gone holds is nobody's any more.
-        for book in ledger.books().iter().filter(|book| !book.gone) {
+        let books = ledger.books();
+        let captured = books.iter().find(|book| book.captured);
+        for book in books.iter().filter(|book| !book.gone) {
             for cell in book.now.values() {
+                // Nor is what somebody has forged.
+                if captured.is_some_and(|captured| captured.site == cell.home) {
+                    continue;
+                }
                 let named = cell.value()["name"].as_str().map(str::to_owned);
                 if let Some(name) = named {
                     let place = ending.held.entry((cell.kind.name(), name)).or_default();

@@ -10,6 +10,7 @@ use http::Method;
 use luc::sites::Switchboard;
 use luc::sites::doorman::{Knock, Opened, Welcome, Who};
 use luc_core::SitePrefix;
+use luc_core::id::DomainId;
 use luc_runtime::NodeSecret;
 use luc_runtime::fabric::{Channel, Ends, Fabric as _, Members as Listed, Request};
 use luc_services::sites::{
@@ -129,8 +130,8 @@ async fn sent(
         Ok(answer) => match serde_json::from_slice(&answer) {
             Ok(Opened::Welcome(welcome)) => Told::Welcome(Box::new(welcome)),
             Ok(Opened::Refused(why)) => Told::Refused(why),
-            Err(error) => Told::Silence(error.to_string()),
             Ok(Opened::Parted(parting)) => Told::Refused(parting.reason),
+            Err(error) => Told::Silence(error.to_string()),
         },
         Err(error) => Told::Silence(error.to_string()),
     }
@@ -138,6 +139,16 @@ async fn sent(
 
 /// A ticket, made at the site number `at`, if that works.
 pub(crate) async fn ticket(world: &World, at: usize, purpose: Purpose) -> Option<TicketText> {
+    ticket_for(world, at, purpose, (Label::Trusted, None)).await
+}
+
+/// As [`ticket`], for a site of this label that may hold these domains.
+pub(crate) async fn ticket_for(
+    world: &World,
+    at: usize,
+    purpose: Purpose,
+    (label, domains): (Label, Option<Vec<DomainId>>),
+) -> Option<TicketText> {
     let site = &world.sites[at];
     let running = site.running()?;
     let inviter = Inviter {
@@ -148,8 +159,8 @@ pub(crate) async fn ticket(world: &World, at: usize, purpose: Purpose) -> Option
     };
     let invitation = Invitation {
         purpose,
-        label: Label::Trusted,
-        domains: None,
+        label,
+        domains,
         lifetime: GOOD,
     };
     tokio::select! {
@@ -188,7 +199,8 @@ pub(crate) async fn come_late(world: Arc<World>, number: usize, seed: u64, end: 
 /// A ticket from anybody; of rivals for one the same.
 async fn invited(world: &World, draw: &mut Draw, end: Instant) -> Option<TicketText> {
     while Instant::now() < end {
-        let shared = lock(&world.joins).values().next().cloned();
+        let rivals = |join: &&Join| Some(join.site) != world.extra_site();
+        let shared = lock(&world.joins).values().find(rivals).cloned();
         if let Some(shared) = shared.filter(|_| world.rivalry == Rivalry::Ticket) {
             return Some(shared.ticket);
         }
@@ -202,7 +214,7 @@ async fn invited(world: &World, draw: &mut Draw, end: Instant) -> Option<TicketT
 }
 
 /// Knocks once; whether the site is of the cloud now, and runs.
-async fn enter(world: &World, number: usize, ticket: &TicketText) -> bool {
+pub(crate) async fn enter(world: &World, number: usize, ticket: &TicketText) -> bool {
     let site = &world.sites[number];
     let told = knock(world, site, ticket).await;
     if let Some(join) = lock(&world.joins).get_mut(&number) {
@@ -217,7 +229,7 @@ async fn enter(world: &World, number: usize, ticket: &TicketText) -> bool {
 }
 
 /// A client works at a site that has joined, as soon as it is let in.
-async fn work(world: &Arc<World>, number: usize, draw: &mut Draw, end: Instant) {
+pub(crate) async fn work(world: &Arc<World>, number: usize, draw: &mut Draw, end: Instant) {
     let work = draw.place(world.workplaces.len());
     let body = json!({"auth": {
         "identity": {"methods": ["password"], "password": {"user": {
@@ -251,7 +263,9 @@ async fn work(world: &Arc<World>, number: usize, draw: &mut Draw, end: Instant) 
 pub(crate) async fn settle(world: &World) {
     let open: Vec<Join> = lock(&world.joins).values().cloned().collect();
     for join in &open {
-        if lock(&world.ledger).books()[join.site].gone {
+        // Who brings people along does it otherwise.
+        let other = Some(join.site) == world.people();
+        if other || lock(&world.ledger).books()[join.site].gone {
             continue;
         }
         for _ in 0..AGAIN {
@@ -280,13 +294,15 @@ pub(crate) fn judge(world: &World) {
     let admitted = joins_are_whole::admitted(ledger.books());
     let rival = |join: &Join| {
         let others = joins.values().filter(|other| other.site != join.site);
+        let others = others.filter(|other| Some(other.site) != world.extra_site());
         let mut others = others.map(|other| world.sites[other.site].prefix);
         others.any(|prefix: SitePrefix| admitted.contains(&prefix))
     };
     let mut found = Vec::new();
     for join in joins.values() {
         let site = &world.sites[join.site];
-        let excused = world.rivalry != Rivalry::None && rival(join);
+        let rivals = world.rivalry != Rivalry::None && Some(join.site) != world.extra_site();
+        let excused = rivals && rival(join);
         let welcome = matches!(join.told, Some(Told::Welcome(_)));
         let words = match &join.told {
             Some(Told::Refused(why) | Told::Silence(why)) => why.as_str(),

@@ -16,6 +16,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use crate::invariant::edges_stay_inside::{self, Listed};
 use crate::invariant::joins_are_whole::{self, Asked};
 use crate::invariant::quota_never_exceeded::{self, Counted, Shares, Taken};
 use crate::invariant::{one_home, replicas_are_prefixes};
@@ -54,10 +55,14 @@ impl Cell {
         })
     }
 
+    /// All that is stored.
+    pub(crate) fn stored(&self) -> Value {
+        serde_json::from_slice(&self.bytes).unwrap_or_default()
+    }
+
     /// The record itself.
     pub(crate) fn value(&self) -> Value {
-        let mut whole: Value = serde_json::from_slice(&self.bytes).unwrap_or_default();
-        whole["value"].take()
+        self.stored()["value"].take()
     }
 
     /// The site that it speaks of.
@@ -111,6 +116,10 @@ impl Violation {
 type Commit = (u64, Duration, Vec<Step>);
 
 /// One site's disk.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and any of them may be true with any other"
+)]
 pub(crate) struct Book {
     /// The site.
     pub(crate) site: SitePrefix,
@@ -122,7 +131,15 @@ pub(crate) struct Book {
     pub(crate) joined: bool,
     /// Whether it was of the cloud and is gone.
     pub(crate) gone: bool,
+    /// Whether another site of the cloud has written that it is gone: then it is fed no more.
+    pub(crate) removed: bool,
+    /// What its admission says, if that is one of an edge site.
+    pub(crate) edge: Option<Listed>,
+    /// Whether it is in the wrong hands: what it feeds is not what it holds.
+    pub(crate) captured: bool,
     commits: Vec<Commit>,
+    /// What it wrote before it was of the cloud.
+    apart: Vec<(u64, Vec<Mutation>)>,
 }
 
 /// Something that must never be, and was.
@@ -165,19 +182,41 @@ impl Ledger {
             mirrors: BTreeMap::new(),
             joined: false,
             gone: false,
+            removed: false,
+            edge: None,
+            captured: false,
             commits: Vec::new(),
+            apart: Vec::new(),
         });
     }
 
-    /// The site is of the cloud from now on.
+    /// The site is of the cloud from now on, with all that it has.
     pub(crate) fn join(&mut self, site: usize) {
-        self.books[site].joined = true;
+        let book = &mut self.books[site];
+        book.joined = true;
+        let apart = std::mem::take(&mut book.apart);
+        let mut whole = BTreeMap::new();
+        let mut last = 0;
+        for (revision, batch) in apart {
+            last = revision;
+            for mutation in batch {
+                whole.insert(mutation.key().to_owned(), mutation);
+            }
+        }
+        if last > 0 {
+            self.committed(site, last, &whole.into_values().collect::<Vec<_>>());
+        }
     }
 
     /// The site is gone for good.
     pub(crate) fn leave(&mut self, site: usize) {
         let book = &mut self.books[site];
         (book.joined, book.gone) = (false, true);
+    }
+
+    /// The site is in the wrong hands.
+    pub(crate) fn capture(&mut self, site: usize) {
+        self.books[site].captured = true;
     }
 
     /// The books of all sites.
@@ -193,7 +232,8 @@ impl Ledger {
     /// Notes that something was seen that must not be.
     pub(crate) fn accuse(&mut self, invariant: &'static str, seen: impl std::fmt::Display) {
         let seen = format!("{seen} [{:.3}]", self.began.elapsed().as_secs_f64());
-        if self.violations.len() < 20 {
+        let same = self.violations.iter();
+        if same.filter(|it| it.invariant == invariant).count() < 10 {
             self.violations.push(Violation { invariant, seen });
         }
     }
@@ -202,6 +242,10 @@ impl Ledger {
     pub(crate) fn committed(&mut self, site: usize, revision: u64, batch: &[Mutation]) {
         let at = self.began.elapsed();
         let book = &mut self.books[site];
+        if !book.joined && !book.gone {
+            book.apart.push((revision, batch.to_vec()));
+            return;
+        }
         if book
             .commits
             .last()
@@ -223,12 +267,20 @@ impl Ledger {
             };
             steps.push(Step { key, before, after });
         }
+        let written: Vec<_> = steps.iter().filter_map(|step| step.after.clone()).collect();
         book.commits.push((revision, at, steps));
+        edges_stay_inside::note(&mut self.books, site, &written);
+        self.note_removals(site, &written);
         let moved = self.follow(site);
         let book = &self.books[site];
         let (_, _, steps) = &book.commits[book.commits.len() - 1];
         let mut found = one_home::look(&self.books, site, steps);
-        found.extend(replicas_are_prefixes::look(book, steps, &moved));
+        found.extend(replicas_are_prefixes::look(
+            (&self.books, book),
+            steps,
+            &moved,
+        ));
+        found.extend(edges_stay_inside::look(&self.books, site, steps));
         found.extend(joins_are_whole::look(
             &self.books,
             &mut self.asked,
@@ -240,11 +292,28 @@ impl Ledger {
             &mut self.taken,
             steps,
         ));
+        found.extend(quota_never_exceeded::look_at_users(
+            &self.books,
+            site,
+            steps,
+        ));
         for mirror in self.books[site].mirrors.values_mut() {
             mirror.unsure &= !mirror.whole;
         }
         for violation in found {
             self.accuse(violation.invariant, violation.seen);
+        }
+    }
+
+    fn note_removals(&mut self, by: usize, written: &[Arc<Cell>]) {
+        let own = self.books[by].site;
+        let removals = written.iter().filter(|cell| cell.kind == Kind::Removal);
+        for cell in removals.filter(|cell| cell.home == own) {
+            let gone = cell.site();
+            let mut books = self.books.iter_mut();
+            if let Some(book) = books.find(|book| Some(book.site) == gone) {
+                book.removed = true;
+            }
         }
     }
 

@@ -71,11 +71,11 @@ pub(crate) async fn lower_and_raise(world: &World, seed: u64) {
     let mut draw = Draw::new(seed, 5);
     let home = draw.place(world.workplaces.len());
     let project = world.workplaces[home].project.clone();
-    let mut others = world.up();
+    let mut others = world.trusted();
     others.retain(|site| *site != home);
     let away = others[draw.place(others.len())];
     let mut tokens = BTreeMap::new();
-    for site in world.up() {
+    for site in world.trusted() {
         tokens.insert(site, world.login(site, &json!({"id": project})).await);
     }
     let scene = Scene {
@@ -254,7 +254,7 @@ impl Scene<'_> {
                 self.accuse(lowered_limits_bind::usable(status, &self.shares()));
             }
         }
-        for site in self.world.up() {
+        for site in self.world.trusted() {
             let status = self.make(site).await;
             let made = status.is_some_and(|status| status.is_success());
             let full = self.shares().used_in_all() >= limit;

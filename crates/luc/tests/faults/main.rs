@@ -18,6 +18,7 @@ mod deeds;
 mod disk;
 mod doors;
 mod draw;
+mod edges;
 mod ending;
 mod goings;
 mod host;
@@ -26,6 +27,8 @@ mod joins;
 mod ledger;
 mod limits;
 mod membership;
+mod officers;
+mod people;
 mod ports;
 mod run;
 mod site;
@@ -40,8 +43,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use broken::Rule;
 use draw::lock;
 use invariant::{
-    exactly_once, joins_are_whole, lowered_limits_bind, members_are_agreed, nothing_resurrected,
-    quota_never_exceeded, read_your_writes, replicas_are_prefixes,
+    edges_stay_inside, exactly_once, joins_are_whole, lowered_limits_bind, members_are_agreed,
+    nothing_resurrected, people_come_along_once, quota_never_exceeded, read_your_writes,
+    replicas_are_prefixes,
 };
 use run::{Report, run};
 
@@ -231,4 +235,40 @@ fn a_promise_that_is_not_kept_lets_a_site_in_without_a_majority() {
 fn sites_that_do_not_hear_of_a_revocation_let_the_key_in() {
     let invariants = [members_are_agreed::MEMBERS_ARE_AGREED];
     assert!(caught(Rule::RevocationsUnheard, 20, &invariants).is_some());
+}
+
+#[test]
+fn a_home_that_feeds_whatever_is_asked_for_shows_an_edge_site_other_peoples_records() {
+    let invariants = [edges_stay_inside::EDGES_STAY_INSIDE];
+    assert!(caught(Rule::FollowersFedAll, 20, &invariants).is_some());
+}
+
+#[test]
+fn sites_that_trust_an_edge_site_take_what_is_not_its_own() {
+    let invariants = [edges_stay_inside::EDGES_STAY_INSIDE];
+    assert!(caught(Rule::EdgesTrusted, 40, &invariants).is_some());
+}
+
+#[test]
+fn a_site_that_joins_as_if_it_had_nobody_leaves_its_people_behind() {
+    let invariants = [people_come_along_once::PEOPLE_COME_ALONG_ONCE];
+    assert!(caught(Rule::PeopleLeftBehind, 20, &invariants).is_some());
+}
+
+#[test]
+fn a_reserve_of_what_is_not_free_exceeds_the_limit() {
+    let invariants = [quota_never_exceeded::QUOTA_NEVER_EXCEEDED];
+    assert!(caught(Rule::ReservesUnchecked, 20, &invariants).is_some());
+}
+
+#[test]
+fn a_grant_that_is_not_written_down_lets_a_user_have_more_than_his_limit() {
+    let invariants = [quota_never_exceeded::USERS_KEEP_TO_THEIRS];
+    assert!(caught(Rule::UserBlocksMadeUp, 60, &invariants).is_some());
+}
+
+#[test]
+fn a_home_that_takes_nothing_back_leaves_an_edge_site_what_it_was_allowed_once() {
+    let invariants = [edges_stay_inside::EDGES_STAY_INSIDE];
+    assert!(caught(Rule::PermitsUnsettled, 40, &invariants).is_some());
 }

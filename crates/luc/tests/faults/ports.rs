@@ -1,4 +1,4 @@
-//! What the services of a site need from outside, as a seed decides it.
+//! What the services and feeds of a site need from outside, as a seed decides it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -8,13 +8,17 @@ use async_trait::async_trait;
 use axum::body::Body;
 use http::Response;
 use luc::sites::CloudSites;
+use luc::sites::feeding::SiteDirectory;
 use luc_core::SitePrefix;
 use luc_core::time::Timestamp;
+use luc_runtime::feeds::{Directory, FeedSite, Interests};
 use luc_services::ports::Clock;
 use luc_services::ports::sites::{ForwardError, Forwarded, Interest, SiteView, Sites};
 use luc_services::testing::BEGINNING;
+use luc_state::feed::Filter;
 use tokio::time::Instant;
 
+use crate::broken::Rule;
 use crate::draw::Draw;
 
 /// The wall clock of a site, which is not that of the others.
@@ -93,5 +97,40 @@ impl Sites for Watched {
 
     async fn follow(&self, interest: Interest, patience: Duration) -> bool {
         self.sites.follow(interest, patience).await
+    }
+}
+
+/// Who the other sites are and what they may hold, as the feeds ask.
+pub(crate) struct Listings {
+    pub(crate) directory: SiteDirectory,
+    /// What is not kept here.
+    pub(crate) broken: Option<Rule>,
+}
+
+#[async_trait]
+impl Directory for Listings {
+    fn sites(&self) -> Vec<FeedSite> {
+        let mut sites = self.directory.sites();
+        for site in &mut sites {
+            site.trusted |= self.broken == Some(Rule::EdgesTrusted);
+        }
+        sites
+    }
+
+    async fn admit(&self, follower: SitePrefix, filter: &Filter) -> Option<Filter> {
+        let admitted = self.directory.admit(follower, filter).await;
+        admitted.filter(|_| self.broken != Some(Rule::FollowersFedAll))
+    }
+
+    fn name(&self, home: SitePrefix) -> Option<String> {
+        let name = self.directory.name(home);
+        name.filter(|_| self.broken != Some(Rule::EdgesTrusted))
+    }
+
+    fn may_bring(&self, home: SitePrefix, wanted: Interests) -> Interests {
+        if self.broken == Some(Rule::EdgesTrusted) {
+            return wanted;
+        }
+        self.directory.may_bring(home, wanted)
     }
 }

@@ -10,11 +10,14 @@ use tokio::time::Instant;
 use crate::broken::Rule;
 use crate::client::{clients, working_time};
 use crate::draw::{Draw, lock};
+use crate::edges;
 use crate::ending;
 use crate::goings;
 use crate::joins::{self, Told};
 use crate::ledger::Violation;
 use crate::limits;
+use crate::officers::Officer;
+use crate::people;
 use crate::trouble::{self, Tally};
 use crate::world::World;
 
@@ -68,38 +71,77 @@ pub(crate) fn run(seed: u64, broken: Option<Rule>) -> Report {
 
 async fn go(seed: u64, broken: Option<Rule>) -> Report {
     let world = Arc::new(World::new(seed, broken).await);
-    let clients = clients(&world, seed).await;
-    let mut draw = Draw::new(seed, 3);
-    let end = Instant::now() + working_time(&mut draw);
-    let troubles = {
-        let world = Arc::clone(&world);
-        tokio::spawn(async move { trouble::make(&world, draw, end).await })
-    };
-    let working: Vec<_> = clients
-        .into_iter()
-        .map(|client| tokio::spawn(client.run(end)))
-        .collect();
-    let late: Vec<_> = (world.founded..world.sites.len())
-        .map(|number| tokio::spawn(joins::come_late(Arc::clone(&world), number, seed, end)))
-        .collect();
-    let guests = tokio::spawn(goings::nodes(Arc::clone(&world), seed, end));
-    for client in working {
-        client.await.expect("a client does not panic");
-    }
-    for site in late {
-        site.await.expect("a site that comes late does not panic");
-    }
-    guests.await.expect("a node that joins does not panic");
-    let faults = troubles.await.expect("trouble does not panic");
+    let officer = Officer::hired(&world, seed).await;
+    let (faults, officer) = work(&world, seed, officer).await;
     trouble::heal(&world).await;
     world.say(|| "everything is healed".to_owned());
     joins::settle(&world).await;
+    people::settle(&world, seed).await;
     goings::settle(&world, seed).await;
+    edges::cut_off(&world, seed).await;
     let converged = ending::converge(&world).await;
+    edges::judge(&world).await;
+    let people_are_there = people::judge(&world).await;
     let resolved = ending::judge(&world).await;
     joins::judge(&world);
     goings::judge(&world).await;
-    limits::lower_and_raise(&world, seed).await;
+    if people_are_there {
+        if let Some(officer) = officer {
+            officer.rest().await;
+        }
+        limits::lower_and_raise(&world, seed).await;
+    }
+    let report = report(&world, (seed, converged), faults, resolved);
+    world.shut_down().await;
+    report
+}
+
+/// Everybody works while there is trouble, until the time is over.
+async fn work(world: &Arc<World>, seed: u64, officer: Option<Officer>) -> (Tally, Option<Officer>) {
+    let clients = clients(world, seed).await;
+    let mut draw = Draw::new(seed, 3);
+    let end = Instant::now() + working_time(&mut draw);
+    let troubles = {
+        let world = Arc::clone(world);
+        tokio::spawn(async move { trouble::make(&world, draw, end).await })
+    };
+    let mut working: Vec<_> = clients
+        .into_iter()
+        .map(|client| tokio::spawn(client.run(end)))
+        .collect();
+    working.extend((world.founded..world.sites.len()).map(|number| {
+        let world = Arc::clone(world);
+        if world.edge() == Some(number) {
+            tokio::spawn(edges::come(world, number, seed, end))
+        } else if world.people() == Some(number) {
+            tokio::spawn(people::come(world, number, seed, end))
+        } else {
+            tokio::spawn(joins::come_late(world, number, seed, end))
+        }
+    }));
+    let officer = officer.map(|officer| tokio::spawn(officer.run(end)));
+    let permits = edges::change_permits(Arc::clone(world), seed, end);
+    working.push(tokio::spawn(permits));
+    let nodes = goings::nodes(Arc::clone(world), seed, end);
+    working.push(tokio::spawn(nodes));
+    for working in working {
+        working.await.expect("whoever works does not panic");
+    }
+    let officer = match officer {
+        Some(officer) => Some(officer.await.expect("an officer does not panic")),
+        None => None,
+    };
+    let faults = troubles.await.expect("trouble does not panic");
+    (faults, officer)
+}
+
+/// What came of the seed.
+fn report(
+    world: &World,
+    (seed, converged): (u64, Duration),
+    faults: Tally,
+    resolved: BTreeMap<String, u64>,
+) -> Report {
     let count = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
     let counts = &world.counts;
     let lost = world.sites.iter().map(|site| &site.doors.lost).map(count);
@@ -109,7 +151,7 @@ async fn go(seed: u64, broken: Option<Rule>) -> Report {
             world.say(|| line);
         }
     }
-    let report = Report {
+    Report {
         seed,
         requests: count(&counts.requests),
         writes: [
@@ -119,15 +161,13 @@ async fn go(seed: u64, broken: Option<Rule>) -> Report {
         ],
         probes: count(&counts.probes),
         answers_lost: lost.sum(),
-        movement: movement(&world),
+        movement: movement(world),
         faults,
         resolved,
         converged,
         violations,
         log: world.log(),
-    };
-    world.shut_down().await;
-    report
+    }
 }
 
 /// How many sites that came late were let in and were not, how many nodes came and sites went.

@@ -20,12 +20,13 @@ use luc_engines::TokioPause;
 use luc_runtime::NodeSecret;
 use luc_runtime::fabric::memory::Network;
 use luc_runtime::fabric::{Channel, Ends, Fabric, Handler};
-use luc_runtime::feeds::{Feeds, Pacing};
+use luc_runtime::feeds::{Directory, Feeds, Pacing};
 use luc_services::Services;
 use luc_services::compute::{self, Compute};
 use luc_services::identity::{self, Founding, HashCost, Identity, SigningKey};
 use luc_services::image::Images;
 use luc_services::image::blob::DiskBlobs;
+use luc_services::ports::sites::{SingleSite, Sites};
 use luc_services::sites::Members;
 use luc_services::testing::{Deaf, NoHosts};
 use luc_state::{Faults, LossyLink, Store, StoreOptions};
@@ -38,7 +39,7 @@ use crate::doors::{self, Careless, Doors};
 use crate::draw::{Bits, Draw, lock};
 use crate::host;
 use crate::membership::{self, Records};
-use crate::ports::{Skewed, Watched};
+use crate::ports::{Listings, Skewed, Watched};
 
 /// The admin's password.
 pub(crate) const PASSWORD: &str = "open sesame";
@@ -84,12 +85,28 @@ pub(crate) struct Running {
     pub(crate) feeds: Feeds,
     pub(crate) membership: Arc<Membership>,
     pub(crate) assembly: Arc<Assembly>,
+    /// Who the others are for its feeds.
+    pub(crate) directory: Arc<dyn Directory>,
     /// Cancelled when it is crashed.
     pub(crate) gone: CancellationToken,
     alive: Arc<AtomicBool>,
     driver: AbortHandle,
     switchboard: Arc<Switchboard>,
     fabric: Arc<dyn Fabric>,
+}
+
+/// A controller that serves nobody, on the disk of a site that is of no cloud but its own.
+pub(crate) struct Alone {
+    pub(crate) services: Arc<Services>,
+    alive: Arc<AtomicBool>,
+    driver: AbortHandle,
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        self.alive.store(false, Ordering::Relaxed);
+        self.driver.abort();
+    }
 }
 
 /// What a site is made of.
@@ -158,7 +175,8 @@ impl Site {
             Arc::clone(&membership),
             Arc::clone(&pulse),
         ));
-        let services = Arc::new(self.services(store, &sites, blobs, draw.seed()));
+        let watched = self.watched(&sites);
+        let services = Arc::new(self.services(store, watched, blobs, draw.seed()));
         if founds {
             found(&services).await;
         }
@@ -175,7 +193,12 @@ impl Site {
             Arc::clone(&membership),
             pulse,
         ));
+        let directory: Arc<dyn Directory> = Arc::new(Listings {
+            directory: SiteDirectory::new(Arc::clone(&membership), &services),
+            broken: self.broken,
+        });
         let parts = Parts {
+            directory: Arc::clone(&directory),
             services: Arc::clone(&services),
             fabric: Arc::clone(&fabric),
             membership: Arc::clone(&membership),
@@ -189,12 +212,32 @@ impl Site {
             feeds,
             membership,
             assembly,
+            directory,
             gone,
             alive,
             driver,
             switchboard,
             fabric,
         }));
+    }
+
+    /// Opens the disk without a network, as `luc join` does; the first time it is to found a cloud.
+    pub(crate) async fn open_alone(&self, blobs: &Path, founds: bool) -> Alone {
+        let start = self.starts.fetch_add(1, Ordering::Relaxed);
+        let mut draw = Draw::new(self.seed, 100 + start);
+        let alive = Arc::new(AtomicBool::new(true));
+        let (store, driver) = self.open(&alive, &mut draw).await;
+        let sites = Arc::new(SingleSite::new(self.prefix, &self.name));
+        let services = Arc::new(self.services(store, sites, blobs, draw.seed()));
+        if founds {
+            found(&services).await;
+            membership::introduce(self, &services, self.prefix).await;
+        }
+        Alone {
+            services,
+            alive,
+            driver,
+        }
     }
 
     async fn open(&self, alive: &Arc<AtomicBool>, draw: &mut Draw) -> (Store, AbortHandle) {
@@ -223,17 +266,20 @@ impl Site {
         }
     }
 
-    fn services(&self, store: Store, sites: &Arc<CloudSites>, blobs: &Path, seed: u64) -> Services {
+    fn watched(&self, sites: &Arc<CloudSites>) -> Arc<Watched> {
+        Arc::new(Watched {
+            sites: Arc::clone(sites),
+            impatient: self.broken == Some(Rule::OwnWritesNotAwaited),
+            in_vain: Arc::clone(&self.in_vain),
+        })
+    }
+
+    fn services(&self, store: Store, sites: Arc<dyn Sites>, blobs: &Path, seed: u64) -> Services {
         let random = Arc::new(Bits::new(seed));
         // The same in every run of the controller, as if it were read from a file.
         let key = SigningKey::generate(self.prefix, &Bits::new(self.seed));
         let lifetime = Duration::from_secs(86_400);
         let identity = Identity::new(key, lifetime, HashCost::LEAST, &*random);
-        let watched = Watched {
-            sites: Arc::clone(sites),
-            impatient: self.broken == Some(Rule::OwnWritesNotAwaited),
-            in_vain: Arc::clone(&self.in_vain),
-        };
         let disk = DiskBlobs::open(&blobs.join(self.prefix.to_string()))
             .expect("there is room for images");
         Services {
@@ -241,7 +287,7 @@ impl Site {
             site: self.prefix,
             policy: Arc::new(Policy::with_defaults()),
             routes: Arc::new(luc_services::http::Routes::from_table()),
-            sites: Arc::new(watched),
+            sites,
             operations: Arc::default(),
             clock: Arc::clone(&self.clock) as _,
             random,
@@ -298,6 +344,7 @@ async fn found(services: &Arc<Services>) {
 }
 
 struct Parts {
+    directory: Arc<dyn Directory>,
     services: Arc<Services>,
     fabric: Arc<dyn Fabric>,
     membership: Arc<Membership>,
@@ -325,16 +372,17 @@ impl Parts {
         self.switchboard.plug(Channel::JOIN, Arc::new(doorman));
         self.switchboard.plug(Channel::FORWARD, Arc::new(forwards));
         tokio::spawn(pulse::beat(assembly, gone.clone()));
-        let directory = SiteDirectory::new(Arc::clone(&self.membership), &self.services);
         let feeds = Feeds::start(
             self.services.store.clone(),
             Arc::clone(&self.fabric),
-            Arc::new(directory),
+            self.directory,
             Pacing::default(),
             seed,
         );
         let permits = permits::follow(Arc::clone(&self.services), feeds.clone(), gone.clone());
-        tokio::spawn(permits);
+        if site.broken != Some(Rule::PermitsUnsettled) {
+            tokio::spawn(permits);
+        }
         let records = Records {
             membership: Arc::clone(&self.membership),
             fabric: self.fabric,

@@ -181,17 +181,33 @@ async fn late_batch(world: &World, follower: usize, home: usize, draw: &mut Draw
     if !held.is_whole() {
         return;
     }
-    let hello = held.hello();
-    let Ok(mut source) = Source::open(&there.services.store, &hello) else {
-        return;
+    let mut hello = held.hello();
+    let admitted = there.directory.admit(site.prefix, &hello.wanted).await;
+    let store = &there.services.store;
+    let opened = if let Some(narrowed) = admitted {
+        hello.wanted = narrowed;
+        Source::open_anew(store, &hello)
+    } else {
+        Source::open(store, &hello)
     };
+    let Ok(mut source) = opened else { return };
     sleep(draw.millis(0, 400)).await;
     let patience = Duration::from_millis(1);
     let _ = tokio::time::timeout(patience, source.absorb()).await;
     let Some(batch) = source.take() else { return };
     sleep(draw.millis(0, 4_000)).await;
     let Some(here) = site.running() else { return };
-    let trusted = Expectations { trusted: true };
+    let mut listed = here.directory.sites().into_iter();
+    let Some(listed) = listed.find(|site| site.site == home.prefix) else {
+        // Whoever is gone is followed no more.
+        return;
+    };
+    let trusted = Expectations {
+        trusted: listed.trusted,
+    };
+    if let Some(name) = here.directory.name(home.prefix) {
+        held.confine(name);
+    }
     let applied = held.apply(&here.services.store, &batch, trusted).await;
     world.say(|| {
         format!(

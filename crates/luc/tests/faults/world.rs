@@ -19,20 +19,23 @@ use crate::broken::Rule;
 use crate::deeds::Thing;
 use crate::disk::Disk;
 use crate::draw::{Draw, lock};
+use crate::edges;
 use crate::goings::Guest;
 use crate::joins::{self, Joins, Rivalry, Told};
 use crate::ledger::Ledger;
+use crate::people;
 use crate::site::{PASSWORD, Plan, Site};
 use crate::speech::{Answer, Ask, Knowledge};
 
 /// The most sites of a cloud.
-const NAMES: [&str; 6] = [
+const NAMES: [&str; 7] = [
     "grenoble",
     "luxembourg",
     "nancy",
     "rennes",
     "sophia",
     "toulouse",
+    "vannes",
 ];
 
 /// How many things happened.
@@ -43,6 +46,27 @@ pub(crate) struct Counts {
     pub(crate) refused: AtomicU64,
     pub(crate) unknown: AtomicU64,
     pub(crate) probes: AtomicU64,
+}
+
+/// Who comes beside those that the other draws make, as the last site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extra {
+    /// A site of the label edge, in the right hands or not.
+    Edge { captured: bool },
+    /// A site that has founded a cloud of its own and brings its people along.
+    People,
+}
+
+impl Extra {
+    fn drawn(draw: &mut Draw) -> Option<Self> {
+        match draw.below(10) {
+            0..3 => Some(Self::Edge {
+                captured: draw.chance(500),
+            }),
+            3..5 => Some(Self::People),
+            _ => None,
+        }
+    }
 }
 
 /// A project in which clients work.
@@ -58,6 +82,8 @@ pub(crate) struct World {
     pub(crate) sites: Vec<Site>,
     /// How many sites there are from the beginning; the others may come.
     pub(crate) founded: usize,
+    /// Whether the last of them is of another sort.
+    pub(crate) extra: Option<Extra>,
     /// For what those are rivals.
     pub(crate) rivalry: Rivalry,
     /// What became of their joins.
@@ -91,12 +117,16 @@ impl World {
             1 if late == 2 => Rivalry::Name,
             _ => Rivalry::None,
         };
-        let sites: Vec<Site> = (0..count + late)
+        let mut others = Draw::new(seed, 9);
+        let extra = Extra::drawn(&mut others);
+        let sites: Vec<Site> = (0..count + late + usize::from(extra.is_some()))
             .map(|number| {
                 let draw = if number < count {
                     &mut draw
-                } else {
+                } else if number < count + late {
                     &mut guests
+                } else {
+                    &mut others
                 };
                 let lossy = draw.chance(150) && number < count;
                 let host = hosts && furniture.chance(600) && number < count;
@@ -115,12 +145,10 @@ impl World {
                 Site::new(plan, disk, draw)
             })
             .collect();
-        for site in &sites {
-            lock(&ledger).begin(site.prefix);
-        }
         let mut world = Self {
             network: Network::new(draw.seed()),
             founded: count,
+            extra,
             rivalry,
             joins: Joins::default(),
             going: Mutex::default(),
@@ -135,12 +163,27 @@ impl World {
             blobs: tempfile::tempdir().expect("there is room for images"),
         };
         world.lay_out(&mut draw);
-        world.start(0).await;
-        for number in 1..count {
-            world.let_in(number).await;
-        }
-        world.furnish().await;
+        world.begin().await;
         world
+    }
+
+    /// Founds the cloud, lets in the sites that are there from the beginning, and makes what the
+    /// clients need.
+    async fn begin(&mut self) {
+        for site in &self.sites {
+            lock(&self.ledger).begin(site.prefix);
+        }
+        if self.extra == Some(Extra::Edge { captured: true }) {
+            lock(&self.ledger).capture(self.sites.len() - 1);
+        }
+        if let Some(number) = self.people() {
+            people::found(self, number).await;
+        }
+        self.start(0).await;
+        for number in 1..self.founded {
+            self.let_in(number).await;
+        }
+        self.furnish().await;
     }
 
     /// Draws how far the sites are from each other.
@@ -188,6 +231,30 @@ impl World {
         number == 0 || lock(&self.sites[number].told).is_some()
     }
 
+    /// The number of the site that is of another sort.
+    pub(crate) fn extra_site(&self) -> Option<usize> {
+        self.extra.map(|_| self.sites.len() - 1)
+    }
+
+    /// The number of the edge site.
+    pub(crate) fn edge(&self) -> Option<usize> {
+        let edge = |extra: Extra| matches!(extra, Extra::Edge { .. });
+        self.extra_site().filter(|_| self.extra.is_some_and(edge))
+    }
+
+    /// The number of the site that brings people along.
+    pub(crate) fn people(&self) -> Option<usize> {
+        self.extra_site()
+            .filter(|_| self.extra == Some(Extra::People))
+    }
+
+    /// The sites that run and are no edge sites.
+    pub(crate) fn trusted(&self) -> Vec<usize> {
+        let mut up = self.up();
+        up.retain(|site| Some(*site) != self.edge());
+        up
+    }
+
     /// The sites that run.
     pub(crate) fn up(&self) -> Vec<usize> {
         let all = 0..self.sites.len();
@@ -195,7 +262,8 @@ impl World {
             .collect()
     }
 
-    fn blob_dir(&self) -> PathBuf {
+    /// Where image data are.
+    pub(crate) fn blob_dir(&self) -> PathBuf {
         self.blobs.path().to_owned()
     }
 
@@ -300,6 +368,9 @@ impl World {
                 },
             });
         }
+        if self.edge().is_some() {
+            edges::hire(self, &token).await;
+        }
         sleep(Duration::from_secs(1)).await;
     }
 
@@ -342,6 +413,7 @@ pub(crate) fn quality(draw: &mut Draw) -> Quality {
     }
 }
 
-fn text(value: &Value) -> String {
+/// The text that is there.
+pub(crate) fn text(value: &Value) -> String {
     value.as_str().expect("a text").to_owned()
 }

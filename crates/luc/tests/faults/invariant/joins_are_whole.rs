@@ -23,15 +23,22 @@ fn text(value: &Value, name: &str) -> String {
     value[name].as_str().unwrap_or_default().to_owned()
 }
 
-fn sites(book: &Book, kind: Kind) -> BTreeSet<String> {
+/// The sites of which `book` has records of this kind, but for what an edge site says of others.
+fn sites(books: &[Book], book: &Book, kind: Kind) -> BTreeSet<String> {
+    let is_edge = |site: SitePrefix| {
+        let mut edges = books.iter().filter(|book| book.edge.is_some());
+        edges.any(|edge| edge.site == site)
+    };
     let cells = of_kind(book, kind);
-    cells.map(|cell| text(&cell.value(), "site")).collect()
+    let said = cells.map(|cell| (cell.home, text(&cell.value(), "site")));
+    let said = said.filter(|(home, site)| !is_edge(*home) || *site == home.to_string());
+    said.map(|(_, site)| site).collect()
 }
 
 /// The sites that `book` knows as registered.
-fn registered(book: &Book) -> BTreeSet<String> {
-    let gone = sites(book, Kind::Removal);
-    let mut all = sites(book, Kind::Admission);
+fn registered(books: &[Book], book: &Book) -> BTreeSet<String> {
+    let gone = sites(books, book, Kind::Removal);
+    let mut all = sites(books, book, Kind::Admission);
     all.retain(|site| !gone.contains(site));
     all
 }
@@ -47,6 +54,19 @@ fn own_admissions(book: &Book) -> impl Iterator<Item = &Arc<Cell>> {
     of_kind(book, Kind::Admission).filter(|cell| cell.home == book.site)
 }
 
+/// Whether this changes nothing of an admission but the domains that an edge site may hold.
+fn lists_domains(step: &Step) -> bool {
+    let rest = |cell: &Arc<Cell>| {
+        let mut admission = cell.value();
+        admission["domains"] = Value::Null;
+        admission
+    };
+    let (Some(before), Some(after)) = (&step.before, &step.after) else {
+        return false;
+    };
+    after.kind == Kind::Admission && rest(before) == rest(after)
+}
+
 /// Looks at what a site has written.
 pub(crate) fn look(
     books: &[Book],
@@ -56,15 +76,17 @@ pub(crate) fn look(
 ) -> Vec<Violation> {
     let book = &books[site];
     let mut found = Vec::new();
-    let written = steps.iter().filter_map(|step| step.after.as_ref());
+    let written = steps.iter().filter(|step| !lists_domains(step));
+    let written = written.filter_map(|step| step.after.as_ref());
     for cell in written.filter(|cell| cell.home == book.site) {
         if cell.kind == Kind::Promise {
             let of = (book.site, text(&cell.value(), "site"));
-            asked.insert(of, registered(book).len());
+            asked.insert(of, registered(books, book).len());
         }
         if cell.kind == Kind::Node {
             let node = cell.value();
-            let others = of_kind(book, Kind::Node).filter(|other| other.key != cell.key);
+            let others = of_kind(book, Kind::Node).filter(|other| other.home == book.site);
+            let others = others.filter(|other| other.key != cell.key);
             let mut tickets = others.map(|other| other.value()["ticket"].clone());
             if node["ticket"].is_string() && tickets.any(|ticket| ticket == node["ticket"]) {
                 found.push(format!("two nodes have joined with the ticket of {node}"));
@@ -95,7 +117,7 @@ fn wrong(
 ) -> Vec<String> {
     let mut found = Vec::new();
     let (site, name) = (text(admission, "site"), text(admission, "name"));
-    let gone = sites(book, Kind::Removal);
+    let gone = sites(books, book, Kind::Removal);
     let others = books.iter().flat_map(own_admissions);
     let others = others
         .map(|cell| cell.value())
@@ -119,7 +141,7 @@ fn wrong(
     if !used.any(|cell| cell.kind == Kind::Ticket && cell.value()["hash"] == *hash) {
         found.push("the ticket is not used up with it".to_owned());
     }
-    let known = registered(book);
+    let known = registered(books, book);
     let key = format!("r/promise/{site}");
     let promised = books
         .iter()

@@ -3,7 +3,11 @@
 //!
 //! What the home uses and what it has lent is *taken*. It grows only as far as the limit, and no
 //! site uses more than it was lent; so the sum over the sites is within the limit, or, after it was
-//! lowered, within what was taken at that moment.
+//! lowered, within what was taken at that moment. What is kept for a site is taken, too.
+//!
+//! A user inside a project may have a limit apart. A site that has not heard of it yet cannot keep
+//! to it; one that has lets the user have no more than it was lent of that limit, and the home no
+//! more than it has not lent.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -18,6 +22,10 @@ use crate::ledger::{Book, Cell, Step, Violation};
 
 /// The invariant.
 pub(crate) const QUOTA_NEVER_EXCEEDED: &str = "the leases of a quota never exceed its limit";
+
+/// The same of the limits of users.
+pub(crate) const USERS_KEEP_TO_THEIRS: &str =
+    "a user has no more than his limit wherever that is known";
 
 /// The limit where none was set, of both that are counted.
 const DEFAULT_LIMIT: u64 = 10;
@@ -168,6 +176,63 @@ fn concerned(steps: &[Step], known: &Taken) -> BTreeSet<(String, Counted)> {
         }
     }
     found
+}
+
+/// Looks at what a site has written for users who have limits of their own.
+pub(crate) fn look_at_users(books: &[Book], site: usize, steps: &[Step]) -> Vec<Violation> {
+    let book = &books[site];
+    let made = steps.iter().filter(|step| step.before.is_none());
+    let made = made.filter_map(|step| step.after.as_ref());
+    let own = made.filter(|cell| cell.home == book.site);
+    own.filter_map(|cell| of_user(books, book, cell, steps))
+        .collect()
+}
+
+/// What is wrong with what the user who made `cell` has at this site.
+fn of_user(books: &[Book], book: &Book, cell: &Cell, steps: &[Step]) -> Option<Violation> {
+    let counted = Counted::ALL.into_iter().find(|it| it.kind() == cell.kind)?;
+    let Scope::Project(project) = &cell.scope else {
+        return None;
+    };
+    // In one commit that changes both, which came first is not known.
+    let limits = |step: &Step| {
+        let cell = step.after.as_ref().or(step.before.as_ref());
+        cell.is_some_and(|it| matches!(it.kind, Kind::Quota | Kind::QuotaLease))
+    };
+    if steps.iter().any(limits) {
+        return None;
+    }
+    let who = cell.value()["user"].as_str()?.to_owned();
+    let set = book.now.get(format!("r/quota/{project}").as_str())?.value();
+    let limit = set["users"][&who][counted.resource()].as_u64()?;
+    let used = of_kind(book, cell.kind).filter(|it| it.home == book.site && it.scope == cell.scope);
+    let used = used.filter(|it| it.value()["user"] == who.as_str()).count() as u64;
+    let home = home_of(books, project.as_str())?;
+    let there = books.iter().find(|book| book.site == home)?;
+    let item = format!("{}@{who}", counted.resource());
+    let lent = |of_site: &dyn Fn(&str) -> bool| -> u64 {
+        let leases = of_kind(there, Kind::QuotaLease).map(|cell| cell.value());
+        let leases = leases.filter(|lease| lease["project"] == project.as_str());
+        let leases = leases.filter(|lease| lease["site"].as_str().is_some_and(of_site));
+        leases
+            .map(|lease| lease["granted"]["share"][&item].as_u64().unwrap_or(0))
+            .sum()
+    };
+    let own = book.site.to_string();
+    let (most, why) = if home == book.site {
+        let lent = lent(&|site| site != own);
+        (
+            limit.saturating_sub(lent),
+            format!("of {limit} {lent} are lent"),
+        )
+    } else {
+        let lent = lent(&|site| site == own);
+        (lent, format!("{lent} of {limit} were lent"))
+    };
+    (used > most).then(|| Violation {
+        invariant: USERS_KEEP_TO_THEIRS,
+        seen: format!("{counted:?} of {who} in {project} at {own}: {used} are used, {why}"),
+    })
 }
 
 /// Looks at what a site has written.

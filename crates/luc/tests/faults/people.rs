@@ -1,0 +1,245 @@
+//! A cloud of one site that joins the other one and brings its people along as those of a domain,
+//! while there is trouble: as `luc join --as-domain` does it, and run again whenever it ended
+//! halfway.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use luc_services::http::respond;
+use luc_services::sites::{Purpose, TicketText, bring_people, may_bring};
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use crate::broken::Rule;
+use crate::deeds::What;
+use crate::draw::{Draw, lock};
+use crate::invariant::people_come_along_once::{self, People};
+use crate::joins::{self, Join, Told};
+use crate::site::{Alone, PASSWORD};
+use crate::speech::{self, Answer, Ask, Knowledge};
+use crate::world::{World, text};
+
+/// What the domain of its people is to be called; of the first the cloud has one already.
+const NAMES: [&str; 2] = ["elsewhere", "annex"];
+
+/// The user and the project that it has beside those of every cloud.
+const USER: &str = "ada";
+const PROJECT: &str = "atelier";
+/// The domain of its own that it has beside, and the user and the project in that.
+const GUILD: &str = "guild";
+const SMITH: &str = "smith";
+const FORGE: &str = "forge";
+
+/// How often it is tried again after everything is healed.
+const AGAIN: u32 = 20;
+
+/// How long after the heal people can log in everywhere.
+const EVERYWHERE: Duration = Duration::from_secs(30);
+
+/// Founds the cloud of the site number `number`, with people.
+pub(crate) async fn found(world: &World, number: usize) {
+    let site = &world.sites[number];
+    let alone = site.open_alone(&world.blob_dir(), true).await;
+    let token = ask(&alone, &login("admin", "default", Some("admin")), "").await;
+    let token = token.headers["x-subject-token"].to_str();
+    let token = token.expect("a token is text").to_owned();
+    let make = async |path: &str, body: Value| {
+        ask(&alone, &Ask::new(Method::POST, path, body), &token)
+            .await
+            .body
+    };
+    let guild = make(
+        "/identity/v3/domains",
+        json!({"domain": {"name": GUILD, "description": "of its own"}}),
+    )
+    .await;
+    let guild = text(&guild["domain"]["id"]);
+    for (user, project, domain) in [(USER, PROJECT, "default"), (SMITH, FORGE, &guild)] {
+        let body = json!({"user": {"name": user, "domain_id": domain, "password": PASSWORD}});
+        let user = make("/identity/v3/users", body).await;
+        let body = json!({"project": {"name": project, "domain_id": domain}});
+        let project = make("/identity/v3/projects", body).await;
+        let roles = Ask::new(Method::GET, "/identity/v3/roles?name=member", Value::Null);
+        let role = ask(&alone, &roles, &token).await.body["roles"][0]["id"].take();
+        let path = format!(
+            "/identity/v3/projects/{}/users/{}/roles/{}",
+            text(&project["project"]["id"]),
+            text(&user["user"]["id"]),
+            text(&role)
+        );
+        let given = Ask::new(Method::PUT, path, Value::Null);
+        ask(&alone, &given, &token).await;
+    }
+    for what in [What::Keypair, What::Group, What::Image] {
+        ask(
+            &alone,
+            &speech::make(what, "brought", &Knowledge::default()),
+            &token,
+        )
+        .await;
+    }
+}
+
+/// Asks a site that is alone; what it is asked for it does.
+async fn ask(alone: &Alone, ask: &Ask, token: &str) -> Answer {
+    let answer = respond(&alone.services, ask.http(token)).await;
+    let answer = Answer::read(answer.expect("the path belongs to a service")).await;
+    let answer = answer.expect("it does not break off");
+    assert!(answer.status.is_success(), "{ask:?}: {answer:?}");
+    answer
+}
+
+/// A login in a domain of this name, or in the default domain.
+fn login(user: &str, domain: &str, project: Option<&str>) -> Ask {
+    let domain = if domain == "default" {
+        json!({"id": domain})
+    } else {
+        json!({"name": domain})
+    };
+    let mut body = json!({"auth": {"identity": {"methods": ["password"], "password": {"user": {
+        "name": user, "domain": domain, "password": PASSWORD,
+    }}}}});
+    if let Some(project) = project {
+        body["auth"]["scope"] = json!({"project": {"name": project, "domain": domain}});
+    }
+    Ask::new(Method::POST, "/identity/v3/auth/tokens", body)
+}
+
+/// The site comes, joins with its people, and lets a client work, until `end`.
+pub(crate) async fn come(world: Arc<World>, number: usize, seed: u64, end: Instant) {
+    let mut draw = Draw::new(seed, 400);
+    sleep(draw.millis(200, 4_000)).await;
+    let mut ticket = None;
+    while ticket.is_none() && Instant::now() < end {
+        let at = draw.place(world.founded);
+        ticket = joins::ticket(&world, at, Purpose::Site).await;
+        sleep(draw.millis(50, 500)).await;
+    }
+    let Some(ticket) = ticket else { return };
+    let join = Join {
+        site: number,
+        ticket: ticket.clone(),
+        told: None,
+    };
+    lock(&world.joins).insert(number, join);
+    while Instant::now() < end && !enter(&world, number, &ticket, &mut draw).await {
+        sleep(draw.millis(200, 2_000)).await;
+    }
+    if world.sites[number].running().is_some() {
+        joins::work(&world, number, &mut draw, end).await;
+    }
+}
+
+/// After the heal: it is tried again.
+pub(crate) async fn settle(world: &World, seed: u64) {
+    let Some(number) = world.people() else { return };
+    let mut draw = Draw::new(seed, 401);
+    let Some(ticket) = lock(&world.joins).get(&number).map(|it| it.ticket.clone()) else {
+        return;
+    };
+    for _ in 0..AGAIN {
+        let joined = world.sites[number].running().is_some();
+        if joined || enter(world, number, &ticket, &mut draw).await {
+            return;
+        }
+        sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// Runs `luc join` once, which may end at any commit; whether the site is of the cloud now, and
+/// runs.
+async fn enter(world: &World, number: usize, ticket: &TicketText, draw: &mut Draw) -> bool {
+    let site = &world.sites[number];
+    let name = NAMES[usize::from(!draw.chance(300))];
+    let struck = draw.chance(300).then(|| 1 + draw.below(3));
+    site.fatal
+        .commit
+        .store(struck.unwrap_or_default(), Ordering::Relaxed);
+    let joined = tokio::select! {
+        biased;
+        () = site.fatal.struck.notified() => false,
+        joined = join(world, number, ticket, name) => joined,
+    };
+    site.fatal.commit.store(0, Ordering::Relaxed);
+    if joined {
+        world.start(number).await;
+    }
+    joined
+}
+
+async fn join(world: &World, number: usize, ticket: &TicketText, name: &str) -> bool {
+    let site = &world.sites[number];
+    let alone = site.open_alone(&world.blob_dir(), false).await;
+    if let Err(refusal) = may_bring(&alone.services) {
+        world.say(|| format!("{} may not join: {refusal}", site.name));
+        return false;
+    }
+    let told = joins::knock(world, site, ticket).await;
+    if let Some(join) = lock(&world.joins).get_mut(&number) {
+        join.told = Some(told.clone());
+    }
+    let Told::Welcome(welcome) = told else {
+        return false;
+    };
+    if site.broken != Some(Rule::PeopleLeftBehind) {
+        let brought = bring_people(&alone.services, name, &welcome.common).await;
+        world.say(|| format!("{} brings its people as {name}: {brought:?}", site.name));
+        if brought.is_err() {
+            return false;
+        }
+    }
+    *lock(&site.told) = Some(welcome.members);
+    true
+}
+
+/// Judges what became of the people, and whether they can log in everywhere; `true` if all is well,
+/// so that one can work at the site.
+pub(crate) async fn judge(world: &World) -> bool {
+    let Some(number) = world.people() else {
+        return true;
+    };
+    let joined = world.sites[number].running().is_some();
+    let people = People {
+        domain: NAMES[1],
+        of_domain: &[("user", "admin"), ("user", USER), ("project", PROJECT)],
+        own: &[("domain", GUILD), ("user", SMITH), ("project", FORGE)],
+        of_project: &[("server_group", "brought"), ("image", "brought")],
+    };
+    let site = world.sites[number].prefix;
+    let mut found = {
+        let ledger = lock(&world.ledger);
+        people_come_along_once::judge(ledger.books(), site, joined.then_some(&people))
+    };
+    if joined && found.is_empty() {
+        for (user, domain, project) in [(USER, NAMES[1], PROJECT), (SMITH, GUILD, FORGE)] {
+            for at in world.trusted() {
+                let seen = logs_in(world, at, &login(user, domain, Some(project))).await;
+                found
+                    .extend(seen.map(|seen| format!("{user} at {}: {seen}", world.sites[at].name)));
+            }
+        }
+    }
+    let well = found.is_empty();
+    for seen in found {
+        lock(&world.ledger).accuse(people_come_along_once::PEOPLE_COME_ALONG_ONCE, seen);
+    }
+    well
+}
+
+/// What is wrong if nobody can log in so.
+async fn logs_in(world: &World, at: usize, login: &Ask) -> Option<String> {
+    let asked = Instant::now();
+    loop {
+        let answer = world.ask(at, login, "").await;
+        let status = answer.as_ref().map(|answer| answer.status);
+        if status == Some(StatusCode::CREATED) {
+            return None;
+        }
+        if asked.elapsed() > EVERYWHERE {
+            return Some(format!("cannot log in: {answer:?}"));
+        }
+        sleep(Duration::from_millis(500)).await;
+    }
+}
