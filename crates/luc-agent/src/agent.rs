@@ -10,7 +10,7 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::StreamExt as _;
 use luc_core::id::ServerId;
@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
 use crate::controller::{Change, Controller};
-use crate::desired::DesiredServer;
+use crate::desired::{DesiredServer, HostPlace};
 use crate::driver::{Driver, DriverError, Stats};
 use crate::host::{Heartbeat, HostFacts};
 use crate::metrics::{Metrics, MetricsSnapshot};
@@ -82,6 +82,8 @@ pub(crate) struct Context {
     pub(crate) starts: Option<Arc<Semaphore>>,
     start_hold: Duration,
     orphans: Mutex<BTreeSet<ServerId>>,
+    wishes: Mutex<BTreeMap<ServerId, Arc<DesiredServer>>>,
+    place: Mutex<HostPlace>,
 }
 
 impl Context {
@@ -95,6 +97,8 @@ impl Context {
             starts: parallel.map(|places| Arc::new(Semaphore::new(places.max(1)))),
             start_hold: limit.map_or(Duration::ZERO, |limit| limit.hold),
             orphans: Mutex::default(),
+            wishes: Mutex::default(),
+            place: Mutex::default(),
             config,
             controller,
             driver,
@@ -113,7 +117,7 @@ impl Context {
     }
 
     pub(crate) fn set_orphan(&self, id: &ServerId, orphaned: bool) {
-        let mut orphans = self.orphans.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut orphans = locked(&self.orphans);
         if !orphaned {
             orphans.remove(id);
         } else if orphans.insert(id.clone()) {
@@ -122,7 +126,7 @@ impl Context {
     }
 
     fn heartbeat(&self) -> Heartbeat {
-        let orphans = self.orphans.lock().unwrap_or_else(PoisonError::into_inner);
+        let orphans = locked(&self.orphans);
         Heartbeat {
             facts: self.driver.host_facts(),
             hypervisor_type: self.driver.hypervisor_type().to_owned(),
@@ -136,6 +140,10 @@ impl Context {
             orphans: orphans.iter().cloned().collect(),
         }
     }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A number that grows over restarts; see [`crate::observed::Observed::sequence`].
@@ -200,6 +208,16 @@ impl Agent {
     /// What the host has.
     pub fn host_facts(&self) -> HostFacts {
         self.context.driver.host_facts()
+    }
+
+    /// Everything that is wanted on this host, as far as the controller has said since the start.
+    pub fn wishes(&self) -> Vec<Arc<DesiredServer>> {
+        locked(&self.context.wishes).values().cloned().collect()
+    }
+
+    /// What the controller has said last of the host itself; nothing before its first words.
+    pub fn place(&self) -> HostPlace {
+        locked(&self.context.place).clone()
     }
 
     /// What the agent did since it was started.
@@ -320,6 +338,10 @@ impl Root {
     }
 
     fn set_wish(&mut self, id: &ServerId, wish: Wish) {
+        match wish.clone() {
+            Some(wish) => locked(&self.context.wishes).insert(id.clone(), wish),
+            None => locked(&self.context.wishes).remove(id),
+        };
         // A closed channel is that of a worker that panicked; a new one takes its place.
         if let Some(handle) = self
             .workers
@@ -427,13 +449,18 @@ async fn deliver(context: Arc<Context>) {
 async fn beat(context: Arc<Context>) {
     let mut failing = false;
     loop {
-        let outcome = context.controller.heartbeat(context.heartbeat()).await;
-        if let Err(error) = &outcome
-            && !failing
-        {
-            tracing::warn!(%error, "the controller did not take the heartbeat");
+        match context.controller.heartbeat(context.heartbeat()).await {
+            Ok(place) => {
+                *locked(&context.place) = place;
+                failing = false;
+            }
+            Err(error) => {
+                if !failing {
+                    tracing::warn!(%error, "the controller did not take the heartbeat");
+                }
+                failing = true;
+            }
         }
-        failing = outcome.is_err();
         tokio::time::sleep(context.config.heartbeat_interval).await;
     }
 }

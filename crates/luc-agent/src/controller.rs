@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use luc_core::id::{ImageId, ServerId};
 
-use crate::desired::DesiredServer;
+use crate::desired::{DesiredServer, HostPlace};
 use crate::host::Heartbeat;
 use crate::observed::Observed;
 
@@ -78,6 +78,6 @@ pub trait Controller: Images + 'static {
     /// error is safe.
     async fn report(&self, reports: Vec<Observed>) -> Result<(), ControllerError>;
 
-    /// Says that the host lives and what it has.
-    async fn heartbeat(&self, heartbeat: Heartbeat) -> Result<(), ControllerError>;
+    /// Says that the host lives and what it has; answered with what the controller says of it.
+    async fn heartbeat(&self, heartbeat: Heartbeat) -> Result<HostPlace, ControllerError>;
 }

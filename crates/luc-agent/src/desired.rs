@@ -6,12 +6,16 @@
 //! Who calls it: the controller builds these from its records; [`crate::reconcile`] compares them
 //! with what is.
 
+mod rules;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use luc_core::id::{ImageId, ProjectId, ServerId};
 use luc_core::units::{Bytes, DiskGib, MemoryMib, Vcpus};
 use serde::{Deserialize, Serialize};
+
+pub use rules::{GroupPolicy, GroupRule, HostName, HostPlace, PlacementRules};
 
 macro_rules! counter {
     ($(#[$doc:meta])* $name:ident) => {
@@ -231,4 +235,7 @@ pub struct DesiredServer {
     pub boot: BootData,
     /// How it reaches the network.
     pub nic: Nic,
+    /// Where it may run; nothing if the controller, being of an older release, does not say.
+    #[serde(default)]
+    pub rules: Option<PlacementRules>,
 }

@@ -15,7 +15,7 @@ use tokio::sync::{Notify, broadcast, watch};
 
 use crate::controller::{Change, Controller, ControllerError, ImageData, Images, Wishes};
 use crate::desired::{
-    BootData, Build, DesiredPower, DesiredServer, Generation, Nic, Presence, Shape,
+    BootData, Build, DesiredPower, DesiredServer, Generation, HostPlace, Nic, Presence, Shape,
 };
 use crate::host::Heartbeat;
 use crate::observed::{Observed, Phase};
@@ -36,6 +36,7 @@ struct State {
     images: BTreeMap<ImageId, PathBuf>,
     image_opens: u64,
     heartbeat: Option<Heartbeat>,
+    place: HostPlace,
 }
 
 impl Default for MemoryController {
@@ -126,6 +127,11 @@ impl MemoryController {
     /// The latest sign of life.
     pub fn heartbeat_seen(&self) -> Option<Heartbeat> {
         self.lock().heartbeat.clone()
+    }
+
+    /// Answers heartbeats with this from now on.
+    pub fn set_place(&self, place: HostPlace) {
+        self.lock().place = place;
     }
 
     /// Waits until the latest report about a server is as asked for.
@@ -223,10 +229,11 @@ impl Controller for MemoryController {
         Ok(())
     }
 
-    async fn heartbeat(&self, heartbeat: Heartbeat) -> Result<(), ControllerError> {
+    async fn heartbeat(&self, heartbeat: Heartbeat) -> Result<HostPlace, ControllerError> {
         self.check_here()?;
-        self.lock().heartbeat = Some(heartbeat);
-        Ok(())
+        let mut state = self.lock();
+        state.heartbeat = Some(heartbeat);
+        Ok(state.place.clone())
     }
 }
 
@@ -261,6 +268,7 @@ pub fn server(id: &str) -> DesiredServer {
             ..BootData::default()
         },
         nic: Nic::None,
+        rules: None,
     }
 }
 

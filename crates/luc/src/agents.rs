@@ -2,8 +2,9 @@
 //!
 //! [`LocalController`] is the port for one host in this process; [`AgentHosts`] answers the compute
 //! service's questions about machines, from an agent here or on another node. What the two sides
-//! call things is put together in [`translate`].
+//! call things is put together in [`translate`], where servers may run in [`rules`].
 
+mod rules;
 mod translate;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -14,8 +15,10 @@ use async_trait::async_trait;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use luc_agent::agent::Agent;
-use luc_agent::controller::{Change, Controller, ControllerError, ImageData, Images, Wishes};
-use luc_agent::desired::DesiredServer;
+use luc_agent::controller::{
+    Change as WishChange, Controller, ControllerError, ImageData, Images, Wishes,
+};
+use luc_agent::desired::{DesiredServer, HostPlace};
 use luc_agent::driver::DriverError;
 use luc_agent::host::Heartbeat;
 use luc_agent::observed::Observed;
@@ -24,7 +27,7 @@ use luc_services::Services;
 use luc_services::compute::ports::{AskError, Hosts};
 use luc_services::compute::wanted::{self, WantedChange};
 use luc_services::compute::{hosts, progress};
-use luc_state::{Revision, Snapshot, WatchEvent};
+use luc_state::{Change, Revision, Snapshot, WatchEvent};
 use serde_json::Value;
 
 pub use translate::{Ratios, diagnostics};
@@ -91,12 +94,14 @@ impl LocalController {
 
     fn wanted_in(&self, snapshot: &Snapshot) -> Vec<Arc<DesiredServer>> {
         let holders = wanted::of_host(snapshot, self.services.site, &self.host);
-        let zone = &self.services.compute.zone;
-        let wish = |holder: &wanted::Holder| translate::wish(snapshot, &holder.wanted(), zone);
-        holders
-            .iter()
-            .map(|holder| Arc::new(wish(holder)))
-            .collect()
+        let wish = |holder: &wanted::Holder| Arc::new(self.wish(snapshot, holder));
+        holders.iter().map(wish).collect()
+    }
+
+    fn wish(&self, snapshot: &Snapshot, holder: &wanted::Holder) -> DesiredServer {
+        let wanted = holder.wanted();
+        let rules = rules::of_server(&self.services, snapshot, wanted.server);
+        translate::wish(snapshot, &wanted, &self.services.compute.zone, rules)
     }
 
     /// What changes after `revision`.
@@ -107,13 +112,7 @@ impl LocalController {
             .map(move |event| match event {
                 WatchEvent::Gap(_) => Followed::Lost,
                 WatchEvent::Commit(commit) => {
-                    let snapshot = this.services.store.snapshot();
-                    let changes = commit.changes.iter();
-                    let site = this.services.site;
-                    let wants = changes
-                        .filter_map(|change| wanted::of_change(change, site, &this.host))
-                        .map(|change| this.want(&snapshot, change))
-                        .collect();
+                    let wants = this.wants_after(commit.changes.iter());
                     Followed::Commit {
                         revision: commit.revision.number(),
                         wants,
@@ -123,12 +122,34 @@ impl LocalController {
             .boxed()
     }
 
+    /// What is wanted after these changes of those servers that they concern.
+    fn wants_after<'a>(&self, changes: impl Iterator<Item = &'a Change> + Clone) -> Vec<Want> {
+        let snapshot = self.services.store.snapshot();
+        let site = self.services.site;
+        let mut wants: Vec<Want> = changes
+            .clone()
+            .filter_map(|change| wanted::of_change(change, site, &self.host))
+            .map(|change| self.want(&snapshot, change))
+            .collect();
+        let touched = rules::Touched::by(changes, &snapshot);
+        if !touched.is_empty() {
+            let others = wanted::of_host(&snapshot, site, &self.host).into_iter();
+            let others = others.filter(|holder| touched.concerns(holder.wanted().server));
+            for holder in others {
+                let wish = self.wish(&snapshot, &holder);
+                if wants.iter().all(|(id, _)| *id != wish.id) {
+                    wants.push((wish.id.clone(), Some(Arc::new(wish))));
+                }
+            }
+        }
+        wants
+    }
+
     fn want(&self, snapshot: &Snapshot, change: WantedChange) -> Want {
         match change {
             WantedChange::Forget(id) => (id, None),
             WantedChange::Want(holder) => {
-                let zone = &self.services.compute.zone;
-                let wish = translate::wish(snapshot, &holder.wanted(), zone);
+                let wish = self.wish(snapshot, &holder);
                 (wish.id.clone(), Some(Arc::new(wish)))
             }
         }
@@ -153,11 +174,11 @@ impl Controller for LocalController {
         let changes = self
             .follow(revision)
             .flat_map(|followed| {
-                let changes: VecDeque<Change> = match followed {
-                    Followed::Lost => [Change::Reload].into(),
+                let changes: VecDeque<WishChange> = match followed {
+                    Followed::Lost => [WishChange::Reload].into(),
                     Followed::Commit { wants, .. } => wants
                         .into_iter()
-                        .map(|(id, wish)| wish.map_or(Change::Forget(id), Change::Want))
+                        .map(|(id, wish)| wish.map_or(WishChange::Forget(id), WishChange::Want))
                         .collect(),
                 };
                 futures::stream::iter(changes)
@@ -179,7 +200,7 @@ impl Controller for LocalController {
             })
     }
 
-    async fn heartbeat(&self, heartbeat: Heartbeat) -> Result<(), ControllerError> {
+    async fn heartbeat(&self, heartbeat: Heartbeat) -> Result<HostPlace, ControllerError> {
         let facts = translate::host_facts(
             &self.host,
             self.services.site,
@@ -197,7 +218,8 @@ impl Controller for LocalController {
             &self.host,
             translate::sign_of_life(&heartbeat),
         );
-        Ok(())
+        let snapshot = self.services.store.snapshot();
+        Ok(rules::of_host(&self.services, &snapshot, &self.host))
     }
 }
 

@@ -196,7 +196,7 @@ fn seated(site: SitePrefix, membership: &Arc<Membership>, seat: Seat) -> anyhow:
     );
     let mut feeders = vec![tokio::spawn(meeting)];
     if let Some(agent) = seat.agent {
-        let sampler = Sampler::new(peer, agent, seat.vigil);
+        let sampler = Sampler::new(peer, agent, Arc::clone(membership), seat.vigil);
         feeders.push(tokio::spawn(sampler.run(brain.clone())));
     } else {
         brain.sample(sampler::hostless(peer));

@@ -12,7 +12,7 @@
 //! | `GET wishes` | everything that is wanted on the host, with the revision it is true for |
 //! | `GET wishes?after=R` | waits up to 20 s for changes after R; `reload` if R is too old |
 //! | `POST reports` | what the agent saw |
-//! | `POST heartbeat` | the node lives, what it has, where it is reached |
+//! | `POST heartbeat` | the node lives, what it has, where it is; answered with its host's labels |
 //! | `GET images/<id>` | the bytes of an image |
 //! | `GET members` | who is of the cloud; for nodes on the fabric |
 //!

@@ -2,23 +2,32 @@
 //!
 //! What a machine asks for is the processor time it got and the time it waited for a processor,
 //! over the last second; its usual demand is a moving mean over five minutes. Memory and disk are
-//! those of its flavor. Placement rules are not told yet: while the scheduler runs dry its plans
-//! are about load alone.
+//! those of its flavor. Where it may run is in the controller's wish ([`places`]).
+//!
+//! Of machines that do not run only those of server groups are told, with no load: their group
+//! keeps others from this host, or here. They themselves are moved by nobody.
+
+mod places;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use luc_agent::agent::Agent;
+use luc_agent::desired::{DesiredServer, Presence};
 use luc_agent::driver::{Actual, Stats};
 use luc_agent::host::HostFacts;
 use luc_agent::observed::PowerState;
 use luc_core::id::ServerId;
 use luc_core::units::MemoryMib;
 use luc_core::{PeerId, Uuid};
+use luc_dvms::host::Label;
 use luc_dvms::{Cpu, Host, Resources, Vm, VmId};
 use luc_runtime::brain::BrainHandle;
 use tokio::time::Instant;
+
+use crate::sites::Membership;
+use places::Places;
 
 /// How often the host is looked at.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -40,16 +49,19 @@ pub struct Sampler {
     peer: PeerId,
     agent: Arc<Agent>,
     vigil: bool,
+    places: Places,
     meters: BTreeMap<ServerId, Meter>,
 }
 
 impl Sampler {
-    /// The host of `agent`, which brains know as `peer`. One on `vigil` is never put to sleep.
-    pub fn new(peer: PeerId, agent: Arc<Agent>, vigil: bool) -> Self {
+    /// The host of `agent`, which brains know as `peer`; they know other hosts as `membership`
+    /// says. One on `vigil` is never put to sleep.
+    pub fn new(peer: PeerId, agent: Arc<Agent>, membership: Arc<Membership>, vigil: bool) -> Self {
         Self {
             peer,
             agent,
             vigil,
+            places: Places::new(peer, membership),
             meters: BTreeMap::new(),
         }
     }
@@ -70,6 +82,10 @@ impl Sampler {
     /// The host as it is now.
     async fn look(&mut self) -> Result<Host, luc_agent::driver::DriverError> {
         let driver = Arc::clone(self.agent.driver());
+        self.places.refresh();
+        let wishes: BTreeMap<ServerId, Arc<DesiredServer>> = { self.agent.wishes().into_iter() }
+            .map(|wish| (wish.id.clone(), wish))
+            .collect();
         let mut vms = Vec::new();
         let mut seen = BTreeMap::new();
         for id in driver.list().await? {
@@ -92,16 +108,36 @@ impl Sampler {
                 disk: MemoryMib(built.shape.root_disk.get() * 1024),
                 dirty_permille: dirty_permille(&stats),
                 cool_down: Duration::ZERO,
-                rules: None,
+                rules: self.places.rules(wishes.get(&id).map(Arc::as_ref)),
             });
             seen.insert(id, meter);
         }
+        let idle = wishes.values().filter(|wish| !seen.contains_key(&wish.id));
+        vms.extend(idle.filter_map(|wish| self.absent(wish)));
         self.meters = seen;
         vms.sort_by_key(|vm| vm.id);
         Ok(self.host(&driver.host_facts(), vms))
     }
 
+    /// A machine of a group that has its place here and does not run.
+    fn absent(&self, wish: &DesiredServer) -> Option<Vm> {
+        if wish.presence == Presence::Deleted {
+            return None;
+        }
+        Some(Vm {
+            id: VmId(Uuid::parse(wish.id.as_str()).ok()?),
+            demand: Cpu(0),
+            usual: Cpu(0),
+            memory: MemoryMib(0),
+            disk: MemoryMib(0),
+            dirty_permille: 0,
+            cool_down: Duration::ZERO,
+            rules: Some(self.places.rules_of_absent(wish)?),
+        })
+    }
+
     fn host(&self, facts: &HostFacts, vms: Vec<Vm>) -> Host {
+        let labels = self.agent.place().labels;
         Host {
             peer: self.peer,
             capacity: Resources {
@@ -116,7 +152,7 @@ impl Sampler {
             maintenance: false,
             vigil: self.vigil,
             asleep: false,
-            labels: Vec::new(),
+            labels: labels.iter().map(|label| Label::named(label)).collect(),
         }
     }
 }

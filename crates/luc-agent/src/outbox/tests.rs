@@ -134,7 +134,10 @@ impl Controller for Refusing {
         Err(refused())
     }
 
-    async fn heartbeat(&self, _: crate::host::Heartbeat) -> Result<(), ControllerError> {
+    async fn heartbeat(
+        &self,
+        _: crate::host::Heartbeat,
+    ) -> Result<crate::desired::HostPlace, ControllerError> {
         Err(refused())
     }
 }

@@ -53,6 +53,7 @@ fn desired() -> DesiredServer {
         reboot: None,
         boot: BootData::default(),
         nic: Nic::None,
+        rules: None,
     }
 }
 

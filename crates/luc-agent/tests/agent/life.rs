@@ -1,9 +1,11 @@
 //! What is asked of a server, one thing after another.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use luc_agent::desired::{
-    Build, DesiredPower, DesiredServer, Presence, RebootKind, RebootNonce, RebootRequest,
+    Build, DesiredPower, DesiredServer, HostPlace, PlacementRules, Presence, RebootKind,
+    RebootNonce, RebootRequest,
 };
 use luc_agent::driver::{Actual, Driver};
 use luc_agent::fake::{FakeConfig, FakeDriver};
@@ -189,4 +191,33 @@ async fn a_rebuild_makes_new_disks_and_starts_the_guest_again() {
         (Phase::Settled, PowerState::Running)
     );
     assert_eq!(house.agent.metrics().steps_done["build"], 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn new_rules_are_known_at_once_and_touch_nothing() {
+    let house = House::new(FakeConfig::default());
+    let one = id("one");
+    let before = house.want(server("one")).await;
+    let labels = BTreeSet::from(["zone:a".to_owned()]);
+    let rules = PlacementRules {
+        labels: labels.clone(),
+        ..PlacementRules::default()
+    };
+    // The generation is the same: there is nothing to do.
+    house.controller.want(DesiredServer {
+        rules: Some(rules.clone()),
+        ..server("one")
+    });
+    house.controller.set_place(HostPlace { labels });
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(house.agent.wishes()[0].rules, Some(rules));
+    assert!(house.agent.place().labels.contains("zone:a"));
+    let after = house.controller.observed(&one).unwrap();
+    assert_eq!(
+        (after.phase, after.power, after.launched_at),
+        (before.phase, before.power, before.launched_at)
+    );
+    house.controller.forget(&one);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(house.agent.wishes().is_empty());
 }

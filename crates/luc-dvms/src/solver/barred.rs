@@ -125,19 +125,11 @@ fn target_of(plan: &Plan, vm: VmId) -> Option<PeerId> {
 /// The rule that forbids `vm` of host `source` to run on `target`.
 fn hard(model: &Model<'_>, (source, vm): (usize, &Vm), target: &Host) -> Option<Bar> {
     let rules = vm.rules.as_deref()?;
-    if !rules.hosts.is_empty() && !rules.hosts.contains(&target.peer) {
-        return Some(Bar::Hosts);
-    }
-    if !rules.sites.is_empty() && !rules.sites.contains(&target.peer.site) {
-        return Some(Bar::Sites);
-    }
-    let mut labels = rules.labels.iter();
-    if let Some(label) = labels.find(|label| !target.labels.contains(label)) {
-        return Some(Bar::Label(*label));
-    }
-    rules.groups.iter().find_map(|(group, policy)| {
-        let soft = false;
-        match policy {
+    let soft = false;
+    let parted = rules
+        .groups
+        .iter()
+        .find_map(|(group, policy)| match policy {
             GroupPolicy::AntiAffinity => {
                 let mate = rules::member(target, *group)?.id;
                 Some(Bar::Apart { mate, soft })
@@ -149,8 +141,19 @@ fn hard(model: &Model<'_>, (source, vm): (usize, &Vm), target: &Host) -> Option<
                 Some(Bar::Together { mate, soft })
             }
             GroupPolicy::SoftAffinity | GroupPolicy::SoftAntiAffinity => None,
-        }
-    })
+        });
+    if parted.is_some() {
+        return parted;
+    }
+    if !rules.hosts.is_empty() && !rules.hosts.contains(&target.peer) {
+        return Some(Bar::Hosts);
+    }
+    if !rules.sites.is_empty() && !rules.sites.contains(&target.peer.site) {
+        return Some(Bar::Sites);
+    }
+    let mut labels = rules.labels.iter();
+    let lacking = labels.find(|label| !target.labels.contains(label));
+    lacking.map(|label| Bar::Label(*label))
 }
 
 /// The rule for which `chosen` was better for `vm` than `target`.

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use luc_agent::desired::{
     BootData, Build, DesiredPower, DesiredServer, DiskFormat, Generation, ImageSource, Nic,
-    Presence, PublicKey, RebootKind, RebootNonce, RebootRequest, Secret, Shape,
+    PlacementRules, Presence, PublicKey, RebootKind, RebootNonce, RebootRequest, Secret, Shape,
 };
 use luc_agent::driver::{Stats, Step};
 use luc_agent::host::Heartbeat as AgentHeartbeat;
@@ -51,8 +51,14 @@ impl Default for Ratios {
     }
 }
 
-/// A wish of the compute service as the agent reads it.
-pub(super) fn wish(snapshot: &Snapshot, wanted: &Wanted<'_>, zone: &str) -> DesiredServer {
+/// A wish of the compute service as the agent reads it, for a server that may run where `rules`
+/// say.
+pub(super) fn wish(
+    snapshot: &Snapshot,
+    wanted: &Wanted<'_>,
+    zone: &str,
+    rules: PlacementRules,
+) -> DesiredServer {
     let server = wanted.server;
     let (presence, power, hold) = match wanted.goal {
         Goal::Running => (Presence::Present, DesiredPower::Running, false),
@@ -97,6 +103,7 @@ pub(super) fn wish(snapshot: &Snapshot, wanted: &Wanted<'_>, zone: &str) -> Desi
                 forward: FORWARDED.to_vec(),
             },
         },
+        rules: Some(rules),
     }
 }
 

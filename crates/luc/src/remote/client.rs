@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use futures::StreamExt as _;
 use http::header::CONTENT_TYPE;
 use http::{Method, Request, Response, StatusCode};
 use luc_agent::controller::Wishes as AgentWishes;
 use luc_agent::controller::{Change, Controller, ControllerError, ImageData, Images};
+use luc_agent::desired::HostPlace;
 use luc_agent::host::Heartbeat;
 use luc_agent::observed::Observed;
 use luc_core::id::ImageId;
@@ -20,7 +21,7 @@ use serde::de::DeserializeOwned;
 
 use crate::agents::Ratios;
 
-use super::wire::{self, Alive, Refusal, VERSION};
+use super::wire::{self, Alive, Heard, Refusal, VERSION};
 use super::{Link, WAIT};
 
 /// How long the controller may take over a report.
@@ -92,13 +93,13 @@ impl RemoteController {
         }
     }
 
-    /// Sends something and expects nothing back.
-    async fn tell<T: Serialize>(&self, path: &str, what: &T) -> Result<(), ControllerError> {
+    /// Sends something; what comes back is often nothing.
+    async fn tell<T: Serialize>(&self, path: &str, what: &T) -> Result<Bytes, ControllerError> {
         let body = serde_json::to_vec(what).map_err(|error| ControllerError::Refused {
             reason: error.to_string(),
         })?;
         let sent = self.send(Method::POST, path, Some(body), TELL);
-        sent.await.map(drop)
+        whole(sent.await?).await
     }
 
     async fn wishes_after(&self, after: Option<u64>) -> Result<wire::Wishes, ControllerError> {
@@ -190,25 +191,34 @@ impl Controller for RemoteController {
     }
 
     async fn report(&self, reports: Vec<Observed>) -> Result<(), ControllerError> {
-        self.tell("reports", &reports).await
+        self.tell("reports", &reports).await.map(drop)
     }
 
-    async fn heartbeat(&self, heartbeat: Heartbeat) -> Result<(), ControllerError> {
+    async fn heartbeat(&self, heartbeat: Heartbeat) -> Result<HostPlace, ControllerError> {
         let alive = Alive {
             version: VERSION,
             reached_at: self.reached_at,
             ratios: self.ratios,
             heartbeat,
         };
-        self.tell("heartbeat", &alive).await
+        let answer = self.tell("heartbeat", &alive).await?;
+        let heard = Heard::read(&answer).map_err(|error| no_answer(&error))?;
+        Ok(heard.place)
     }
 }
 
 async fn json<T: DeserializeOwned>(response: Response<Body>) -> Result<T, ControllerError> {
-    let no_answer = |reason: String| ControllerError::Unavailable {
-        reason: format!("an answer that is none: {reason}"),
-    };
+    let body = whole(response).await?;
+    serde_json::from_slice(&body).map_err(|error| no_answer(&error))
+}
+
+async fn whole(response: Response<Body>) -> Result<Bytes, ControllerError> {
     let body = axum::body::to_bytes(response.into_body(), ANSWER_BYTES_MAX).await;
-    let body = body.map_err(|error| no_answer(error.to_string()))?;
-    serde_json::from_slice(&body).map_err(|error| no_answer(error.to_string()))
+    body.map_err(|error| no_answer(&error))
+}
+
+fn no_answer(error: &dyn std::error::Error) -> ControllerError {
+    ControllerError::Unavailable {
+        reason: format!("an answer that is none: {error}"),
+    }
 }

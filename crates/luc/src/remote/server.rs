@@ -25,7 +25,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::node::refuse;
-use super::wire::{Alive, Change, Console, Refusal, VERSION, Wishes};
+use super::wire::{Alive, Change, Console, Heard, Refusal, VERSION, Wishes};
 use super::{SECRET_HEADER, WAIT, shows};
 use crate::agents::{Followed, LocalController};
 use crate::sites::Membership;
@@ -252,7 +252,10 @@ async fn heartbeat(
     };
     side.hosts.learn(&host, reached);
     let controller = controller.reached_at(ip).with_ratios(alive.ratios);
-    done(controller.heartbeat(alive.heartbeat).await)
+    match controller.heartbeat(alive.heartbeat).await {
+        Ok(place) => axum::Json(Heard { place }).into_response(),
+        Err(error) => done(Err(error)),
+    }
 }
 
 async fn image(

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::agents::Ratios;
-use luc_agent::desired::DesiredServer;
+use luc_agent::desired::{DesiredServer, HostPlace};
 use luc_agent::host::Heartbeat;
 use luc_core::id::ServerId;
 use serde::{Deserialize, Serialize};
@@ -49,6 +49,24 @@ pub(super) struct Alive {
     pub heartbeat: Heartbeat,
 }
 
+/// The answer to a sign of life. A controller of an older release answers with nothing.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Heard {
+    /// What the controller says of the host.
+    #[serde(default)]
+    pub place: HostPlace,
+}
+
+impl Heard {
+    /// The answer in `body`, however old the controller is.
+    pub(super) fn read(body: &[u8]) -> Result<Self, serde_json::Error> {
+        if body.is_empty() {
+            return Ok(Self::default());
+        }
+        serde_json::from_slice(body)
+    }
+}
+
 /// A refusal.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Refusal {
@@ -61,4 +79,46 @@ pub(super) struct Refusal {
 pub(super) struct Console {
     /// The lines.
     pub output: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use luc_agent::desired::PlacementRules;
+    use luc_agent::testing::server;
+    use serde_json::json;
+
+    #[test]
+    fn wishes_of_an_older_controller_are_read_without_rules() {
+        let wish = DesiredServer {
+            rules: Some(PlacementRules::default()),
+            ..server("s1")
+        };
+        let wishes = Wishes {
+            version: VERSION,
+            revision: 7,
+            snapshot: Some(vec![wish.clone()]),
+            changes: vec![Change::Want(Box::new(wish))],
+            reload: false,
+        };
+        let mut told = serde_json::to_value(&wishes).expect("they are written");
+        for wish in ["/snapshot/0", "/changes/0/want"] {
+            let wish = told.pointer_mut(wish).and_then(|wish| wish.as_object_mut());
+            let taken = wish.and_then(|wish| wish.remove("rules"));
+            assert!(taken.is_some());
+        }
+        let read: Wishes = serde_json::from_value(told).expect("they are read");
+        let rules = read.snapshot.map(|wishes| wishes[0].rules.clone());
+        assert_eq!(rules, Some(None));
+        assert!(matches!(&read.changes[0], Change::Want(wish) if wish.rules.is_none()));
+    }
+
+    #[test]
+    fn an_older_controller_says_nothing_of_the_host() {
+        let labels = |body: &[u8]| Heard::read(body).expect("it is read").place.labels;
+        assert!(labels(b"").is_empty() && labels(b"{}").is_empty());
+        let said = json!({"place": {"labels": ["zone:a"], "later": 1}}).to_string();
+        assert_eq!(labels(said.as_bytes()), ["zone:a".to_owned()].into());
+        assert!(Heard::read(b"no").is_err());
+    }
 }

@@ -1,19 +1,52 @@
 //! Brains in whole clouds: an overload, from the demand of guests to the words of
-//! `luc dvms explain`; brains of several sites, asked together; and a node that fails, missed
-//! before its heartbeats are.
+//! `luc dvms explain`; rules that plans keep; brains of several sites, asked together; and a node
+//! that fails, missed before its heartbeats are.
 
 mod failure;
 mod overload;
+mod rules;
 mod sites;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use luc::client::{Client, Target};
+use luc::config::DriverKind;
+use luc::up::{Cloud, Plan};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 const LIMIT: Duration = Duration::from_secs(60);
+/// How long an overload may last before there is a plan.
+const PLANNED: Duration = Duration::from_secs(15);
+
+/// A site of so many hosts with the fake driver.
+async fn start(directory: &Path, nodes: u16) -> (Cloud, Client) {
+    let cloud = Cloud::start(Plan {
+        site: "nancy".to_owned(),
+        nodes,
+        driver: DriverKind::Fake,
+        accel: "auto".to_owned(),
+        listen: "127.0.0.1:0".parse().expect("an address"),
+        data_dir: directory.to_owned(),
+    })
+    .await
+    .expect("the cloud starts");
+    let client = Client::login(cloud.access()).await.expect("admin logs in");
+    (cloud, client)
+}
+
+/// Waits until so many brains see each other.
+async fn acquainted(client: &Client, count: usize) {
+    until("all brains see each other", LIMIT, async || {
+        let view = brains(client, false).await;
+        let nodes = view["nodes"].as_array()?;
+        let sees = |node: &Value| node["status"]["members"].as_array().map(Vec::len);
+        let all = nodes.iter().all(|node| sees(node) == Some(count - 1));
+        (nodes.len() == count && all).then_some(())
+    })
+    .await;
+}
 
 async fn until<T>(what: &str, limit: Duration, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let started = Instant::now();
@@ -35,8 +68,14 @@ async fn brains(client: &Client, all: bool) -> Value {
     answer.body
 }
 
-/// Servers that ask for a fourth of a host's 64 processors each, all on `host`.
-async fn crowd(client: &Client, zone: &str, host: &str, count: usize) {
+/// What servers are made of.
+struct Supplies {
+    flavor: Value,
+    image: Value,
+}
+
+/// No quota, a flavor of a fourth of a host's 64 processors, an image.
+async fn supplies(client: &Client) -> Supplies {
     let project = client.project();
     let unlimited = json!({"quota_set": {"cores": -1, "ram": -1, "instances": -1}});
     let path = format!("/os-quota-sets/{project}");
@@ -49,28 +88,60 @@ async fn crowd(client: &Client, zone: &str, host: &str, count: usize) {
     let flavor = made.expect("a flavor")["flavor"]["id"].clone();
     let image = json!({"name": "empty", "disk_format": "raw", "container_format": "bare"});
     let made = client.post(Target::Image, "/images", image).await;
-    let image = made.expect("an image")["id"]
-        .as_str()
-        .expect("an id")
-        .to_owned();
+    let image = made.expect("an image")["id"].clone();
+    let id = image.as_str().expect("an id");
     let file = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(file.path(), [0u8; 1024]).expect("it is written");
-    client.upload(&image, file.path()).await.expect("uploaded");
-    for number in 1..=count {
-        let body = json!({"server": {"name": format!("busy-{number}"), "imageRef": image,
-            "flavorRef": flavor, "networks": "none", "metadata": {"luc:load": "16"},
-            "availability_zone": format!("{zone}:{host}")}});
-        client
-            .post(Target::Compute, "/servers", body)
-            .await
-            .expect("a server is made");
+    client.upload(id, file.path()).await.expect("uploaded");
+    Supplies { flavor, image }
+}
+
+/// Makes a server that asks for all of its processors, and waits until it runs; `more` are further
+/// members of the request and of its server. Returns its id.
+async fn boot(client: &Client, supplies: &Supplies, name: &str, more: (Value, Value)) -> String {
+    let mut body = json!({"server": {"name": name, "imageRef": supplies.image,
+        "flavorRef": supplies.flavor, "networks": "none", "metadata": {"luc:load": "16"}}});
+    let (of_request, of_server) = more;
+    for (into, from) in [("", of_request), ("/server", of_server)] {
+        let into = body.pointer_mut(into).and_then(Value::as_object_mut);
+        into.expect("a map")
+            .extend(from.as_object().cloned().unwrap_or_default());
     }
-    until("all of them run", LIMIT, async || {
-        let hosts = hosts(client).await;
-        let running = hosts.iter().filter(|(_, at)| at == host).count();
-        (running == count).then_some(())
+    let made = client.post(Target::Compute, "/servers", body).await;
+    let id = made.expect("a server is made")["server"]["id"].clone();
+    until(&format!("{name} runs"), LIMIT, async || {
+        let mut hosts = hosts(client).await.into_iter();
+        hosts.find(|(running, _)| running == name)
     })
     .await;
+    id.as_str().expect("an id").to_owned()
+}
+
+/// Lets new servers go to `host` alone; to every host without one. Servers are pinned nowhere.
+async fn open(client: &Client, host: Option<&str>) {
+    let listed = client
+        .get(Target::Compute, "/os-services?binary=nova-compute")
+        .await;
+    let listed = listed.expect("services are listed");
+    for service in listed["services"].as_array().expect("a list") {
+        let is_open = host.is_none_or(|host| service["host"] == host);
+        let status = if is_open { "enabled" } else { "disabled" };
+        let path = format!("/os-services/{}", service["id"].as_str().expect("an id"));
+        let body = Some(json!({"status": status}));
+        let set = client.ask(Method::PUT, Target::Compute, &path, body).await;
+        assert_eq!(set.expect("an answer").status, 200);
+    }
+}
+
+/// So many servers on `host`, each of which asks for a fourth of its processors.
+async fn crowd(client: &Client, host: &str, count: usize) {
+    let supplies = supplies(client).await;
+    open(client, Some(host)).await;
+    for number in 1..=count {
+        let name = format!("busy-{number}");
+        boot(client, &supplies, &name, (Value::Null, Value::Null)).await;
+    }
+    open(client, None).await;
 }
 
 /// Name and host of every active server.

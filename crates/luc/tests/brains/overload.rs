@@ -1,46 +1,18 @@
 //! An overload in a site of three hosts.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
-use luc::client::Client;
-use luc::config::DriverKind;
-use luc::up::{Cloud, Plan};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::{LIMIT, brains, crowd, hosts, luc, plans, until};
-
-/// How long an overload may last before there is a plan.
-const PLANNED: Duration = Duration::from_secs(15);
-
-async fn start(directory: &Path) -> (Cloud, Client) {
-    let cloud = Cloud::start(Plan {
-        site: "nancy".to_owned(),
-        nodes: 3,
-        driver: DriverKind::Fake,
-        accel: "auto".to_owned(),
-        listen: "127.0.0.1:0".parse().expect("an address"),
-        data_dir: directory.to_owned(),
-    })
-    .await
-    .expect("the cloud starts");
-    let client = Client::login(cloud.access()).await.expect("admin logs in");
-    (cloud, client)
-}
+use crate::{PLANNED, acquainted, crowd, hosts, luc, plans, start, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_overload_is_explained_within_seconds_and_nothing_is_moved() {
     let directory = tempfile::tempdir().expect("room for data");
-    let (cloud, client) = start(directory.path()).await;
+    let (cloud, client) = start(directory.path(), 3).await;
     let yaml = cloud.clouds_yaml().to_owned();
-    until("the three brains see each other", LIMIT, async || {
-        let view = brains(&client, false).await;
-        let nodes = view["nodes"].as_array()?;
-        let sees = |node: &Value| node["status"]["members"].as_array().map(Vec::len);
-        (nodes.len() == 3 && nodes.iter().all(|node| sees(node) == Some(2))).then_some(())
-    })
-    .await;
-    crowd(&client, "nancy", "node-1", 5).await;
+    acquainted(&client, 3).await;
+    crowd(&client, "node-1", 5).await;
     let before = hosts(&client).await;
 
     let since = Instant::now();

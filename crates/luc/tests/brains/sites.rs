@@ -60,7 +60,7 @@ async fn the_brains_of_all_sites_are_asked_and_a_silent_site_is_named() {
     .await;
 
     // A controller without a host is asked for no room, and in nobody's way.
-    crowd(&b, "b", "b-1", 5).await;
+    crowd(&b, "b-1", 5).await;
     let yaml = cloud.clouds_yaml().to_owned();
     let story = until("a plan", LIMIT, async || {
         plans(&yaml, "b").await.into_iter().next()
