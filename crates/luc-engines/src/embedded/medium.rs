@@ -4,15 +4,19 @@
 //! bytes and remembers whether a *sync* has failed, which redb does not tell apart from other
 //! failures and which must not be survived.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
 use std::ops::Bound;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use redb::backends::FileBackend;
 use redb::{BackendError, StorageBackend};
+
+/// Who may read the file: its owner, for password hashes are in it.
+const OWNER_ONLY: u32 = 0o600;
 
 /// Something that holds a file, which can be opened any number of times, one after the other.
 ///
@@ -68,9 +72,12 @@ impl Medium for FileMedium {
 
     fn open(&self) -> io::Result<Option<Box<dyn StorageBackend>>> {
         match OpenOptions::new().read(true).write(true).open(&self.path) {
-            Ok(file) => Ok(Some(Box::new(
-                FileBackend::new(file).map_err(io::Error::other)?,
-            ))),
+            Ok(file) => {
+                // One that an earlier release made could be read by everybody.
+                file.set_permissions(Permissions::from_mode(OWNER_ONLY))?;
+                let backend = FileBackend::new(file).map_err(io::Error::other)?;
+                Ok(Some(Box::new(backend)))
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
@@ -79,7 +86,7 @@ impl Medium for FileMedium {
     fn draft(&self) -> io::Result<Box<dyn StorageBackend>> {
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create(true).truncate(false);
-        let file = options.open(self.draft_path())?;
+        let file = options.mode(OWNER_ONLY).open(self.draft_path())?;
         // The lock goes with the open file, so redb's own lock does not stumble over it.
         file.try_lock()?;
         if self.path.exists() {
@@ -163,5 +170,24 @@ impl StorageBackend for Observed {
 
     fn query_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
         self.inner.query_lock_range(start, end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_is_read_by_its_owner_alone_also_one_that_was_open_to_all() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("store");
+        let medium = FileMedium::new(&path);
+        let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        drop(medium.draft().unwrap());
+        medium.adopt().unwrap();
+        assert_eq!(mode(), 0o600);
+        fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        drop(medium.open().unwrap());
+        assert_eq!(mode(), 0o600);
     }
 }
