@@ -91,6 +91,17 @@ impl FakeServer {
     }
 }
 
+/// How the name of a server's file begins.
+const BEGINNING: &str = "server-";
+/// How it ends.
+const ENDING: &str = ".json";
+
+/// Whether the file at `path` is that of a server.
+fn is_ours(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    name.is_some_and(|name| name.starts_with(BEGINNING) && name.ends_with(ENDING))
+}
+
 /// All servers of one fake host.
 pub(super) struct Servers {
     directory: Option<PathBuf>,
@@ -109,7 +120,8 @@ impl Servers {
             std::fs::create_dir_all(directory).map_err(failed)?;
             for entry in std::fs::read_dir(directory).map_err(failed)? {
                 let path = entry.map_err(failed)?.path();
-                if path.extension().is_none_or(|extension| extension != "json") {
+                // Other drivers and the agent keep files of their own here.
+                if !is_ours(&path) {
                     continue;
                 }
                 if let Some(server) = record::read::<FakeServer>(&path, VERSION).map_err(lost)? {
@@ -164,7 +176,7 @@ impl Servers {
 
     fn path(&self, id: &ServerId) -> Option<PathBuf> {
         // An id has no slash; a leading dot is the one way left to an odd file name.
-        let name = format!("server-{id}.json");
+        let name = format!("{BEGINNING}{id}{ENDING}");
         self.directory
             .as_ref()
             .map(|directory| directory.join(name))
@@ -173,4 +185,21 @@ impl Servers {
 
 fn lost(error: record::RecordError) -> DriverError {
     DriverError::permanent("a server's state file cannot be used").because(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_driver_keeps_in_the_directory_is_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["accelerator.json", "server-x.json.new", "notes"] {
+            std::fs::write(directory.path().join(name), "{}").unwrap();
+        }
+        let servers = Servers::open(Some(directory.path())).unwrap();
+        assert_eq!(servers.ids().len(), 0);
+        std::fs::write(directory.path().join("server-x.json"), "{}").unwrap();
+        assert!(Servers::open(Some(directory.path())).is_err());
+    }
 }
