@@ -147,7 +147,7 @@ impl Handler for Careless {
     async fn request(&self, from: Peer, channel: Channel, body: Bytes) -> Result<Bytes, Refusal> {
         let question: Value = serde_json::from_slice(&body).unwrap_or_default();
         if question["promise"].is_object() {
-            return Ok(Bytes::from_static(b"\"done\""));
+            return Ok(Bytes::from_static(b"{\"promised\": []}"));
         }
         self.0.request(from, channel, body).await
     }

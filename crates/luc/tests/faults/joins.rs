@@ -284,7 +284,7 @@ pub(crate) async fn settle(world: &World) {
 
 /// Whether a refusal may be otherwise the next time.
 fn is_passing(told: Option<&Told>) -> bool {
-    matches!(told, Some(Told::Refused(why)) if why.contains("promise") || why.contains("majority"))
+    matches!(told, Some(Told::Refused(why)) if why.contains("promise") || why.contains("consent"))
 }
 
 /// Judges what became of every join.
