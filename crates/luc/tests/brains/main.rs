@@ -161,16 +161,22 @@ async fn hosts(client: &Client) -> Vec<(String, String)> {
 
 /// The partitions with a plan that `luc dvms explain` tells of.
 async fn plans(clouds_yaml: &Path, cloud: &str) -> Vec<Value> {
-    let (done, text) = luc(clouds_yaml, cloud, &["dvms", "explain", "--json"]).await;
-    assert!(done, "{text}");
-    let told: Value = serde_json::from_str(&text).expect("JSON");
-    let mut partitions = told["partitions"].as_array().expect("a list").clone();
+    let mut partitions = stories(clouds_yaml, cloud, &[]).await;
     partitions.retain(|told| {
         told["moves"]
             .as_array()
             .is_some_and(|moves| !moves.is_empty())
     });
     partitions
+}
+
+/// The partitions that `luc dvms explain` tells of with these `options`.
+async fn stories(clouds_yaml: &Path, cloud: &str, options: &[&str]) -> Vec<Value> {
+    let arguments = [&["dvms", "explain", "--json"], options].concat();
+    let (done, text) = luc(clouds_yaml, cloud, &arguments).await;
+    assert!(done, "{text}");
+    let told: Value = serde_json::from_str(&text).expect("JSON");
+    told["partitions"].as_array().expect("a list").clone()
 }
 
 /// What the program prints, and whether it succeeded.

@@ -4,12 +4,16 @@
 use std::collections::BTreeSet;
 
 use luc::client::{Client, Target};
+use luc::many;
 use luc::up::Cloud;
 use luc_agent::desired::{GroupPolicy, HostName, PlacementRules};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::{LIMIT, PLANNED, Supplies, acquainted, boot, luc, open, plans, start, supplies, until};
+use crate::{
+    LIMIT, PLANNED, Supplies, acquainted, boot, crowd, luc, open, plans, start, stories, supplies,
+    until,
+};
 
 async fn group(client: &Client, policy: &str) -> Value {
     let body = json!({"server_group": {"name": policy, "policy": policy}});
@@ -40,8 +44,8 @@ async fn a_plan_passes_the_hosts_of_siblings_by_and_says_so() {
     acquainted(&client, 4).await;
     let supplies = supplies(&client).await;
     let group = group(&client, "anti-affinity").await;
-    // Nothing runs on node-4 and next to nothing on node-2, but both have a sibling of web-1; on
-    // node-4 it is stopped. Node-3 is half full.
+    // Nothing runs on node-4 and little on node-2, but both have a sibling of web-1; on node-4 it
+    // is stopped. With web-1 node-3 will be so full that nobody goes there who need not.
     let mut ids = Vec::new();
     for (name, host) in [
         ("web-1", "node-1"),
@@ -52,8 +56,9 @@ async fn a_plan_passes_the_hosts_of_siblings_by_and_says_so() {
         ids.push(boot(&client, &supplies, name, in_group(&group)).await);
     }
     open(&client, Some("node-3")).await;
-    for name in ["busy-1", "busy-2"] {
-        boot(&client, &supplies, name, (Value::Null, Value::Null)).await;
+    let busy = json!({"metadata": {"luc:load": "14"}});
+    for name in ["busy-1", "busy-2", "busy-3"] {
+        boot(&client, &supplies, name, (Value::Null, busy.clone())).await;
     }
     open(&client, None).await;
     let path = format!("/servers/{}/action", ids[2]);
@@ -104,6 +109,41 @@ async fn a_plan_passes_the_hosts_of_siblings_by_and_says_so() {
         "{line:?} is missing in:\n{text}"
     );
     assert!(text.contains(&apart("web-2", &ids[1])), "{text}");
+    cloud.stop().await.expect("everything stops");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_of_a_project_that_is_bound_to_a_site_are_not_planned_away_from_it() {
+    let directory = tempfile::tempdir().expect("room for data");
+    let plan = many::Plan::fake(&["a", "b"], 1, directory.path());
+    let cloud = many::Cloud::start(&plan).await;
+    let cloud = cloud.expect("the sites start and join");
+    let b = cloud.site("b").expect("a site");
+    let client = Client::login(&b.access).await.expect("admin logs in");
+    let path = format!("/projects/{}/tags/luc:site=b", client.project());
+    let set = client.ask(Method::PUT, Target::Identity, &path, None).await;
+    assert_eq!(set.expect("an answer").status, 201);
+    // There is room at a alone.
+    crowd(&client, "b-1", 5).await;
+
+    let yaml = cloud.clouds_yaml();
+    let story = until("a host of the other site is passed by", LIMIT, async || {
+        let mut told = stories(yaml, "b", &["--all"]).await.into_iter();
+        told.find(|story| {
+            story["passed"]
+                .as_array()
+                .is_some_and(|all| !all.is_empty())
+        })
+    })
+    .await;
+    let expected = (
+        "a/a-1".to_owned(),
+        "its project is bound to other sites".to_owned(),
+    );
+    assert_eq!(passed(&story, "busy-1"), [expected]);
+    assert_eq!(story["moves"], json!([]));
+    let planned = plans(yaml, "b").await;
+    assert!(planned.is_empty(), "{planned:?}");
     cloud.stop().await.expect("everything stops");
 }
 
