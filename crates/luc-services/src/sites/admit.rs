@@ -5,7 +5,7 @@
 //! any point leaves either a good ticket or a member. A join that is sent again by the same key is
 //! answered as it was the first time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use ed25519_dalek::{Signature, VerifyingKey};
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::members::{Members, transact};
 use super::model::{Admission, NodeInfo, Purpose, Ticket, node_id};
-use super::promise::{Known, PromiseWish, free, promise, release};
+use super::promise::{Known, PromiseWish, free, is_removed, promise, release};
 use super::proof::proves;
 use super::refusal::Refusal;
 use super::ticket::hash;
@@ -160,7 +160,7 @@ pub async fn admit_site(
     wish: &SiteWish,
 ) -> Result<Admitted, Refusal> {
     check_node(peer, &wish.node)?;
-    check_name("name", &wish.name)?;
+    check_site_name("name", &wish.name)?;
     let members = Members::of(&services.store.snapshot(), services.site);
     let site = prove(members.cloud, secret, wish)?;
     let hash = hash(secret);
@@ -174,9 +174,10 @@ pub async fn admit_site(
             site,
             name: wish.name.clone(),
             founding_key: wish.founding_key.clone(),
+            attempt: Uuid::born_at(services.site, &mut Drawn(&*services.random)).simple(),
         };
-        collect(services, electorate, &members, &wanted).await?;
-        let written = write(services, &hash, site, wish).await;
+        let majority = collect(services, electorate, &members, &wanted).await?;
+        let written = write(services, &hash, &wanted, &majority, wish).await;
         if written.is_err() {
             give_back(services, electorate, &members, &wanted).await;
         }
@@ -200,22 +201,48 @@ fn already(services: &Services, site: SitePrefix, hash: &str, wish: &SiteWish) -
         })
 }
 
-/// Writes the admission and uses the ticket up.
+/// The registered sites, and those of them that have promised.
+struct Majority {
+    registered: BTreeMap<SitePrefix, String>,
+    promised: BTreeSet<SitePrefix>,
+}
+
+impl Majority {
+    /// Fails if it is none, not counting the sites that `is_gone`.
+    fn check(&self, is_gone: impl Fn(SitePrefix) -> bool) -> Result<(), Refusal> {
+        let sites = { self.registered.iter() }.filter(|(site, _)| !is_gone(**site));
+        let (promised, silent): (Vec<_>, Vec<_>) =
+            sites.partition(|(site, _)| self.promised.contains(site));
+        let registered = promised.len() + silent.len();
+        let needed = registered / 2 + 1;
+        if promised.len() >= needed {
+            return Ok(());
+        }
+        let mut silent: Vec<String> = silent.into_iter().map(|(_, name)| name.clone()).collect();
+        silent.sort();
+        Err(Refusal::NoMajority {
+            needed,
+            registered,
+            silent,
+        })
+    }
+}
+
+/// Writes the admission and uses the ticket up. Sites that were removed while promises were
+/// gathered do not count any more.
 async fn write(
     services: &Services,
     hash: &str,
-    site: SitePrefix,
+    wanted: &PromiseWish,
+    majority: &Majority,
     wish: &SiteWish,
 ) -> Result<(), Refusal> {
     let now = services.clock.now();
     let id = Uuid::born_at(services.site, &mut Drawn(&*services.random)).simple();
-    let wanted = PromiseWish {
-        site,
-        name: wish.name.clone(),
-        founding_key: wish.founding_key.clone(),
-    };
+    let site = wanted.site;
     transact(services, |tx| {
-        free(tx, &wanted)?;
+        free(tx, wanted)?;
+        majority.check(|site| is_removed(tx, site))?;
         let ticket = use_up(tx, hash, Purpose::Site, now)?;
         tx.insert(Admission {
             id: id.clone(),
@@ -241,51 +268,46 @@ async fn collect(
     electorate: &dyn Electorate,
     members: &Members,
     wish: &PromiseWish,
-) -> Result<(), Refusal> {
+) -> Result<Majority, Refusal> {
     let mut known = promise(services, services.site, wish).await?;
     let asked: FuturesUnordered<_> = others(services, members)
-        .map(async |member| (&member.name, electorate.promise(member.site, wish).await))
+        .map(async |member| (member.site, electorate.promise(member.site, wish).await))
         .collect();
     let answers: Vec<_> = asked.collect().await;
-    let (mut promised, mut silent, mut refused) = (1, Vec::new(), None);
-    for (name, answer) in answers {
+    let (mut promised, mut refused) = (BTreeSet::from([services.site]), None);
+    for (site, answer) in answers {
         match answer {
             Ok(Ok(told)) => {
-                promised += 1;
+                promised.insert(site);
                 known.extend(told);
             }
             Ok(Err(refusal)) => refused = Some(refusal),
-            Err(Silent) => silent.push(name.clone()),
+            Err(Silent) => {}
         }
     }
-    let mut sites: BTreeMap<SitePrefix, String> = members
+    let mut registered: BTreeMap<SitePrefix, String> = members
         .sites
         .iter()
         .map(|member| (member.site, member.name.clone()))
         .collect();
     for Known { site, name } in known {
-        if !members.removed.contains(&site) && !sites.contains_key(&site) {
-            // Nobody here has heard of it, so it was not asked either.
-            silent.push(name.clone());
-            sites.insert(site, name);
+        if !members.removed.contains(&site) {
+            registered.entry(site).or_insert(name);
         }
     }
-    if refused.is_none() && sites.values().any(|name| *name == wish.name) {
+    if refused.is_none() && registered.values().any(|name| same_name(name, &wish.name)) {
         let name = wish.name.clone();
         refused = Some(Refusal::NameTaken { name });
     }
-    let registered = sites.len();
-    let needed = registered / 2 + 1;
-    if refused.is_none() && promised >= needed {
-        return Ok(());
-    }
-    give_back(services, electorate, members, wish).await;
-    silent.sort();
-    Err(refused.unwrap_or(Refusal::NoMajority {
-        needed,
+    let majority = Majority {
         registered,
-        silent,
-    }))
+        promised,
+    };
+    let settled = refused.map_or_else(|| majority.check(|_| false), Err);
+    if settled.is_err() {
+        give_back(services, electorate, members, wish).await;
+    }
+    settled.map(|()| majority)
 }
 
 async fn give_back(
@@ -390,12 +412,35 @@ pub(super) fn check_addresses(addresses: &[String]) -> Result<(), Refusal> {
     Ok(())
 }
 
-pub(super) fn check_name(field: &'static str, name: &str) -> Result<(), Refusal> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
-    if name.is_empty() || name.len() > 63 || !name.bytes().all(allowed) {
+/// Whether a site may be called so: not like the prefix of one, which stands for it in commands.
+pub(super) fn check_site_name(field: &'static str, name: &str) -> Result<(), Refusal> {
+    check_name(field, name)?;
+    if name.parse::<SitePrefix>().is_ok() {
         return Err(Refusal::Invalid {
             field,
-            reason: format!("{name:?}: use 1 to 63 letters, digits, '-' or '.'"),
+            reason: format!("{name:?} is what the prefix of a site looks like: choose another"),
+        });
+    }
+    Ok(())
+}
+
+/// Whether people would take the one for the other.
+pub(super) fn same_name(one: &str, other: &str) -> bool {
+    one.eq_ignore_ascii_case(other)
+}
+
+pub(super) fn check_name(field: &'static str, name: &str) -> Result<(), Refusal> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
+    let begun = name
+        .bytes()
+        .next()
+        .is_some_and(|byte| byte.is_ascii_alphanumeric());
+    if !begun || name.len() > 63 || !name.bytes().all(allowed) {
+        return Err(Refusal::Invalid {
+            field,
+            reason: format!(
+                "{name:?}: use 1 to 63 letters, digits, '-' or '.', the first a letter or digit"
+            ),
         });
     }
     Ok(())

@@ -12,7 +12,7 @@ use luc_core::{SitePrefix, Uuid};
 use luc_state::{Record, Snapshot, key};
 use serde::{Deserialize, Serialize};
 
-use super::admit::{NodeWish, check_name};
+use super::admit::{NodeWish, check_site_name};
 use super::members::{Members, transact};
 use super::model::{Admission, Label, NodeInfo, Removal, SiteInfo, node_id, said_of, site_id};
 use super::proof::proves;
@@ -62,7 +62,7 @@ pub async fn introduce(
     node: &NodeWish,
 ) -> Result<(), Refusal> {
     let (name, cloud, api_url) = info;
-    check_name("site.name", name)?;
+    check_site_name("site.name", name)?;
     let (site, now) = (services.site, services.clock.now());
     let said = SiteInfo {
         id: site_id(site),
@@ -300,8 +300,9 @@ pub async fn allow(
     .await
 }
 
-/// Revokes the key of a node of this site, for good.
-pub async fn revoke(services: &Services, node: &NodeId) -> Result<NodeInfo, Refusal> {
+/// Revokes the key of a node of this site, for good. Not that of its only controller, for nobody
+/// would reach the site any more, unless the operator insists.
+pub async fn revoke(services: &Services, node: &NodeId, insist: bool) -> Result<NodeInfo, Refusal> {
     let now = services.clock.now();
     transact(services, |tx| {
         let found = tx.get::<NodeInfo>(node.as_str());
@@ -311,6 +312,15 @@ pub async fn revoke(services: &Services, node: &NodeId) -> Result<NodeInfo, Refu
         })?;
         if found.revoked_at.is_some() {
             return Ok(found.value().clone());
+        }
+        let of_site = tx.find(&NodeInfo::BY_SITE, &key(&[&services.site.to_string()]));
+        let leads = |node: &NodeInfo| node.is_controller() && node.revoked_at.is_none();
+        let another = of_site
+            .iter()
+            .any(|other| leads(other) && other.id != found.id);
+        if leads(&found) && !another && !insist {
+            let name = found.name.clone();
+            return Err(Refusal::OnlyController { name });
         }
         let revoked = NodeInfo {
             revoked_at: Some(now),

@@ -106,11 +106,13 @@ impl Members {
         self.sites.iter().find(|member| member.site == site)
     }
 
-    /// The registered site called `text`, or whose prefix it is.
+    /// The registered site whose prefix is `text`, or that is called so. No site can be called like
+    /// a prefix.
     pub fn named(&self, text: &str) -> Option<&Member> {
-        let prefix = text.parse().ok();
-        let mut sites = self.sites.iter();
-        sites.find(|member| member.name == text || Some(member.site) == prefix)
+        match text.parse() {
+            Ok(prefix) => self.site(prefix),
+            Err(_) => self.sites.iter().find(|member| member.name == text),
+        }
     }
 
     /// Whether the word of `site` counts for the whole cloud.

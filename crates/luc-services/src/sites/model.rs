@@ -277,6 +277,9 @@ pub struct Promise {
     /// The inviting site.
     #[serde(default)]
     pub by: Option<SitePrefix>,
+    /// Its attempt.
+    #[serde(default)]
+    pub attempt: String,
     /// When the promise is forgotten if no admission has followed.
     pub until: Timestamp,
 }

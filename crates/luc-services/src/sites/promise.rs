@@ -16,7 +16,7 @@ use luc_core::SitePrefix;
 use luc_state::{Tx, key};
 use serde::{Deserialize, Serialize};
 
-use super::admit::check_name;
+use super::admit::{check_site_name, same_name};
 use super::members::{Members, transact};
 use super::model::{Admission, Promise, Removal};
 use super::refusal::Refusal;
@@ -43,6 +43,10 @@ pub struct PromiseWish {
     pub name: String,
     /// Its founding public key, 64 hexadecimal digits.
     pub founding_key: String,
+    /// Which attempt it is: a promise of a later one is not taken back by what an earlier one left
+    /// on its way.
+    #[serde(default)]
+    pub attempt: String,
 }
 
 /// The most promises that are kept at a time: joins are rare, and each lasts a day at most.
@@ -65,7 +69,7 @@ pub async fn promise(
     by: SitePrefix,
     wish: &PromiseWish,
 ) -> Result<Vec<Known>, Refusal> {
-    check_name("name", &wish.name)?;
+    check_site_name("name", &wish.name)?;
     let mut founding = [0u8; 32];
     hex::decode_to_slice(&wish.founding_key, &mut founding).map_err(|_| Refusal::Proof)?;
     if SitePrefix::of_key(&founding) != wish.site {
@@ -80,7 +84,7 @@ pub async fn promise(
             let kept = !tx.find(&Admission::BY_SITE, &key(&[&held.site])).is_empty();
             if held.until <= now || same || kept {
                 tx.delete::<Promise>(&held.site)?;
-            } else if held.name == wish.name {
+            } else if same_name(&held.name, &wish.name) {
                 let name = wish.name.clone();
                 return Err(Refusal::NameTaken { name });
             } else if held.site == wish.site.to_string() {
@@ -96,6 +100,7 @@ pub async fn promise(
             name: wish.name.clone(),
             founding_key: wish.founding_key.clone(),
             by: Some(by),
+            attempt: wish.attempt.clone(),
             until: now.plus(KEPT),
         })?;
         Ok(())
@@ -131,12 +136,20 @@ fn known(services: &Services, by: SitePrefix, wish: &PromiseWish) -> Vec<Known> 
 pub async fn release(services: &Services, wish: &PromiseWish) -> Result<(), Refusal> {
     transact(services, |tx| {
         let held = tx.get::<Promise>(wish.site.to_string());
-        if held.is_some_and(|held| held.founding_key == wish.founding_key) {
+        let same =
+            |held: &Promise| held.founding_key == wish.founding_key && held.attempt == wish.attempt;
+        if held.is_some_and(|held| same(&held)) {
             tx.delete::<Promise>(wish.site.to_string())?;
         }
         Ok(())
     })
     .await
+}
+
+/// Whether anybody says that `site` is gone.
+pub(super) fn is_removed(tx: &Tx<'_>, site: SitePrefix) -> bool {
+    let removals = tx.find(&Removal::BY_SITE, &key(&[&site.to_string()]));
+    !removals.is_empty()
 }
 
 /// Whether no site has the name or the prefix, as far as is known here.
@@ -147,12 +160,9 @@ pub(super) fn free(tx: &Tx<'_>, wish: &PromiseWish) -> Result<(), Refusal> {
     {
         return Err(Refusal::PrefixKnown { site: wish.site });
     }
-    let removed = |site: SitePrefix| {
-        let removals = tx.find(&Removal::BY_SITE, &key(&[&site.to_string()]));
-        !removals.is_empty()
-    };
-    let named = tx.find(&Admission::BY_NAME, &key(&[&wish.name]));
-    if named.iter().any(|admission| !removed(admission.site)) {
+    let admissions = tx.all::<Admission>();
+    let mut named = { admissions.iter() }.filter(|one| same_name(&one.name, &wish.name));
+    if named.any(|admission| !is_removed(tx, admission.site)) {
         let name = wish.name.clone();
         return Err(Refusal::NameTaken { name });
     }

@@ -60,7 +60,8 @@ pub enum Refusal {
     /// Fewer than a majority of the registered sites promised.
     #[error(
         "a site joins with the consent of {needed} of {registered} registered sites; no answer \
-         from: {}", silent.join(", ")
+         from: {}. One that never came or is gone for good is removed with `luc site remove NAME`",
+        silent.join(", ")
     )]
     NoMajority {
         /// How many must promise.
@@ -83,6 +84,16 @@ pub enum Refusal {
     Holds {
         /// What.
         has: Vec<String>,
+    },
+    /// It is the only controller of its site.
+    #[error(
+        "node '{name}' is the only controller of its site, which nobody would reach any more: the \
+         site would have to be removed and join anew with a new key. If the key is in wrong hands, \
+         insist"
+    )]
+    OnlyController {
+        /// The name of the node.
+        name: String,
     },
     /// Only a trusted site may do this.
     #[error("this site is not trusted with that; ask at a trusted site")]
@@ -111,6 +122,7 @@ impl From<Refusal> for ApiError {
             Refusal::Holds { .. }
             | Refusal::NameTaken { .. }
             | Refusal::NodeNameTaken { .. }
+            | Refusal::OnlyController { .. }
             | Refusal::PrefixKnown { .. } => Self::conflict(message),
             Refusal::TicketUnknown
             | Refusal::TicketExpired { .. }

@@ -162,6 +162,18 @@ async fn without_room_anywhere_near_enough_a_server_is_in_error_where_it_was_ask
 }
 
 #[tokio::test]
+async fn a_hint_of_ours_that_is_none_is_refused_and_the_short_name_of_one_is_taken() {
+    let (world, image) = world(&[2]).await;
+    for hints in [json!({"luc:foo": 1}), json!({"max_rtt_ms": -1})] {
+        let answer = make(&world, 0, &image, json!({}), hints).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    }
+    // Nancy is 10 ms away, Rennes 20.
+    let id = id_of(&make(&world, 0, &image, json!({}), json!({"max_rtt_ms": 15})).await);
+    assert_eq!(shown(&world, 0, &id, "2.1").await["status"], "ERROR");
+}
+
+#[tokio::test]
 async fn hosts_of_one_name_keep_to_the_servers_of_their_site() {
     let (world, image) = world(&[0, 1]).await;
     let first = id_of(&make(&world, 0, &image, json!({}), json!({})).await);

@@ -7,7 +7,8 @@
 //! | `DELETE /luc/v1/sites/<name>?insist=true&fenced=true` | admin | a site is removed for good |
 //! | `POST /luc/v1/sites/leave` | admin | this site leaves |
 //! | `POST /luc/v1/sites/<name>/domains` | admin | which domains an edge site may hold |
-//! | `GET /luc/v1/nodes`, `DELETE /luc/v1/nodes/<id>` | reader, admin | nodes; a key is revoked |
+//! | `GET /luc/v1/nodes` | reader | the nodes of all sites |
+//! | `DELETE /luc/v1/nodes/<id>?insist=true` | admin | a node's key is revoked |
 //! | `POST /luc/v1/tickets` | admin | a ticket for a node or a site |
 //! | `GET /luc/v1/dvms?all=true` | reader | the brains of the site or cloud, and their plans |
 //! | `GET /luc/v1/quotas/<project>` | reader | where a project's limits are used and lent |
@@ -351,7 +352,7 @@ async fn revoke(
             Some(found) => found.id.clone(),
             None => NodeId::parse(&node).map_err(|e| ApiError::bad_request(e.to_string()))?,
         };
-        let revoked = sites::revoke(&operators.services, &id).await?;
+        let revoked = sites::revoke(&operators.services, &id, asked.insist).await?;
         Ok(json!({"revoked": revoked.key}))
     };
     operators.answer(request, Needs::Admin, work).await
@@ -364,6 +365,7 @@ struct TicketBody {
     #[serde(default)]
     label: Label,
     #[serde(default)]
+    Query(asked): Query<Insist>,
     domains: Option<Vec<DomainId>>,
     #[serde(default = "an_hour")]
     expires_in_secs: u64,

@@ -84,7 +84,7 @@ async fn revoke(world: &World, guest: &Guest) -> bool {
     let revoked = tokio::select! {
         biased;
         () = running.gone.cancelled() => false,
-        revoked = sites::revoke(&running.services, &id) => revoked.is_ok(),
+        revoked = sites::revoke(&running.services, &id, false) => revoked.is_ok(),
     };
     world.say(|| format!("a node of {} is revoked: {revoked}", site.name));
     revoked

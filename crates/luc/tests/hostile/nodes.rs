@@ -100,7 +100,9 @@ async fn a_revoked_node_loses_what_it_has_open_and_is_refused_everywhere() {
     let revoked = async {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         let id = id_of(&world.services().store.snapshot(), "alpha-1");
-        revoke(world.services(), &id).await.expect("it is revoked");
+        revoke(world.services(), &id, true)
+            .await
+            .expect("it is revoked");
     };
     let (open, ()) = tokio::join!(open, revoked);
     assert_eq!(open, None, "the conversation is cut off");

@@ -24,6 +24,11 @@ use crate::identity::residency;
 use crate::ports::sites::Room;
 use crate::request::{Place, Request};
 
+/// The hint that names the point.
+const NEAR: &str = "luc:near";
+/// The hint that says how far from there a server may be; `max_rtt_ms` is taken for it.
+const RTT_MAX: &str = "luc:max_rtt_ms";
+
 /// The point that a server is to be near.
 pub(super) struct Near {
     /// The site nearest to it.
@@ -42,11 +47,19 @@ impl Near {
     ) -> Result<Self, ApiError> {
         let hints = body.scheduler_hints();
         let hint = |name: &str| hints.and_then(|hints| hints.extra.get(name));
-        let site = match hint("luc:near") {
+        let site = match hint(NEAR) {
             None => services.site,
-            Some(point) => site_of(services, snapshot, request, &text("luc:near", point)?)?,
+            Some(point) => site_of(services, snapshot, request, &text(NEAR, point)?)?,
         };
-        let rtt_max = hint("luc:max_rtt_ms").map(milliseconds).transpose()?;
+        let rtt_max = hint(RTT_MAX).or_else(|| hint("max_rtt_ms"));
+        let rtt_max = rtt_max.map(milliseconds).transpose()?;
+        let names = hints.iter().flat_map(|hints| hints.extra.keys());
+        let mut ours = names.filter(|name| name.starts_with("luc:"));
+        if let Some(unknown) = ours.find(|name| ![NEAR, RTT_MAX].contains(&name.as_str())) {
+            let field = format!("os:scheduler_hints.{unknown}");
+            let reason = format!("is no hint: there are {NEAR} and {RTT_MAX}");
+            return Err(ApiError::invalid(field, reason));
+        }
         Ok(Self { site, rtt_max })
     }
 }
@@ -62,7 +75,7 @@ fn text(name: &str, value: &Value) -> Result<String, ApiError> {
 }
 
 fn milliseconds(value: &Value) -> Result<Duration, ApiError> {
-    let name = "luc:max_rtt_ms";
+    let name = RTT_MAX;
     let number: Option<f64> = text(name, value)?.trim().parse().ok();
     let seconds = number.map(|number| number / 1000.0);
     let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
@@ -103,7 +116,7 @@ fn site_of(
         .filter(|birth| *birth != services.site)
         .ok_or_else(|| {
             let reason = format!("'{point}' is neither a site, a server nor the address of one");
-            ApiError::invalid("luc:near", reason)
+            ApiError::invalid(NEAR, reason)
         })
 }
 

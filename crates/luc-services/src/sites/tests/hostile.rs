@@ -188,6 +188,7 @@ async fn promises_are_for_keys_that_fit_and_not_without_end() {
         site: SitePrefix::of_key(&[of; 32]),
         name,
         founding_key: hex::encode([number; 32]),
+        attempt: "first".to_owned(),
     };
     let foreign = promise(&alpha.services, cloud(), &wish(1, 2, "beta".to_owned())).await;
     assert!(matches!(foreign, Err(Refusal::Proof)), "{foreign:?}");

@@ -5,9 +5,10 @@ use luc_core::SitePrefix;
 use luc_state::key;
 
 use super::world::{Others, Site, cloud, compute};
+use crate::Services;
 use crate::sites::{
-    Admission, Electorate, Known, Label, Members, NodeInfo, PromiseWish, Purpose, Refusal, Silent,
-    Ticket, admit_site, promise, register_node,
+    Admission, Electorate, Going, Known, Label, Members, NodeInfo, PromiseWish, Purpose, Refusal,
+    Silent, Ticket, admit_site, promise, register_node, release, remove,
 };
 
 async fn join(at: &Site, others: &dyn Electorate, who: &Site) -> Result<(), Refusal> {
@@ -178,6 +179,7 @@ fn wish(number: u8, name: &str) -> PromiseWish {
         site: SitePrefix::of_key(&[number; 32]),
         name: name.to_owned(),
         founding_key: hex::encode([number; 32]),
+        attempt: "first".to_owned(),
     }
 }
 
@@ -211,6 +213,30 @@ async fn who_promises_tells_of_the_sites_it_knows_and_of_those_that_others_may_h
     assert_eq!(told(&alpha, 22, "delta").await, ["alpha", "beta", "gamma"]);
     // Who asked for a promise knows itself whether it has admitted the site.
     assert_eq!(told(&beta, 23, "eps").await, ["alpha", "beta", "delta"]);
+}
+
+#[tokio::test]
+async fn a_name_that_is_taken_for_another_or_for_a_prefix_is_refused() {
+    let alpha = Site::founder().await;
+    for name in ["Alpha", "ALPHA"] {
+        let taken = promise(&alpha.services, cloud(), &wish(1, name)).await;
+        assert!(matches!(taken, Err(Refusal::NameTaken { .. })), "{name}");
+    }
+    let prefix = alpha.services.site.to_string();
+    for name in [&prefix, "0a29bdf95ea7", "..", ".hidden", "-f", "a b", ""] {
+        let wrong = promise(&alpha.services, cloud(), &wish(1, name)).await;
+        assert!(matches!(wrong, Err(Refusal::Invalid { .. })), "{name}");
+    }
+    let members = Members::of(&alpha.services.store.snapshot(), alpha.services.site);
+    assert_eq!(
+        members.named(&prefix).map(|own| own.name.as_str()),
+        Some("alpha")
+    );
+    for good in ["beta-1", "1.beta"] {
+        promise(&alpha.services, cloud(), &wish(1, good))
+            .await
+            .unwrap();
+    }
 }
 
 /// Promises everything, and tells of these sites.
@@ -253,4 +279,73 @@ async fn a_majority_is_one_of_the_sites_that_anybody_who_promises_knows() {
     assert!(matches!(taken, Err(Refusal::NameTaken { .. })), "{taken:?}");
     // Two of three are enough.
     join(&alpha, &told(&["delta"]), &gamma).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_an_earlier_attempt_takes_back_is_not_the_promise_of_a_later_one() {
+    let alpha = Site::founder().await;
+    let early = wish(1, "beta");
+    let late = PromiseWish {
+        attempt: "second".to_owned(),
+        ..early.clone()
+    };
+    for wish in [&early, &late] {
+        promise(&alpha.services, cloud(), wish).await.unwrap();
+    }
+    release(&alpha.services, &early).await.unwrap();
+    let taken = promise(&alpha.services, cloud(), &wish(2, "beta")).await;
+    assert!(matches!(taken, Err(Refusal::NameTaken { .. })), "{taken:?}");
+    release(&alpha.services, &late).await.unwrap();
+    promise(&alpha.services, cloud(), &wish(2, "beta"))
+        .await
+        .unwrap();
+}
+
+/// The site that alone promises is removed by another one before its answer is there.
+struct Removed<'s> {
+    by: &'s Services,
+    site: SitePrefix,
+}
+
+#[async_trait]
+impl Electorate for Removed<'_> {
+    async fn promise(
+        &self,
+        site: SitePrefix,
+        _: &PromiseWish,
+    ) -> Result<Result<Vec<Known>, Refusal>, Silent> {
+        if site != self.site {
+            return Err(Silent);
+        }
+        let going = Going {
+            reason: "sold",
+            insist: false,
+            fenced: false,
+        };
+        remove(self.by, site, going).await.unwrap();
+        Ok(Ok(Vec::new()))
+    }
+
+    async fn release(&self, _: SitePrefix, _: &PromiseWish) {}
+}
+
+#[tokio::test]
+async fn a_promise_of_a_site_that_was_removed_meanwhile_does_not_count() {
+    let alpha = Site::founder().await;
+    let beta = Site::new(3, "beta").await;
+    join(&alpha, &Others::default(), &beta).await.unwrap();
+    let gamma = Site::new(4, "gamma").await;
+    join(&alpha, &Tells(Vec::new()), &gamma).await.unwrap();
+    let others = Removed {
+        by: &alpha.services,
+        site: beta.services.site,
+    };
+    let delta = Site::new(5, "delta").await;
+    let few = join(&alpha, &others, &delta).await;
+    assert!(
+        matches!(&few, Err(Refusal::NoMajority { needed: 2, registered: 2, silent })
+            if *silent == ["gamma"]),
+        "{few:?}"
+    );
+    assert_eq!(members(&alpha), ["alpha", "gamma"]);
 }

@@ -121,7 +121,7 @@ async fn a_revoked_key_is_no_member_and_comes_back_under_no_ticket() {
     let ticket = alpha.ticket(Purpose::Node, Label::Trusted).await;
     let known = register_node(&alpha.services, &wish.key, &ticket.secret, &wish).await;
     let known = known.unwrap();
-    revoke(&alpha.services, &known.id).await.unwrap();
+    revoke(&alpha.services, &known.id, false).await.unwrap();
     let view = members(&alpha);
     assert!(view.revoked.contains(&wish.key));
     assert_eq!(view.site(alpha.services.site).unwrap().nodes.len(), 1);
@@ -129,7 +129,7 @@ async fn a_revoked_key_is_no_member_and_comes_back_under_no_ticket() {
     let ticket = alpha.ticket(Purpose::Node, Label::Trusted).await;
     let again = register_node(&alpha.services, &wish.key, &ticket.secret, &wish).await;
     assert!(matches!(again, Err(Refusal::Revoked)), "{again:?}");
-    let missing = revoke(&alpha.services, &NodeId::parse("none").unwrap()).await;
+    let missing = revoke(&alpha.services, &NodeId::parse("none").unwrap(), true).await;
     assert!(
         matches!(missing, Err(Refusal::Unknown { .. })),
         "{missing:?}"
@@ -137,7 +137,12 @@ async fn a_revoked_key_is_no_member_and_comes_back_under_no_ticket() {
 
     // The node's own start is refused too.
     let own = node_id(alpha.services.site, &alpha.node_key());
-    revoke(&alpha.services, &own).await.unwrap();
+    let only = revoke(&alpha.services, &own, false).await;
+    assert!(
+        matches!(only, Err(Refusal::OnlyController { .. })),
+        "{only:?}"
+    );
+    revoke(&alpha.services, &own, true).await.unwrap();
     let (info, node) = (
         (alpha.name.as_str(), alpha.services.site, None),
         alpha.node(),
