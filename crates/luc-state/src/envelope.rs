@@ -10,11 +10,13 @@
 //! is unknown, here or in `value`, is kept and written back ([`Unknown`]).
 
 use std::any::Any;
+use std::io;
 use std::sync::Arc;
 
 use luc_core::SitePrefix;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::key::IndexKey;
 use crate::kinds::Kind;
@@ -100,6 +102,32 @@ struct Read {
     value: Value,
 }
 
+/// The parts of a record in the form that this release writes. The others are compared.
+#[derive(Deserialize)]
+#[serde(bound = "R: Record")]
+struct Own<R> {
+    schema: u32,
+    home: String,
+    epoch: u32,
+    scope: Scope,
+    value: R,
+}
+
+/// What is left of bytes from which the same is taken that is written to it.
+struct Left<'a>(&'a [u8]);
+
+impl io::Write for Left<'_> {
+    fn write(&mut self, written: &[u8]) -> io::Result<usize> {
+        let left = self.0.strip_prefix(written);
+        self.0 = left.ok_or(io::ErrorKind::InvalidData)?;
+        Ok(written.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// The format alone, so that a newer form is refused by its number and not by what it lacks.
 #[derive(Deserialize)]
 struct Marker {
@@ -111,7 +139,7 @@ pub(crate) trait AnyStored: Any + Send + Sync {
     fn id(&self) -> &str;
     fn stamp(&self) -> &Stamp;
     fn envelope(&self) -> &Envelope;
-    fn encode(&self) -> Result<Vec<u8>, serde_json::Error>;
+    fn encode(&self) -> Result<Box<RawValue>, serde_json::Error>;
     fn index_keys(&self) -> Vec<Vec<IndexKey>>;
 }
 
@@ -151,13 +179,13 @@ impl<R: Record> AnyStored for Stored<R> {
         &self.envelope
     }
 
-    fn encode(&self) -> Result<Vec<u8>, serde_json::Error> {
+    fn encode(&self) -> Result<Box<RawValue>, serde_json::Error> {
         let Some(unknown) = &self.unknown else {
-            return serde_json::to_vec(&self.written());
+            return to_raw_value(&self.written());
         };
         let mut whole = serde_json::to_value(self.written())?;
         unknown.lay_over(&mut whole);
-        serde_json::to_vec(&whole)
+        to_raw_value(&whole)
     }
 
     fn index_keys(&self) -> Vec<Vec<IndexKey>> {
@@ -174,6 +202,35 @@ pub(crate) fn decode<R: Record>(
     bytes: &[u8],
     stamp: Stamp,
 ) -> Result<Erased, DecodeError> {
+    match decode_own::<R>(id, bytes, &stamp) {
+        Some(stored) => Ok(Arc::new(stored)),
+        None => decode_any::<R>(id, bytes, stamp),
+    }
+}
+
+/// Reads a record whose bytes are just those that this release would write, as nearly all are:
+/// there is nothing in it that is not known. `None` for any other, and for what is no record.
+fn decode_own<R: Record>(id: &str, bytes: &[u8], stamp: &Stamp) -> Option<Stored<R>> {
+    let read: Own<R> = serde_json::from_slice(bytes).ok()?;
+    let stored = Stored {
+        value: read.value,
+        envelope: Envelope {
+            home: read.home.parse().ok()?,
+            epoch: read.epoch,
+            scope: read.scope,
+            schema: read.schema,
+        },
+        stamp: stamp.clone(),
+        unknown: None,
+    };
+    let mut left = Left(bytes);
+    let compared = serde_json::to_writer(&mut left, &stored.written());
+    let same = compared.is_ok() && left.0.is_empty() && stored.value.id() == id;
+    same.then_some(stored)
+}
+
+/// Reads a record of any release, and keeps what this one does not know.
+fn decode_any<R: Record>(id: &str, bytes: &[u8], stamp: Stamp) -> Result<Erased, DecodeError> {
     let whole: Value = serde_json::from_slice(bytes).map_err(DecodeError::Form)?;
     let marker = Marker::deserialize(&whole).map_err(DecodeError::Form)?;
     if marker.format > FORMAT {
@@ -246,3 +303,59 @@ pub(crate) fn decode_claim(bytes: &[u8]) -> Result<String, DecodeError> {
 
 /// What stands under a fence: only its revision matters.
 pub(crate) const FENCE: &[u8] = br#"{"format":1}"#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::Note;
+
+    /// A note in the form of this release.
+    fn own() -> String {
+        let stored = Stored {
+            value: Note::new("a", &["hello"]),
+            envelope: Envelope {
+                home: SitePrefix::from_bytes([7; 6]),
+                epoch: 3,
+                scope: Note::new("a", &[]).scope(),
+                schema: 1,
+            },
+            stamp: Stamp::pending(),
+            unknown: None,
+        };
+        let written = serde_json::to_string(&stored.written());
+        written.expect("a record can be written")
+    }
+
+    #[test]
+    fn a_record_of_this_release_is_read_as_that_of_any_other() {
+        let own = own();
+        let stamp = Stamp::pending;
+        let quick = decode_own::<Note>("a", own.as_bytes(), &stamp()).expect("it is our own");
+        let careful = decode_any::<Note>("a", own.as_bytes(), stamp()).expect("it is a record");
+        let careful = typed::<Note>(&careful).expect("it is a note");
+        assert_eq!(quick.value, careful.value);
+        assert_eq!(quick.envelope, careful.envelope);
+        assert!(careful.unknown.is_none());
+        assert_eq!(quick.encode().expect("JSON").get(), own);
+    }
+
+    #[test]
+    fn whatever_differs_from_the_own_form_is_read_with_care() {
+        let own = own();
+        let others = [
+            own.replace(r#""epoch":3"#, r#""epoch": 3"#),
+            own.replace(r#""epoch":3"#, r#""epoch":3,"new":1"#),
+            own.replace(r#""value":{"#, r#""value":{"new":1,"#),
+            own.replace(r#""format":1"#, r#""format":2"#),
+            own.replace("hello", "hell\\u006f"),
+            format!("{own} "),
+        ];
+        for other in others {
+            assert_ne!(other, own);
+            let read = decode_own::<Note>("a", other.as_bytes(), &Stamp::pending());
+            assert!(read.is_none(), "{other}");
+        }
+        let misplaced = decode_own::<Note>("b", own.as_bytes(), &Stamp::pending());
+        assert!(misplaced.is_none(), "its key names another");
+    }
+}

@@ -75,18 +75,21 @@ impl Group {
         }
         let mut batch = Vec::with_capacity(written.len());
         for (key, payload) in written {
-            let value = match payload {
-                Payload::Record { record, member } => record.encode().map_err(|source| {
-                    let (kind, id) = name_of(&key, &record);
-                    EncodeFailure {
-                        member,
-                        kind,
-                        id,
-                        source,
-                    }
-                })?,
-                Payload::Claim(id) => envelope::encode_claim(&id),
-                Payload::Fence => envelope::FENCE.to_vec(),
+            let value: Arc<[u8]> = match payload {
+                Payload::Record { record, member } => {
+                    let encoded = record.encode().map_err(|source| {
+                        let (kind, id) = name_of(&key, &record);
+                        EncodeFailure {
+                            member,
+                            kind,
+                            id,
+                            source,
+                        }
+                    })?;
+                    encoded.get().as_bytes().into()
+                }
+                Payload::Claim(id) => envelope::encode_claim(&id).into(),
+                Payload::Fence => envelope::FENCE.into(),
                 // What came and went inside the group was never there.
                 Payload::Nothing if expected.get(&key) == Some(&None) => continue,
                 Payload::Nothing => {
@@ -96,7 +99,7 @@ impl Group {
             };
             batch.push(Mutation::Put {
                 key: key.text(),
-                value: value.into(),
+                value,
             });
         }
         let expectations = expected

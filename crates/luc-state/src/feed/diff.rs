@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use luc_core::SitePrefix;
-use serde_json::value::RawValue;
 
 use super::batch::{Entry, Token};
 use super::records::Tombstone;
@@ -104,11 +103,10 @@ pub(super) fn sendable(snapshot: &Snapshot, kind: Kind, record: &dyn AnyStored) 
 
 pub(super) fn put(kind: Kind, record: &dyn AnyStored) -> Option<Entry> {
     // It was written to the engine in this form, or is about to be.
-    let text = String::from_utf8(record.encode().ok()?).ok()?;
     Some(Entry::Put {
         kind: kind.name().to_owned(),
         id: record.id().to_owned(),
-        record: RawValue::from_string(text).ok()?,
+        record: record.encode().ok()?,
     })
 }
 

@@ -100,8 +100,8 @@ pub(super) fn check_name(site: &str, record: &Erased) -> Result<(), Misplaced> {
     struct Written {
         value: Named,
     }
-    let bytes = record.encode().unwrap_or_default();
-    let name = serde_json::from_slice::<Written>(&bytes).map(|written| written.value.name);
+    let stored = record.encode().unwrap_or_default();
+    let name = serde_json::from_str::<Written>(stored.get()).map(|written| written.value.name);
     let name = name.unwrap_or_default();
     if may_name(site, &name) {
         return Ok(());

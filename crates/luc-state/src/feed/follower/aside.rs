@@ -100,8 +100,8 @@ fn put_aside(tx: &mut Tx<'_>, kind: Kind, row: &Row, against: &Against) {
     if there == Some(home) {
         tx.set(kind, &id.into(), None);
     }
-    let bytes = row.record.encode().ok();
-    let stored = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let stored = row.record.encode().ok();
+    let stored = stored.and_then(|stored| serde_json::from_str(stored.get()).ok());
     tx.note(Withheld {
         id: Withheld::id_of(home, kind, id).to_string(),
         home,
