@@ -20,6 +20,9 @@ use crate::identity::NodeKey;
 /// How much waits between a stream and the HTTP code, in each direction.
 const WINDOW_BYTES: usize = 64 << 10;
 
+/// How much room a message gets at first; most are short.
+const FIRST_BYTES: usize = 4 << 10;
+
 /// Why a request has no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
@@ -92,7 +95,11 @@ impl Opened {
         let connection = tokio::spawn(connection);
         let answer = sender.send_request(with_host(request));
         match tokio::time::timeout_at(deadline, answer).await {
-            Ok(Ok(response)) => Ok(response.map(Body::new)),
+            Ok(Ok(mut response)) => {
+                // It is about this stream.
+                response.headers_mut().remove(http::header::CONNECTION);
+                Ok(response.map(Body::new))
+            }
             Ok(Err(error)) => Err(unknown(said(&error))),
             Err(_) => {
                 connection.abort();
@@ -105,7 +112,9 @@ impl Opened {
 /// Serves the request on a stream that `peer` has opened.
 pub async fn serve(peer: Peer, send: SendHalf, recv: RecvHalf, router: Router) {
     let router = router.layer(axum::Extension(peer));
+    // With the answer the stream ends in the same packet.
     let served = hyper::server::conn::http1::Builder::new()
+        .keep_alive(false)
         .serve_connection(
             TokioIo::new(pipe(send, recv)),
             TowerToHyperService::new(router),
@@ -155,15 +164,20 @@ async fn outgoing(
     mut send: SendHalf,
     mut read: tokio::io::ReadHalf<DuplexStream>,
 ) -> Result<(), Broken> {
-    let mut buffer = BytesMut::with_capacity(WINDOW_BYTES);
+    let mut buffer = BytesMut::with_capacity(FIRST_BYTES);
     loop {
         let taken = read.read_buf(&mut buffer).await.map_err(|_| Broken)?;
         if taken == 0 {
             return send.finish().map_err(|_| Broken);
         }
         let frame: Bytes = buffer.split().freeze();
+        let more = if buffer.capacity() == 0 {
+            WINDOW_BYTES
+        } else {
+            FIRST_BYTES
+        };
         send.send(frame).await.map_err(|_| Broken)?;
-        buffer.reserve(WINDOW_BYTES);
+        buffer.reserve(more);
     }
 }
 

@@ -155,6 +155,9 @@ impl Session<'_> {
         lock(&self.followed.counts).streams += 1;
         let mut save = interval(self.shared.pacing.sweep);
         save.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // Nobody waits to be allowed to forget, and each word costs both sides a packet.
+        let mut acknowledge = interval(self.shared.pacing.heartbeat);
+        acknowledge.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let silence = self.shared.pacing.silence;
             tokio::select! {
@@ -171,8 +174,8 @@ impl Session<'_> {
                 _ = save.tick() => {
                     let saved = self.follower.save(&self.shared.store).await;
                     saved.map_err(Ended::NotTaken)?;
-                    self.acknowledge().await?;
                 }
+                _ = acknowledge.tick() => self.acknowledge().await?,
                 frame = timeout(silence, self.recv.recv()) => {
                     let frame = frame.map_err(|_| WireError::Silence)?;
                     let frame = frame.map_err(WireError::from)?.ok_or(WireError::Ended)?;
@@ -222,9 +225,6 @@ impl Session<'_> {
         })?;
         self.count(&batch, applied.entries);
         self.show();
-        if applied.whole && applied.entries > 0 {
-            self.acknowledge().await?;
-        }
         Ok(())
     }
 
