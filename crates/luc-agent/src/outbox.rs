@@ -2,23 +2,29 @@
 //!
 //! A report replaces an older one of the same server that has not left yet, so a controller that
 //! was away gets the present state and not a history. One batch is under way at a time, which keeps
-//! the reports of a server in order.
+//! the reports of a server in order. What is only on the way waits a moment for what comes next, so
+//! that a short piece of work costs the controller one commit; what is done goes at once.
 //! Who calls it: workers post, the agent runs [`Outbox::deliver`].
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use luc_core::id::ServerId;
+use luc_core::time::Duration;
 use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
 
 use crate::backoff::Backoff;
 use crate::controller::{Controller, ControllerError};
 use crate::metrics::Metrics;
-use crate::observed::Observed;
+use crate::observed::{Observed, Phase};
 
 /// The most reports in one batch: enough to fill one commit of the controller's store, few enough
 /// that one batch never delays the next by much.
 const BATCH_MAX: usize = 256;
+
+/// How long a report of work that goes on waits for the next one.
+const PROGRESS: Duration = Duration::from_millis(50);
 
 /// Reports that have not been taken yet.
 pub(crate) struct Outbox {
@@ -34,6 +40,15 @@ struct State {
     pending: BTreeMap<ServerId, Observed>,
     /// How many reports are with the controller but not yet taken.
     under_way: usize,
+    /// When what is pending must go.
+    due: Option<Instant>,
+}
+
+impl State {
+    /// What is pending goes at `at`, if not earlier.
+    fn goes(&mut self, at: Instant) {
+        self.due = Some(self.due.map_or(at, |due| due.min(at)));
+    }
 }
 
 impl Outbox {
@@ -45,6 +60,7 @@ impl Outbox {
                 last: BTreeMap::new(),
                 pending: BTreeMap::new(),
                 under_way: 0,
+                due: None,
             }),
             posted: Notify::new(),
         }
@@ -63,6 +79,10 @@ impl Outbox {
         state.sequence += 1;
         report.sequence = state.sequence;
         state.last.insert(report.id.clone(), report.clone());
+        state.goes(match report.phase {
+            Phase::Working(_) | Phase::Retrying(_) => Instant::now() + PROGRESS,
+            _ => Instant::now(),
+        });
         state.pending.insert(report.id.clone(), report);
         drop(state);
         self.posted.notify_one();
@@ -73,6 +93,7 @@ impl Outbox {
     pub(crate) fn post_all_again(&self) {
         let mut state = self.lock();
         state.pending = state.last.clone();
+        state.goes(Instant::now());
         drop(state);
         self.posted.notify_one();
     }
@@ -97,9 +118,9 @@ impl Outbox {
     ) {
         let mut failures = 0;
         loop {
+            self.something_is_due().await;
             let batch = self.take_batch();
             if batch.is_empty() {
-                self.posted.notified().await;
                 continue;
             }
             match controller.report(batch.clone()).await {
@@ -126,6 +147,18 @@ impl Outbox {
         }
     }
 
+    async fn something_is_due(&self) {
+        loop {
+            let due = self.lock().due;
+            match due {
+                None => self.posted.notified().await,
+                Some(due) if due <= Instant::now() => return,
+                // Something that is due earlier may be posted.
+                Some(due) => drop(timeout_at(due, self.posted.notified()).await),
+            }
+        }
+    }
+
     fn take_batch(&self) -> Vec<Observed> {
         let mut state = self.lock();
         let mut batch = Vec::new();
@@ -135,12 +168,16 @@ impl Outbox {
             batch.push(report);
         }
         state.under_way = batch.len();
+        if state.pending.is_empty() {
+            state.due = None;
+        }
         batch
     }
 
     fn put_back(&self, batch: Vec<Observed>) {
         let mut state = self.lock();
         state.under_way = 0;
+        state.goes(Instant::now());
         for report in batch {
             // What was posted meanwhile is newer.
             state.pending.entry(report.id.clone()).or_insert(report);

@@ -100,6 +100,45 @@ async fn a_refused_batch_is_dropped_and_does_not_block_the_next() {
     assert_eq!(metrics.snapshot().report_failures, 2);
 }
 
+#[tokio::test(start_paused = true)]
+async fn work_that_is_soon_done_is_reported_once_and_at_once() {
+    let working = |id| Observed {
+        phase: Phase::Working(crate::driver::Step::Start),
+        ..report(id, 1)
+    };
+    let millis = luc_core::time::Duration::from_millis;
+    let controller = Refusing::default();
+    let (outbox, metrics) = (Outbox::new(0), Metrics::default());
+    let seen = || controller.seen.lock().unwrap().len();
+    let backoff = Backoff {
+        first: millis(1),
+        longest: millis(1),
+    };
+    let deliver = outbox.deliver(&controller, backoff, &metrics);
+    let judge = async {
+        outbox.post(working("quick"));
+        tokio::time::sleep(PROGRESS / 2).await;
+        assert_eq!(seen(), 0, "what is only on the way waits");
+        outbox.post(report("quick", 1));
+        tokio::time::sleep(millis(1)).await;
+        assert_eq!(seen(), 1, "what is done does not");
+        outbox.post(working("slow"));
+        tokio::time::sleep(PROGRESS / 2).await;
+        outbox.post(working("slower"));
+        assert_eq!(seen(), 1);
+        tokio::time::sleep(PROGRESS / 2 + millis(1)).await;
+        assert_eq!(seen(), 3, "the first of them sets the time");
+    };
+    tokio::select! {
+        () = deliver => {}
+        () = judge => {}
+    }
+    assert_eq!(
+        *controller.seen.lock().unwrap(),
+        ["quick", "slow", "slower"]
+    );
+}
+
 /// A controller that takes nothing.
 #[derive(Default)]
 struct Refusing {

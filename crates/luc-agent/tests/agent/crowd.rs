@@ -83,8 +83,9 @@ async fn two_steps_never_touch_one_server_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn reports_of_a_server_arrive_in_order_and_only_with_news() {
+    // Longer than a report of work that goes on waits for the next.
     let house = House::new(FakeConfig {
-        delays: delays(10),
+        delays: delays(100),
         ..FakeConfig::default()
     });
     let one = id("one");
