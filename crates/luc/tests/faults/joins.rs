@@ -23,6 +23,7 @@ use crate::client::Client;
 use crate::draw::{Draw, lock};
 use crate::goings;
 use crate::invariant::joins_are_whole;
+use crate::people;
 use crate::site::{PASSWORD, Site};
 use crate::speech::{Answer, Ask};
 use crate::world::World;
@@ -259,27 +260,40 @@ pub(crate) async fn work(world: &Arc<World>, number: usize, draw: &mut Draw, end
     }
 }
 
-/// After the heal: who was not answered knocks again, with the ticket that it has.
-pub(crate) async fn settle(world: &World) {
-    let open: Vec<Join> = lock(&world.joins).values().cloned().collect();
-    for join in &open {
-        // Who brings people along does it otherwise.
-        let other = Some(join.site) == world.people();
-        if other || lock(&world.ledger).books()[join.site].gone {
-            continue;
-        }
-        for _ in 0..AGAIN {
-            let joined = world.sites[join.site].running().is_some();
-            if joined || enter(world, join.site, &join.ticket).await {
-                break;
+/// After the heal: who was not answered knocks again, with the ticket that it has. All in turn, for
+/// one that is admitted and has not come yet is one whose promise the others lack.
+pub(crate) async fn settle(world: &World, seed: u64) {
+    let mut draw = Draw::new(seed, 401);
+    let mut open: Vec<Join> = lock(&world.joins).values().cloned().collect();
+    for _ in 0..AGAIN {
+        let mut waiting = Vec::new();
+        for join in open {
+            if !is_settled(world, &join, &mut draw).await {
+                waiting.push(join);
             }
-            let told = lock(&world.joins)[&join.site].told.clone();
-            if matches!(told, Some(Told::Refused(_))) && !is_passing(told.as_ref()) {
-                break;
-            }
-            sleep(Duration::from_secs(1)).await;
         }
+        if waiting.is_empty() {
+            return;
+        }
+        open = waiting;
+        sleep(Duration::from_secs(1)).await;
     }
+}
+
+/// Lets a site knock once more, if it is not of the cloud; whether it need not knock again.
+async fn is_settled(world: &World, join: &Join, draw: &mut Draw) -> bool {
+    let gone = lock(&world.ledger).books()[join.site].gone;
+    if gone || world.sites[join.site].running().is_some() {
+        return true;
+    }
+    if Some(join.site) == world.people() {
+        return people::enter(world, join.site, &join.ticket, draw).await;
+    }
+    if enter(world, join.site, &join.ticket).await {
+        return true;
+    }
+    let told = lock(&world.joins)[&join.site].told.clone();
+    matches!(told, Some(Told::Refused(_))) && !is_passing(told.as_ref())
 }
 
 /// Whether a refusal may be otherwise the next time.

@@ -32,9 +32,6 @@ const GUILD: &str = "guild";
 const SMITH: &str = "smith";
 const FORGE: &str = "forge";
 
-/// How often it is tried again after everything is healed.
-const AGAIN: u32 = 20;
-
 /// How long after the heal people can log in everywhere.
 const EVERYWHERE: Duration = Duration::from_secs(30);
 
@@ -132,25 +129,14 @@ pub(crate) async fn come(world: Arc<World>, number: usize, seed: u64, end: Insta
     }
 }
 
-/// After the heal: it is tried again.
-pub(crate) async fn settle(world: &World, seed: u64) {
-    let Some(number) = world.people() else { return };
-    let mut draw = Draw::new(seed, 401);
-    let Some(ticket) = lock(&world.joins).get(&number).map(|it| it.ticket.clone()) else {
-        return;
-    };
-    for _ in 0..AGAIN {
-        let joined = world.sites[number].running().is_some();
-        if joined || enter(world, number, &ticket, &mut draw).await {
-            return;
-        }
-        sleep(Duration::from_secs(1)).await;
-    }
-}
-
 /// Runs `luc join` once, which may end at any commit; whether the site is of the cloud now, and
 /// runs.
-async fn enter(world: &World, number: usize, ticket: &TicketText, draw: &mut Draw) -> bool {
+pub(crate) async fn enter(
+    world: &World,
+    number: usize,
+    ticket: &TicketText,
+    draw: &mut Draw,
+) -> bool {
     let site = &world.sites[number];
     let name = NAMES[usize::from(!draw.chance(300))];
     let struck = draw.chance(300).then(|| 1 + draw.below(3));

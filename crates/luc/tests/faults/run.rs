@@ -75,8 +75,7 @@ async fn go(seed: u64, broken: Option<Rule>) -> Report {
     let (faults, officer) = work(&world, seed, officer).await;
     trouble::heal(&world).await;
     world.say(|| "everything is healed".to_owned());
-    joins::settle(&world).await;
-    people::settle(&world, seed).await;
+    joins::settle(&world, seed).await;
     goings::settle(&world, seed).await;
     edges::cut_off(&world, seed).await;
     let converged = ending::converge(&world).await;
