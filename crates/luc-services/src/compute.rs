@@ -52,6 +52,8 @@ pub use model::schema;
 pub struct Compute {
     /// Which hosts have been heard from.
     pub liveness: host::Liveness,
+    /// Which hosts have asked for their wishes.
+    pub door: host::Door,
     /// What only a host can answer.
     pub hosts: Arc<dyn ports::Hosts>,
     /// The name of the site, which is the availability zone of its hosts.
@@ -65,6 +67,7 @@ impl Compute {
     pub fn new(hosts: Arc<dyn ports::Hosts>, zone: String) -> Self {
         Self {
             liveness: host::Liveness::default(),
+            door: host::Door::default(),
             hosts,
             zone,
             turns: quota::exchange::Turns::default(),

@@ -45,6 +45,7 @@ impl Site {
             .map(|host| Candidate::new(host, liveness.is_up(host), &host.zone))
             .collect();
         for candidate in &mut candidates {
+            candidate.expected = liveness.is_expected(&candidate.host.name);
             if let Some(usage) = self.usages.get(&candidate.host.name) {
                 candidate.claimed = usage.claimed;
                 candidate.instances = usage.instances;

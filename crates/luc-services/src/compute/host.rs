@@ -3,12 +3,13 @@
 //! A [`Host`] is one server that runs VMs: hypervisor, compute service and resource provider of
 //! OpenStack in one record, kept by its site. [`HostUsage`] stands beside it because it changes
 //! with every server, in the same transaction as the server: a claim that fits cannot be lost to a
-//! race. Heartbeats never enter the store; [`Liveness`] is memory.
+//! race. Heartbeats never enter the store; [`Liveness`] is memory, and so is [`Door`].
 //!
 //! Read by the scheduler, and by the hypervisor, service, aggregate and zone resources. Written by
 //! [`super::hosts`] (registration), the services resource (disable, force down) and the server
 //! operations (claims).
 
+mod door;
 mod liveness;
 
 use std::net::IpAddr;
@@ -19,6 +20,7 @@ use luc_core::units::{DiskGib, MemoryMib, Vcpus};
 use luc_state::{Index, Kind, Record, Scope, key};
 use serde::{Deserialize, Serialize};
 
+pub use door::Door;
 pub use liveness::{Heard, Heartbeat, Liveness};
 
 /// What a host has, or what is claimed of it.

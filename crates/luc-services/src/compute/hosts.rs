@@ -2,7 +2,10 @@
 //!
 //! A host is registered by its own node when it starts, and again whenever its facts change. Its
 //! heartbeats are kept in memory only. A host that falls silent keeps its servers: they may run on;
-//! users see their host's status as UNKNOWN, and the scheduler passes it over.
+//! users see their host's status as UNKNOWN, and the scheduler passes it over. Only what it cannot
+//! have begun goes elsewhere ([`Keeper`]).
+
+mod keeper;
 
 use std::net::IpAddr;
 
@@ -14,6 +17,8 @@ use super::host::{AllocationRatios, CpuInfo, Heartbeat, Host, HostUsage, Resourc
 use super::write::{WriteError, transact};
 use crate::Services;
 use crate::ports::Drawn;
+
+pub use keeper::Keeper;
 
 /// What a host says of itself when it registers.
 #[derive(Clone, Debug, PartialEq)]

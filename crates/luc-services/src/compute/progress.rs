@@ -13,6 +13,7 @@
 //! Called by the agents' adapter in `luc`.
 
 mod apply;
+pub(in crate::compute) mod stranded;
 
 use std::net::IpAddr;
 

@@ -1,8 +1,10 @@
 //! On which host a server runs: filters, then weights. Pure, and the same for the same input.
 //!
 //! ```text
-//! candidates ─▶ ComputeFilter ─▶ … ─▶ DiskFilter ─▶ weighed ─▶ the heaviest, by name among equals
+//! candidates ─▶ ComputeFilter ─▶ … ─▶ DiskFilter ─▶ heard ─▶ weighed ─▶ the heaviest, by name
 //! ```
+//!
+//! Hosts that were not heard since the controller's start are taken only if no other one is left.
 //!
 //! A [`View`] holds what the choice depends on. It is filled inside the transaction that makes the
 //! claim, so the claim fits at every revision; [`View::claim`] lets one transaction place many
@@ -32,6 +34,9 @@ pub struct Candidate<'a> {
     pub host: &'a Host,
     /// Whether it has been heard lately and is not declared down.
     pub up: bool,
+    /// Whether it was not heard yet and is only thought to be up, as after a start of the
+    /// controller.
+    pub expected: bool,
     /// Its availability zone.
     pub zone: &'a str,
     /// The metadata of the aggregates it is in.
@@ -49,6 +54,7 @@ impl<'a> Candidate<'a> {
         Self {
             host,
             up,
+            expected: false,
             zone,
             aggregates: Vec::new(),
             claimed: Resources::default(),
@@ -91,6 +97,9 @@ impl<'a> View<'a> {
             if left.len() < before {
                 removed.push((filter, before - left.len()));
             }
+        }
+        if left.iter().any(|candidate| !candidate.expected) {
+            left.retain(|candidate| !candidate.expected);
         }
         match weigh::heaviest(&left, ask) {
             Some(chosen) => Ok(chosen.host),

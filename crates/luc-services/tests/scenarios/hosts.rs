@@ -4,6 +4,8 @@
 //! `host NAME fail SERVER WORDS`: the host cannot fulfil its wish for a server.
 //! `host NAME crash SERVER`: the guest dies. `host NAME halt SERVER`: it shuts down by itself.
 //! `host NAME silent`: the host's node says goodbye. `host NAME back`: it is heard again.
+//! `host NAME missed`: it says goodbye, and the keeper of hosts looks what waits for it. `host NAME
+//! revoked`: the key of its node is.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
@@ -17,7 +19,7 @@ use luc_core::entropy::SplitMix64;
 use luc_core::id::{NodeId, ServerId};
 use luc_services::Services;
 use luc_services::compute::host::{AllocationRatios, CpuInfo, Heartbeat};
-use luc_services::compute::hosts::{self, HostFacts};
+use luc_services::compute::hosts::{self, HostFacts, Keeper};
 use luc_services::compute::model::server::{Connection, Goal, Server};
 use luc_services::compute::ports::{AskError, Hosts as Port};
 use luc_services::compute::progress::{Phase, Received, Report, observed};
@@ -29,6 +31,7 @@ use luc_services::image::Images;
 use luc_services::image::blob::DiskBlobs;
 use luc_services::ports::sites::SingleSite;
 use luc_services::ports::{Clock, Observer, Randomness};
+use luc_services::sites::{NodeInfo, node_id};
 use luc_services::testing::host_facts;
 use luc_state::{MemoryEngine, Store, StoreOptions};
 use serde_json::{Value, json};
@@ -37,7 +40,9 @@ use serde_json::{Value, json};
 const NAMES: [&str; 3] = ["host-1", "host-2", "host-3"];
 
 /// The hosts of a story.
-pub(crate) struct Hosts;
+pub(crate) struct Hosts {
+    keeper: Keeper,
+}
 
 struct Answering;
 
@@ -116,7 +121,8 @@ pub(crate) async fn found(
             .await
             .expect("the host is registered");
     }
-    (services, Hosts)
+    let keeper = Keeper::begin(&services);
+    (services, Hosts { keeper })
 }
 
 fn facts(name: &str) -> HostFacts {
@@ -171,6 +177,11 @@ impl Hosts {
         let verb = parts.next().unwrap_or_default();
         match verb {
             "silent" => return hosts::lost(services, host),
+            "missed" => {
+                hosts::lost(services, host);
+                return self.keeper.look(services).await;
+            }
+            "revoked" => return revoke(services, host).await,
             "back" => {
                 let uptime = Some(std::time::Duration::from_secs(93_784));
                 let load = Some([0.25, 0.5, 1.0]);
@@ -214,6 +225,29 @@ impl Hosts {
             .await
             .expect("the report is taken");
     }
+}
+
+/// The node of a host was one with a key, which is revoked.
+async fn revoke(services: &Services, host: &str) {
+    let (site, now) = (services.site, services.clock.now());
+    let node = NodeInfo {
+        id: node_id(site, host),
+        site,
+        name: host.to_owned(),
+        key: "00".repeat(32),
+        roles: vec!["compute".to_owned()],
+        addresses: Vec::new(),
+        joined_at: now,
+        revoked_at: Some(now),
+        ticket: None,
+        proof: None,
+    };
+    let written = services
+        .store
+        .transact(|tx| tx.insert(node.clone()).map(drop));
+    written.await.expect("it is written down");
+    // As the next start finds it.
+    Keeper::begin(services);
 }
 
 /// The report of a host that has fulfilled a wish.

@@ -2,6 +2,7 @@
 
 use super::*;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 fn resources(vcpus: u64, memory: u64, disk: u64) -> Resources {
@@ -57,4 +58,42 @@ async fn after_a_start_hosts_have_a_while_to_speak() {
     assert!(liveness.is_heard("n1"));
     tokio::time::advance(Duration::from_secs(16)).await;
     assert!(!liveness.is_heard("n1"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_is_expected_until_it_is_heard_or_the_while_is_over() {
+    let liveness = Liveness::new(Duration::from_secs(60));
+    assert!(liveness.is_expected("n1") && liveness.is_expected("n2"));
+    liveness.note("n1", Timestamp::from_unix_secs(1), Heartbeat::default());
+    assert!(liveness.is_heard("n1") && !liveness.is_expected("n1"));
+    tokio::time::advance(Duration::from_secs(16)).await;
+    assert!(!liveness.is_expected("n2"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_known_for_how_long_a_host_is_down() {
+    let liveness = Liveness::new(Duration::from_secs(60));
+    liveness.note("n1", Timestamp::from_unix_secs(1), Heartbeat::default());
+    liveness.forget("n2");
+    tokio::time::advance(Duration::from_secs(70)).await;
+    liveness.forget("n2");
+    let down = |host: &str| liveness.down_for(host).map(|down| down.as_secs());
+    assert_eq!(
+        (down("n1"), down("n2"), down("n3")),
+        (Some(10), Some(70), Some(55)),
+        "silent, gone, never heard"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revoked_host_is_down_whatever_is_heard() {
+    let liveness = Liveness::new(Duration::from_secs(60));
+    liveness.set_revoked(["n1".to_owned()].into());
+    liveness.note("n1", Timestamp::from_unix_secs(1), Heartbeat::default());
+    assert!(!liveness.is_heard("n1") && !liveness.is_expected("n1"));
+    tokio::time::advance(Duration::from_secs(5)).await;
+    liveness.set_revoked(["n1".to_owned(), "n2".to_owned()].into());
+    assert_eq!(liveness.down_for("n1"), Some(Duration::from_secs(5)));
+    liveness.set_revoked(BTreeSet::new());
+    assert!(liveness.is_heard("n1"), "another node has its name");
 }

@@ -187,8 +187,12 @@ fn drift(
     history::close(tx, Some(id), None, scene.now)
 }
 
-/// The host that could not build the server has nothing of it any more: another one tries.
-fn move_on(tx: &mut Tx<'_>, scene: &Scene<'_>, server: &mut Server) -> Result<(), WriteError> {
+/// The host that could not build the server has nothing of it: another one tries.
+pub(super) fn move_on(
+    tx: &mut Tx<'_>,
+    scene: &Scene<'_>,
+    server: &mut Server,
+) -> Result<(), WriteError> {
     let Some(left) = server.placement.take() else {
         return Ok(());
     };
@@ -277,7 +281,7 @@ fn addresses(server: &Server, report: &Report) -> Vec<Address> {
     report.addresses.iter().copied().map(address).collect()
 }
 
-fn fault(message: &str, details: Option<String>, now: Timestamp) -> Fault {
+pub(super) fn fault(message: &str, details: Option<String>, now: Timestamp) -> Fault {
     Fault {
         code: 500,
         message: message.to_owned(),

@@ -1,5 +1,7 @@
 //! Reports of hosts against a store in memory: builds that fail, servers that go, hosts that lie.
 
+mod stranded;
+
 use std::time::Duration;
 
 use luc_core::SitePrefix;

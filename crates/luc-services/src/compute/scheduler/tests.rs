@@ -229,6 +229,23 @@ fn an_aggregate_brings_zone_and_specs() {
     );
 }
 
+#[test]
+fn a_host_that_is_only_expected_is_taken_when_none_that_was_heard_has_room() {
+    let mut hosts = hosts(&["a", "b"]);
+    hosts[1].capacity = resources(1, 1024, 10);
+    let mut candidates: Vec<Candidate<'_>> = hosts
+        .iter()
+        .map(|host| Candidate::new(host, true, &host.zone))
+        .collect();
+    candidates[0].expected = true;
+    let mut view = View::new(candidates);
+    let ask = ask();
+    let heard = view.choose(&ask).unwrap().name.clone();
+    assert_eq!(heard, "b", "although a has more room");
+    view.claim(&heard, ask.size);
+    assert_eq!(view.choose(&ask).unwrap().name, "a");
+}
+
 fn policies() -> impl Strategy<Value = Option<GroupPolicy>> {
     prop_oneof![
         Just(None),
