@@ -85,6 +85,16 @@ impl LocalController {
         self
     }
 
+    /// Whether the host may be told its wishes now; to be asked before they are read.
+    pub fn admitted(&self) -> Result<(), ControllerError> {
+        if self.services.compute.door.admit(&self.host) {
+            return Ok(());
+        }
+        Err(ControllerError::Unavailable {
+            reason: "servers of this host are being given to others".to_owned(),
+        })
+    }
+
     /// Everything that is wanted, and the revision for which that is true.
     pub fn wanted(&self) -> (u64, Vec<Arc<DesiredServer>>) {
         let snapshot = self.services.store.snapshot();
@@ -170,6 +180,7 @@ impl Images for LocalController {
 #[async_trait]
 impl Controller for LocalController {
     async fn wishes(&self) -> Result<Wishes, ControllerError> {
+        self.admitted()?;
         let (revision, snapshot) = self.wanted();
         let changes = self
             .follow(revision)

@@ -14,6 +14,7 @@ use luc_core::time::Timestamp;
 use luc_engines::{EmbeddedEngine, EmbeddedOptions, TokioPause};
 use luc_services::Services;
 use luc_services::compute::Compute;
+use luc_services::compute::hosts::Keeper;
 use luc_services::compute::{quota, retention};
 use luc_services::identity::{Founding, HashCost, Identity};
 use luc_services::image::Images;
@@ -210,6 +211,7 @@ impl Node {
         let peering = Arc::new(Peering::start(config, &site, fabrics)?);
         let parts = Parts::open(config, &site, Arc::clone(&peering.sites) as _).await?;
         parts.tidy_up().await?;
+        let keeper = Keeper::begin(&parts.services);
         let address = bound.address;
         let stopping = CancellationToken::new();
         let ways = &peering.started.addresses;
@@ -225,6 +227,7 @@ impl Node {
                 .await?;
         brains.advise(services, &peering.sites, &stopping);
         tokio::spawn(keep_house(Arc::clone(&parts.services), stopping.clone()));
+        tokio::spawn(keeper.keep(Arc::clone(&parts.services), stopping.clone()));
         let front = Front {
             services: Arc::clone(&parts.services),
             metrics: Arc::clone(&parts.metrics),

@@ -154,6 +154,9 @@ async fn wishes(
         Ok(controller) => controller,
         Err(refusal) => return refusal,
     };
+    if let Err(error) = controller.admitted() {
+        return done(Err(error));
+    }
     let answer = match asked.after {
         None => {
             let (revision, snapshot) = controller.wanted();
