@@ -16,7 +16,7 @@ use super::figure::{Figure, Table};
 use super::release;
 use crate::workspace::Workspace;
 use cloud::{Cloud, Layout};
-use load::{Asked, Quota, Round};
+use load::{Asked, Pace, Quota, Round};
 
 /// Rounds in each cloud.
 const ROUNDS: usize = 5;
@@ -24,6 +24,8 @@ const ROUNDS: usize = 5;
 const SERVERS: usize = 500;
 /// Servers that one client alone creates.
 const ALONE: usize = 40;
+/// Creations in a second at a steady rate: a quarter of what four sites do on our two cores.
+const RATE: f64 = 60.0;
 /// One-way delays in ms.
 const DELAYS: [f64; 3] = [0.0, 10.0, 50.0];
 /// Numbers of sites.
@@ -63,8 +65,9 @@ impl Bench for SitesBench {
              bridge in user space; {SERVERS} POST /servers by 24 clients at once; done = ACTIVE \
              and listed by every site; {ROUNDS} rounds per cloud, all servers deleted between; \
              `even` = asked at all sites alike, `zones` = all asked at the first site with the \
-             zones in turn; one client = {ALONE} one after the other; processor time = of all \
-             nodes, without callers and bridge; bytes = on the line between sites, minus what \
+             zones in turn; one client = {ALONE} one after the other; steady rate = {RATE} \
+             requests a second, times from when each was due; processor time = of all nodes, \
+             without callers and bridge; bytes = on the line between sites, minus what \
              idles there in the same time; published beside it: 500 VMs on one site ROME 322 s, \
              MySQL 298 s; 4 sites at 10 ms ROME 263 s, MySQL 139 s, Galera about 2 000 s; at 50 \
              ms ROME 427 s, MySQL 203 s, Galera fails; vanilla Nova on 2 cores 989 s; ROME \
@@ -146,6 +149,9 @@ fn spread(workspace: &Workspace, layout: Layout, one: OneSite, table: &mut Table
         load::clear(&cloud)?;
         if cloud.sites.len() == 4 {
             alone(&cloud, &mut figures)?;
+            if layout.cpus.is_none() {
+                paced(&cloud, &mut figures)?;
+            }
             bound(&cloud, round, &mut figures)?;
         }
     }
@@ -202,6 +208,21 @@ fn alone(cloud: &Cloud, figures: &mut impl FnMut(&str, &'static str, f64)) -> Re
     let added = there.post_p50 - here.post_p50;
     figures("one client, POST p50 added, other site", "ms", added);
     load::clear(cloud)
+}
+
+/// The same creations so many a second, which leaves the processors idle half of the time: asked at
+/// each server's own site, and all at the first.
+fn paced(cloud: &Cloud, figures: &mut impl FnMut(&str, &'static str, f64)) -> Result<()> {
+    let p50 = |asked: Asked| -> Result<f64> {
+        let round = Round::at(cloud, SERVERS, asked, Quota::Ample, Pace::PerSec(RATE))?;
+        load::clear(cloud)?;
+        Ok(round.post_p50)
+    };
+    let here = p50(Asked::EvenlyByName)?;
+    let added = p50(Asked::AtTheFirst)? - here;
+    figures("at a steady rate, POST p50, own site", "ms", here);
+    figures("at a steady rate, POST p50 added, zones", "ms", added);
+    Ok(())
 }
 
 /// Creations in a project that no other site has heard of.

@@ -19,7 +19,7 @@ pub(super) struct Layout {
     sites: usize,
     computes: usize,
     delay_ms: f64,
-    cpus: Option<f64>,
+    pub(super) cpus: Option<f64>,
 }
 
 impl Layout {

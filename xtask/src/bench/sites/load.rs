@@ -33,6 +33,15 @@ pub(super) enum Quota {
     Exact,
 }
 
+/// When requests are sent.
+#[derive(Clone, Copy)]
+pub(super) enum Pace {
+    /// By each of 24 clients as soon as its last one is answered.
+    Clients,
+    /// So many a second, whether or not others are answered; times count from when each was due.
+    PerSec(f64),
+}
+
 /// What one round took.
 pub(super) struct Round {
     /// From the first request until the last server is ACTIVE at every site.
@@ -44,6 +53,17 @@ pub(super) struct Round {
 impl Round {
     /// Creates `count` servers in the project that all sites follow.
     pub(super) fn run(cloud: &Cloud, count: usize, asked: Asked, quota: Quota) -> Result<Self> {
+        Self::at(cloud, count, asked, quota, Pace::Clients)
+    }
+
+    /// The same at that pace.
+    pub(super) fn at(
+        cloud: &Cloud,
+        count: usize,
+        asked: Asked,
+        quota: Quota,
+        pace: Pace,
+    ) -> Result<Self> {
         let first = cloud.sites.first().context("there is a site")?;
         let instances = match quota {
             Quota::Ample => -1,
@@ -60,7 +80,8 @@ impl Round {
             Asked::AtTheFirst => Some(cloud.sites[number % cloud.sites.len()].name.clone()),
         };
         let started = Instant::now();
-        let times = create(cloud, &askers, count, &zone)?;
+        let order = Order::new(count, pace);
+        let times = create(cloud, &askers, &order, &zone)?;
         let watchers: Vec<&Site> = cloud.sites.iter().collect();
         done(&watchers, count)?;
         Ok(Self::of(started, times))
@@ -69,7 +90,8 @@ impl Round {
     /// Creates `count` servers as `site` alone, whose project no other site has heard of.
     pub(super) fn bound(cloud: &Cloud, site: &Site, count: usize) -> Result<Self> {
         let started = Instant::now();
-        let times = create(cloud, &[site], count, &|_| None)?;
+        let order = Order::new(count, Pace::Clients);
+        let times = create(cloud, &[site], &order, &|_| None)?;
         done(&[site], count)?;
         Ok(Self::of(started, times))
     }
@@ -78,9 +100,10 @@ impl Round {
     /// zone of site `zone`: what a request takes when it waits for nobody.
     pub(super) fn alone(cloud: &Cloud, count: usize, zone: usize) -> Result<Self> {
         let first = cloud.sites.first().context("there is a site")?;
-        let (started, next) = (Instant::now(), AtomicUsize::new(0));
+        let started = Instant::now();
         let name = |_| Some(cloud.sites[zone].name.clone());
-        let times = create_some(cloud, &[first], count, &name, &next)?;
+        let order = Order::new(count, Pace::Clients);
+        let times = create_some(cloud, &[first], &order, &name)?;
         let watchers: Vec<&Site> = cloud.sites.iter().collect();
         done(&watchers, count)?;
         Ok(Self::of(started, times))
@@ -111,17 +134,50 @@ fn done(watchers: &[&Site], count: usize) -> Result<()> {
     Ok(())
 }
 
+/// The requests of a round, in order.
+struct Order {
+    count: usize,
+    pace: Pace,
+    started: Instant,
+    next: AtomicUsize,
+}
+
+impl Order {
+    fn new(count: usize, pace: Pace) -> Self {
+        let (started, next) = (Instant::now(), AtomicUsize::new(0));
+        Self {
+            count,
+            pace,
+            started,
+            next,
+        }
+    }
+
+    /// The number of the next request, which is due now, and since when; none if all were sent.
+    fn next(&self) -> Option<(usize, Instant)> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        if number >= self.count {
+            return None;
+        }
+        let Pace::PerSec(rate) = self.pace else {
+            return Some((number, Instant::now()));
+        };
+        let due = self.started + Duration::from_secs_f64(number as f64 / rate);
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        Some((number, due))
+    }
+}
+
 /// Creates by parallel clients; gives back the time of each request in ms.
 fn create(
     cloud: &Cloud,
     askers: &[&Site],
-    count: usize,
+    order: &Order,
     zone: &(dyn Fn(usize) -> Option<String> + Sync),
 ) -> Result<Vec<f64>> {
-    let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         let clients: Vec<_> = (0..CLIENTS)
-            .map(|_| scope.spawn(|| create_some(cloud, askers, count, zone, &next)))
+            .map(|_| scope.spawn(|| create_some(cloud, askers, order, zone)))
             .collect();
         let mut times = Vec::new();
         for client in clients {
@@ -135,17 +191,12 @@ fn create(
 fn create_some(
     cloud: &Cloud,
     askers: &[&Site],
-    count: usize,
+    order: &Order,
     zone: &(dyn Fn(usize) -> Option<String> + Sync),
-    next: &AtomicUsize,
 ) -> Result<Vec<f64>> {
     let clients: Vec<Site> = askers.iter().map(|site| site.another()).collect();
     let mut times = Vec::new();
-    loop {
-        let number = next.fetch_add(1, Ordering::Relaxed);
-        if number >= count {
-            return Ok(times);
-        }
+    while let Some((number, due)) = order.next() {
         let mut body = json!({"server": {
             "name": format!("server-{number}"),
             "imageRef": cloud.image,
@@ -155,10 +206,10 @@ fn create_some(
         if let Some(zone) = zone(number) {
             body["server"]["availability_zone"] = zone.into();
         }
-        let started = Instant::now();
         clients[number % clients.len()].post("/compute/v2.1/servers", &body)?;
-        times.push(started.elapsed().as_secs_f64() * 1e3);
+        times.push(due.elapsed().as_secs_f64() * 1e3);
     }
+    Ok(times)
 }
 
 /// Deletes everything, and waits until no site shows anything.
