@@ -93,7 +93,9 @@ pub struct ApiConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FabricConfig {
-    /// Address and UDP port to listen on; port 0 takes a free one.
+    /// Address and UDP port to listen on. Port 0 takes a free one at the first start and keeps it:
+    /// the number is in `fabric.port` in `node.data_dir` and bound again at the next start. If it
+    /// is taken then, a warning says so and another is drawn.
     pub listen: SocketAddr,
     /// Where others reach this node, as `address:port` or `name:port`; what it listens on, if
     /// nothing is said.

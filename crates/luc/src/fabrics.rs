@@ -1,7 +1,9 @@
 //! How a node gets its end of the fabric: QUIC between processes, or a network inside this one.
 
+mod kept;
+
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +11,7 @@ use anyhow::Context as _;
 use luc_core::SitePrefix;
 use luc_runtime::NodeSecret;
 use luc_runtime::fabric::memory::Network;
-use luc_runtime::fabric::quic::{QuicFabric, QuicSettings, Wan, Way};
+use luc_runtime::fabric::quic::{QuicFabric, QuicSettings, StartError, Wan, Way};
 use luc_runtime::fabric::{Ends, Fabric};
 use luc_services::sites::node_message;
 
@@ -35,15 +37,18 @@ pub struct Started {
     pub bound: Option<SocketAddr>,
     /// The artificial delay to other sites, if one is wanted.
     wan: Option<(Arc<Wan>, Duration)>,
+    /// Where the port is kept, if the configuration names none.
+    keeps: Option<PathBuf>,
 }
 
 impl Fabrics {
-    /// Starts the end of the node with `secret` at `site`.
+    /// Starts the end of the node with `secret` at `site`. If the configuration names no port it is
+    /// the one that is kept in `directory`, else any.
     pub fn start(
         &self,
         config: &FabricConfig,
-        secret: &NodeSecret,
-        site: SitePrefix,
+        directory: Option<&Path>,
+        (secret, site): (&NodeSecret, SitePrefix),
         ends: Ends,
     ) -> anyhow::Result<Started> {
         match self {
@@ -52,13 +57,17 @@ impl Fabrics {
                 addresses: Vec::new(),
                 bound: None,
                 wan: None,
+                keeps: None,
             }),
             Self::Quic => {
                 let delay = Duration::from_millis(config.delay_ms);
                 let wan = (!delay.is_zero()).then(|| (Arc::new(Wan::default()), delay));
                 let mut settings = QuicSettings::at(config.listen);
                 settings.wan = wan.as_ref().map(|(wan, _)| Arc::clone(wan));
-                let fabric = QuicFabric::start(secret, settings, ends)?;
+                let open = config.listen.port() == 0;
+                let keeps = directory.filter(|_| open);
+                let port = keeps.and_then(kept::read);
+                let fabric = listen(settings, port, secret, ends)?;
                 let address = fabric
                     .local_address()
                     .context("reading the fabric's port")?;
@@ -67,13 +76,48 @@ impl Fabrics {
                     addresses: advertised(config, address),
                     bound: Some(address),
                     wan,
+                    keeps: keeps.map(Path::to_owned),
                 })
             }
         }
     }
 }
 
+/// Listens as `settings` say, but on the port `kept`, if there is one and nobody else has it.
+fn listen(
+    settings: QuicSettings,
+    kept: Option<u16>,
+    secret: &NodeSecret,
+    ends: Ends,
+) -> Result<Arc<QuicFabric>, StartError> {
+    let Some(port) = kept else {
+        return QuicFabric::start(secret, settings, ends);
+    };
+    let mut again = settings.clone();
+    again.listen.set_port(port);
+    match QuicFabric::start(secret, again, ends.clone()) {
+        Err(StartError::Listen { address, source }) => {
+            tracing::warn!(
+                %address, error = %source,
+                "the port that this node had is taken; it draws another, and sites that are away \
+                 now do not know it: name one in fabric.listen"
+            );
+            QuicFabric::start(secret, settings, ends)
+        }
+        started => started,
+    }
+}
+
 impl Started {
+    /// Keeps the port that was drawn, for the next start. To be called before others are told of
+    /// it, by who is alone on its data.
+    pub fn keep_port(&self) -> anyhow::Result<()> {
+        match (&self.keeps, self.bound) {
+            (Some(directory), Some(bound)) => kept::write(directory, bound.port()),
+            _ => Ok(()),
+        }
+    }
+
     /// Where those at `towards` reach it: what others are told, else the port that it listens on,
     /// at the address that its packets to them come from.
     pub fn ways(&self, towards: &[SocketAddr]) -> Vec<String> {
@@ -138,7 +182,61 @@ pub(crate) fn node_proof(secret: &NodeSecret, cloud: SitePrefix, site: SitePrefi
 
 #[cfg(test)]
 mod tests {
+    use luc_runtime::fabric::Members;
+
     use super::*;
+    use crate::sites::Switchboard;
+
+    /// Starts on `directory` with the configuration that is shown when there is none.
+    fn start(directory: &Path) -> Started {
+        let ends = Ends {
+            admission: Arc::new(Members::hospitable()),
+            handler: Arc::new(Switchboard::default()),
+        };
+        let secret = NodeSecret::from_seed(&[7; 32]);
+        let me = (&secret, SitePrefix::of_key(b"a"));
+        let config = FabricConfig::default();
+        let started = Fabrics::Quic.start(&config, Some(directory), me, ends);
+        started.unwrap()
+    }
+
+    /// Takes the port once nobody has it; an endpoint gives it back when its last task has ended.
+    async fn free(port: u16) -> UdpSocket {
+        for _ in 0..500 {
+            if let Ok(socket) = UdpSocket::bind(("127.0.0.1", port)) {
+                return socket;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("the port {port} is never free");
+    }
+
+    #[tokio::test]
+    async fn a_port_that_was_drawn_is_bound_again_unless_it_is_taken() {
+        let directory = tempfile::tempdir().unwrap();
+        let first = start(directory.path());
+        first.keep_port().unwrap();
+        let port = first.bound.unwrap().port();
+        // Somebody who is not alone on the data takes nothing away from who is.
+        let beside = start(directory.path());
+        assert_ne!(beside.bound.unwrap().port(), port);
+        beside.fabric.shut_down().await;
+        first.fabric.shut_down().await;
+        drop((first, beside));
+        let _ = free(port).await;
+
+        let second = start(directory.path());
+        assert_eq!(second.bound.unwrap().port(), port);
+        second.fabric.shut_down().await;
+        drop(second);
+
+        let _taken = free(port).await;
+        let third = start(directory.path());
+        let other = third.bound.unwrap().port();
+        assert_ne!(other, port);
+        third.keep_port().unwrap();
+        assert_eq!(kept::read(directory.path()), Some(other));
+    }
 
     #[test]
     fn packets_come_from_the_address_that_routes_to_the_target() {

@@ -252,7 +252,7 @@ async fn knock(
             listen: anywhere(addresses.first()),
             ..FabricConfig::default()
         };
-        fabrics.start(&config, secret, site, ends)?
+        fabrics.start(&config, None, (secret, site), ends)?
     };
     if !addresses.is_empty() {
         fabric.set_address(inviter, addresses);

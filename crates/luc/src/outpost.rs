@@ -64,8 +64,9 @@ impl Outpost {
             handler: Arc::clone(&switchboard) as _,
         };
         let started = fabrics
-            .start(&config.fabric, &secret, site, ends)
+            .start(&config.fabric, Some(directory), (&secret, site), ends)
             .context("starting the fabric")?;
+        started.keep_port()?;
         membership.apply(&*started.fabric);
         Ok(Some(Self {
             forwards: Arc::new(Forwards::new(site, Arc::clone(&membership))),

@@ -68,7 +68,7 @@ impl Peering {
             handler: Arc::clone(&switchboard) as _,
         };
         let started = fabrics
-            .start(&config.fabric, &secret, prefix, ends)
+            .start(&config.fabric, Some(directory), (&secret, prefix), ends)
             .context("starting the fabric")?;
         let pulse = Arc::new(Pulse::default());
         let sites = CloudSites::new(
@@ -117,6 +117,7 @@ impl Peering {
         api_url: Option<&str>,
         stopping: &CancellationToken,
     ) -> anyhow::Result<Arc<Assembly>> {
+        self.started.keep_port()?;
         self.introduce(services, api_url).await?;
         let members = Members::of(&services.store.snapshot(), self.prefix);
         self.membership.learn(members);

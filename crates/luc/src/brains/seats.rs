@@ -83,8 +83,9 @@ fn host(
         handler: Arc::clone(port) as _,
     };
     let started = fabrics
-        .start(&config, &secret, port.site, ends)
+        .start(&config, Some(directory), (&secret, port.site), ends)
         .with_context(|| format!("starting the fabric of the host {name}"))?;
+    started.keep_port()?;
     let node = NodeWish {
         key: secret.key().to_string(),
         name: name.to_owned(),

@@ -342,6 +342,7 @@ async fn list_nodes(State(operators): State<Operators>, request: Request) -> Res
 async fn revoke(
     State(operators): State<Operators>,
     Path(node): Path<String>,
+    Query(asked): Query<Insist>,
     request: Request,
 ) -> Response {
     let work = async move |operators: Operators, _: Bytes| {
@@ -365,7 +366,6 @@ struct TicketBody {
     #[serde(default)]
     label: Label,
     #[serde(default)]
-    Query(asked): Query<Insist>,
     domains: Option<Vec<DomainId>>,
     #[serde(default = "an_hour")]
     expires_in_secs: u64,
