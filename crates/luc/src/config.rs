@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 
+/// How many addresses a node may be reached at; its record takes no more.
+const ADVERTISED_MAX: usize = 16;
+
 /// The configuration of one node.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -98,7 +101,7 @@ pub struct FabricConfig {
     /// is taken then, a warning says so and another is drawn.
     pub listen: SocketAddr,
     /// Where others reach this node, as `address:port` or `name:port`; what it listens on, if
-    /// nothing is said.
+    /// nothing is said. A node that listens on every address makes no tickets without it.
     pub advertise: Vec<String>,
     /// Holds packets to other sites back by this many milliseconds, to show a WAN on one machine.
     pub delay_ms: u64,
@@ -273,6 +276,7 @@ impl Config {
         {
             bail!("api.advertise = {url:?}: use a URL, as \"http://192.0.2.1:9000\"");
         }
+        self.fabric.check()?;
         if !["auto", "kvm", "tcg"].contains(&self.compute.accel.as_str()) {
             bail!(
                 "compute.accel = {:?}: use \"auto\", \"kvm\" or \"tcg\"",
@@ -296,6 +300,45 @@ impl Config {
         }
         Ok(())
     }
+}
+
+impl FabricConfig {
+    fn check(&self) -> anyhow::Result<()> {
+        if self.advertise.len() > ADVERTISED_MAX {
+            bail!("fabric.advertise: use at most {ADVERTISED_MAX} entries");
+        }
+        for entry in &self.advertise {
+            if !is_way(entry) {
+                bail!(
+                    "fabric.advertise: {entry:?} is no place that others reach: use \
+                     \"address:port\" or \"name:port\", as \"192.0.2.1:7000\""
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether others can be told that a node is reached at `text`.
+fn is_way(text: &str) -> bool {
+    if let Ok(address) = text.parse::<SocketAddr>() {
+        return address.port() != 0 && !address.ip().is_unspecified();
+    }
+    let Some((name, port)) = text.rsplit_once(':') else {
+        return false;
+    };
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let numeric = name
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || byte == b'.');
+    !name.is_empty()
+        && name.len() <= 253
+        && name.bytes().all(allowed)
+        // What looks like an address and is none is no name either.
+        && !numeric
+        && port.bytes().all(|byte| byte.is_ascii_digit())
+        && port.parse::<u16>().is_ok_and(|port| port != 0)
+        && text.len() <= 255
 }
 
 #[cfg(test)]
@@ -346,5 +389,40 @@ mod tests {
             let error = format!("{:#}", Config::parse(text).unwrap_err());
             assert!(error.contains(part), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn only_places_with_a_port_are_advertised() {
+        let read = |entry: &str| {
+            Config::parse(&format!("[fabric]\nadvertise = [\"1.2.3.4:1\", {entry:?}]"))
+        };
+        for good in [
+            "192.0.2.1:7000",
+            "[2001:db8::1]:7000",
+            "a-1.example.org:7000",
+        ] {
+            assert!(read(good).is_ok(), "{good}");
+        }
+        for wrong in [
+            "nohost",
+            "a.example:",
+            ":7000",
+            "a.example:0",
+            "a.example:65536",
+            "a.example:+7",
+            "2001:db8::1:7000",
+            "1.2.3:7000",
+            "300.1.1.1:7000",
+            "0.0.0.0:7000",
+            "http://a:7000",
+            "a b:7000",
+            "",
+        ] {
+            let error = read(wrong).unwrap_err().to_string();
+            assert!(error.contains(&format!("{wrong:?}")), "{wrong:?}: {error}");
+            assert!(error.contains("fabric.advertise"), "{error}");
+        }
+        let many = vec!["\"192.0.2.1:7000\""; ADVERTISED_MAX + 1].join(",");
+        assert!(Config::parse(&format!("[fabric]\nadvertise = [{many}]")).is_err());
     }
 }

@@ -241,7 +241,7 @@ async fn knock(
     fabrics: &Fabrics,
 ) -> anyhow::Result<Welcomed> {
     let inviter = ticket.key.parse().context("the ticket names no key")?;
-    let addresses = resolved(&ticket.addresses);
+    let addresses = resolved(&ticket.addresses).await;
     let Started { fabric, .. } = {
         // Everybody is a stranger to each other yet.
         let ends = Ends {

@@ -21,7 +21,6 @@ use crate::fabrics::{Fabrics, Started, node_secret};
 use crate::join::Welcomed;
 use crate::remote::Link;
 use crate::sites::forwards::Forwards;
-use crate::sites::membership::resolved;
 use crate::sites::{Membership, Switchboard};
 
 /// How often the members are asked for.
@@ -96,9 +95,12 @@ impl Outpost {
             .plug(Channel::FORWARD, Arc::clone(&self.forwards) as _);
         let this = Arc::clone(self);
         tokio::spawn(async move {
+            this.place().await;
             loop {
                 if let Err(reason) = this.refresh().await {
                     tracing::debug!(%reason, "no controller says who the members are");
+                    // Their names may mean other addresses by now.
+                    this.place().await;
                 }
                 if let Err(reason) = this.announce().await {
                     tracing::debug!(%reason, "no controller hears where this node is reached");
@@ -123,23 +125,24 @@ impl Outpost {
         let body = body.map_err(|error| error.to_string())?;
         let members: Members = serde_json::from_slice(&body).map_err(|error| error.to_string())?;
         if self.membership.learn(members) {
-            self.membership.apply(&*self.started.fabric);
+            self.place().await;
         }
         Ok(())
     }
 
+    async fn place(&self) {
+        self.membership.place(&*self.started.fabric).await;
+    }
+
     /// Says where this node is reached, if that is news: its port may be another than at the join.
     async fn announce(&self) -> Result<(), String> {
-        let controllers = self.membership.with(|members| {
-            if !self.started.addresses.is_empty() {
-                return Vec::new();
-            }
-            let own = members.site(self.site);
-            let nodes = own.map(|own| own.nodes.as_slice()).unwrap_or_default();
-            let leaders = nodes.iter().filter(|node| node.controller);
-            let ways = leaders.flat_map(|node| resolved(&node.addresses));
-            ways.collect()
-        });
+        let controllers = if self.started.addresses.is_empty() {
+            let own = self.site;
+            self.membership
+                .addresses(|member, node| member.site == own && node.controller)
+        } else {
+            Vec::new()
+        };
         let ways = self.started.ways(&controllers);
         let told = || self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if ways.is_empty() || *told() == ways {

@@ -2,7 +2,6 @@
 //! plugged together and kept up to date with the records.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use anyhow::Context as _;
@@ -27,7 +26,6 @@ use crate::sites::assembly::Assembly;
 use crate::sites::doorman::Doorman;
 use crate::sites::feeding::{Feeding, SiteDirectory};
 use crate::sites::forwards::Forwards;
-use crate::sites::membership::resolved;
 use crate::sites::permits;
 use crate::sites::{CloudSites, Membership, Pulse, Switchboard, pulse};
 
@@ -250,8 +248,7 @@ impl Records {
         if gone && new {
             tracing::error!("this site is no longer of the cloud: others refuse it");
         }
-        self.membership.apply(&*self.started.fabric);
-        self.started.delay(&self.foreign_addresses());
+        self.place();
         new
     }
 
@@ -269,21 +266,31 @@ impl Records {
         }
     }
 
-    fn foreign_addresses(&self) -> Vec<SocketAddr> {
-        self.membership.with(|members| {
-            let others = members.sites.iter();
-            let others = others.filter(|member| member.site != self.site);
-            let nodes = others.flat_map(|member| &member.nodes);
-            nodes.flat_map(|node| resolved(&node.addresses)).collect()
-        })
+    /// Tells the fabric where the others are by now, and how late they get what is sent.
+    fn place(&self) {
+        self.membership.apply(&*self.started.fabric);
+        let foreign = self.membership.addresses(|site, _| site.site != self.site);
+        self.started.delay(&foreign);
+    }
+
+    /// Looks up the names among the addresses, beside everything else.
+    fn look_up(self: &Arc<Self>) {
+        let this = Arc::clone(self);
+        tokio::spawn(async move {
+            if this.membership.look_up().await {
+                this.place();
+            }
+        });
     }
 }
 
 /// Follows the records of sites and nodes until `stopping`, and tells the feeds of each change.
 async fn follow_records(records: Records, stopping: CancellationToken, feeds: Feeds) {
+    let records = Arc::new(records);
     let store = records.services.store.clone();
     let mut watch = store.watch(store.snapshot().revision());
     records.refresh();
+    records.look_up();
     feeds.sites_changed();
     loop {
         let event = tokio::select! {
@@ -304,6 +311,7 @@ async fn follow_records(records: Records, stopping: CancellationToken, feeds: Fe
             }),
         };
         if about_us && records.refresh() {
+            records.look_up();
             feeds.sites_changed();
         }
     }

@@ -47,7 +47,7 @@ pub async fn keep(
     let mut changes = membership.changes();
     loop {
         if let Some(fabric) = &own_fabric {
-            membership.apply(&**fabric);
+            membership.place(&**fabric).await;
         }
         brain.meet(of(&membership, me)).await;
         if changes.changed().await.is_err() {

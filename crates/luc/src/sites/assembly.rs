@@ -1,5 +1,6 @@
 //! What the controllers of registered sites settle among themselves: signs of life, promises for
-//! joining sites, removals. JSON requests on [`Channel::SITES`], each with its answer.
+//! joining sites, removals, where a silent site is. JSON requests on [`Channel::SITES`], each with
+//! its answer.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -15,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::doorman::{Knock, Opened, Who};
-use super::membership::Membership;
+use super::membership::{Membership, Whereabouts};
 use super::pulse::{Pulse, Sign};
 
 /// How long a site may take to promise.
@@ -35,6 +36,8 @@ enum Question {
     Release(PromiseWish),
     /// The asking site leaves: write that down.
     Farewell,
+    /// The asking site does not hear from this one: where are its controllers?
+    Whereabouts(SitePrefix),
 }
 
 /// What it answers.
@@ -53,6 +56,8 @@ enum Reply {
     PrefixKnown(SitePrefix),
     /// It is not done.
     Refused(String),
+    /// They are there, as the records say here; empty if there is no such site.
+    Whereabouts(Vec<Whereabouts>),
 }
 
 /// Why a question has no answer.
@@ -114,6 +119,32 @@ impl Assembly {
             }
             self.pulse.told(site, &sign);
         }
+    }
+
+    /// Has a silent `site` tried where a reachable one says it is, every now and then; each time
+    /// another one is asked. Where two sites changed their address while they were cut off from
+    /// each other, only a third that both have called knows both.
+    pub async fn seek(&self, site: SitePrefix, patience: Duration) {
+        if self.pulse.is_reachable(site) {
+            // Its own feed says where it is from now on.
+            if self.membership.forget_told(site) {
+                self.membership.apply(&*self.fabric);
+            }
+            return;
+        }
+        let Some(search) = self.pulse.search(site) else {
+            return;
+        };
+        let mut others = self.membership.others();
+        others.retain(|other| *other != site && self.pulse.is_reachable(*other));
+        if let Some(at) = others.get(search % others.len().max(1)) {
+            let question = Question::Whereabouts(site);
+            if let Ok(Reply::Whereabouts(told)) = self.ask(*at, &question, patience).await {
+                self.membership.tell(site, told);
+            }
+        }
+        // What its name means may have changed as well.
+        self.membership.place(&*self.fabric).await;
     }
 
     /// Tells `site` that this one leaves; an error in words for people.
@@ -210,6 +241,9 @@ impl Assembly {
                 };
                 Ok(said(sites::remove(&services, from, going).await))
             }
+            Question::Whereabouts(site) => {
+                Ok(Reply::Whereabouts(self.membership.whereabouts(site)))
+            }
         }
     }
 
@@ -254,7 +288,7 @@ impl Electorate for Assembly {
                 Ok(Reply::NameTaken(name)) => return Ok(Err(Refusal::NameTaken { name })),
                 Ok(Reply::PrefixKnown(site)) => return Ok(Err(Refusal::PrefixKnown { site })),
                 // A site that has just joined may not have heard yet who may invite.
-                Ok(Reply::Refused(_) | Reply::Sign(_) | Reply::Done) | Err(_) => {}
+                Ok(_) | Err(_) => {}
             }
             if Instant::now() + PROMISE_AGAIN >= end {
                 return Err(Silent);

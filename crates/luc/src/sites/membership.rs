@@ -3,18 +3,30 @@
 //!
 //! Records decide. Before they have arrived, and for sites whose records have not arrived yet, the
 //! list that the join was answered with counts (`peers.json`); a removal or revocation that is
-//! known ends that.
+//! known ends that. Where a member is tried beyond what its records say: [`places`].
 
-use std::collections::BTreeMap;
-use std::net::{SocketAddr, ToSocketAddrs as _};
+mod places;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use luc_core::{PeerId, SitePrefix};
 use luc_runtime::NodeKey;
 use luc_runtime::fabric::{Admission, Fabric, Standing};
-use luc_services::sites::{Label, Member, Members};
+use luc_services::sites::{Label, Member, Members, MembershipNode};
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
+
+pub use self::places::resolved;
+use self::places::{Places, is_name};
+
+/// No more controllers of a site are told of, or believed to be.
+const TOLD_MAX: usize = 16;
+/// The same for the addresses of one; and how long each may be (as records have it).
+const ADDRESSES_MAX: usize = 16;
+const ADDRESS_MAX: usize = 255;
 
 /// Derived from a list of members, for quick answers.
 struct View {
@@ -34,6 +46,15 @@ pub struct Named {
     pub name: String,
 }
 
+/// Where a controller of a site is, as its records say at the site that tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Whereabouts {
+    /// Its key.
+    pub key: String,
+    /// Where it is reached.
+    pub addresses: Vec<String>,
+}
+
 /// Who is of the cloud at this moment.
 pub struct Membership {
     site: SitePrefix,
@@ -41,6 +62,7 @@ pub struct Membership {
     others: Standing,
     view: ArcSwap<View>,
     changes: watch::Sender<u64>,
+    places: Places,
 }
 
 impl Membership {
@@ -65,6 +87,7 @@ impl Membership {
             others,
             view: ArcSwap::from_pointee(view),
             changes: watch::Sender::new(0),
+            places: Places::default(),
         }
     }
 
@@ -131,18 +154,113 @@ impl Membership {
         })
     }
 
-    /// Tells the fabric where the members are and whom it may no longer talk to.
+    /// Tells the fabric where the members are and whom it may no longer talk to. A name means what
+    /// it was looked up to before.
     pub fn apply(&self, fabric: &dyn Fabric) {
         self.with(|members| {
-            for node in members.sites.iter().flat_map(|member| &member.nodes) {
-                let addresses = resolved(&node.addresses);
-                if let (Ok(key), false) = (node.key.parse(), addresses.is_empty()) {
-                    fabric.set_address(key, addresses);
+            for member in &members.sites {
+                for node in &member.nodes {
+                    let addresses = self.ways(member.site, node);
+                    if let (Ok(key), false) = (node.key.parse(), addresses.is_empty()) {
+                        fabric.set_address(key, addresses);
+                    }
                 }
             }
         });
         fabric.admission_changed();
     }
+
+    /// Looks up all names among the addresses of members; whether there are any.
+    pub async fn look_up(&self) -> bool {
+        let names = self.names();
+        if names.is_empty() {
+            return false;
+        }
+        self.places.look_up(names).await;
+        self.places.keep(&self.names());
+        true
+    }
+
+    /// [`Self::apply`] after names were looked up.
+    pub async fn place(&self, fabric: &dyn Fabric) {
+        self.look_up().await;
+        self.apply(fabric);
+    }
+
+    /// Where the nodes are that `wanted` picks, as their records say.
+    pub fn addresses(&self, wanted: impl Fn(&Member, &MembershipNode) -> bool) -> Vec<SocketAddr> {
+        self.with(|members| {
+            let nodes = members.sites.iter().flat_map(|member| {
+                let nodes = member.nodes.iter();
+                nodes.filter(|node| wanted(member, node))
+            });
+            nodes
+                .flat_map(|node| self.places.known(&node.addresses))
+                .collect()
+        })
+    }
+
+    /// Where the controllers of `site` are, for another site that asks.
+    pub fn whereabouts(&self, site: SitePrefix) -> Vec<Whereabouts> {
+        let whereabouts = |node: &MembershipNode| Whereabouts {
+            key: node.key.clone(),
+            addresses: bounded(node.addresses.clone()),
+        };
+        self.with(|members| {
+            let nodes = members.site(site).into_iter().flat_map(|site| &site.nodes);
+            let controllers = nodes.filter(|node| node.controller);
+            controllers.take(TOLD_MAX).map(whereabouts).collect()
+        })
+    }
+
+    /// Takes what another site told of where the controllers of `site` are, in place of what was
+    /// told before. It counts beside what the records say, and for keys that are members already.
+    pub fn tell(&self, site: SitePrefix, told: Vec<Whereabouts>) {
+        let members = self.controllers(site);
+        let told = told.into_iter().take(TOLD_MAX).filter_map(|node| {
+            let key = node.key.parse().ok()?;
+            members
+                .contains(&key)
+                .then(|| (key, bounded(node.addresses)))
+        });
+        self.places.tell(site, told.collect());
+    }
+
+    /// Forgets what was told of where `site` is; whether there was anything.
+    pub fn forget_told(&self, site: SitePrefix) -> bool {
+        self.places.forget(site)
+    }
+
+    /// Where a node of `site` is tried: what its records say, then what was told.
+    fn ways(&self, site: SitePrefix, node: &MembershipNode) -> Vec<SocketAddr> {
+        let mut ways = self.places.known(&node.addresses);
+        let told = node.key.parse().map(|key| self.places.told(site, key));
+        for way in self.places.known(&told.unwrap_or_default()) {
+            if !ways.contains(&way) {
+                ways.push(way);
+            }
+        }
+        ways
+    }
+
+    /// The names among the addresses of members.
+    fn names(&self) -> BTreeSet<String> {
+        let mut names: BTreeSet<String> = self.with(|members| {
+            let nodes = members.sites.iter().flat_map(|member| &member.nodes);
+            let addresses = nodes.flat_map(|node| &node.addresses);
+            addresses.filter(|text| is_name(text)).cloned().collect()
+        });
+        let told = self.places.all_told();
+        names.extend(told.into_iter().filter(|text| is_name(text)));
+        names
+    }
+}
+
+/// No more addresses than a record may have.
+fn bounded(mut addresses: Vec<String>) -> Vec<String> {
+    addresses.retain(|address| address.len() <= ADDRESS_MAX);
+    addresses.truncate(ADDRESSES_MAX);
+    addresses
 }
 
 impl Admission for Membership {
@@ -205,24 +323,9 @@ fn controllers(member: &Member) -> Vec<NodeKey> {
     nodes.filter_map(|node| node.key.parse().ok()).collect()
 }
 
-/// Addresses as the fabric wants them; a name is looked up.
-pub fn resolved(addresses: &[String]) -> Vec<SocketAddr> {
-    addresses
-        .iter()
-        .flat_map(|address| match address.parse::<SocketAddr>() {
-            Ok(address) => vec![address],
-            Err(_) => address
-                .to_socket_addrs()
-                .map(Iterator::collect)
-                .unwrap_or_default(),
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use luc_services::sites::MembershipNode;
 
     fn key(number: u8) -> NodeKey {
         luc_runtime::NodeSecret::from_seed(&[number; 32]).key()
@@ -281,5 +384,55 @@ mod tests {
         assert_eq!(membership.standing(&key(2)), Standing::Refused);
         let closed = Membership::new(SitePrefix::of_key(&[1]), None, false);
         assert_eq!(closed.standing(&key(7)), Standing::Refused);
+    }
+
+    fn told(key: &NodeKey, address: &str) -> Vec<Whereabouts> {
+        vec![Whereabouts {
+            key: key.to_string(),
+            addresses: vec![address.to_owned()],
+        }]
+    }
+
+    #[test]
+    fn what_others_tell_is_tried_after_what_the_records_say_and_for_members_only() {
+        let site = SitePrefix::of_key(&[2]);
+        let membership = Membership::new(SitePrefix::of_key(&[1]), None, true);
+        let mut known = members(&[1, 2]);
+        known.sites[1].nodes[0].addresses = vec!["192.0.2.2:7000".to_owned()];
+        let node = known.sites[1].nodes[0].clone();
+        membership.learn(known);
+        let ways = || {
+            let ways = membership.ways(site, &node).into_iter();
+            ways.map(|way| way.to_string()).collect::<Vec<_>>()
+        };
+        membership.tell(site, told(&key(2), "192.0.2.9:7000"));
+        assert_eq!(ways(), ["192.0.2.2:7000", "192.0.2.9:7000"]);
+        // It is not passed on.
+        let passed_on = membership.whereabouts(site);
+        assert_eq!(passed_on, told(&key(2), "192.0.2.2:7000"));
+        // Another word takes its place; one about the key of another site or a stranger is none.
+        for wrong in [key(1), key(9)] {
+            membership.tell(site, told(&wrong, "192.0.2.8:7000"));
+            assert_eq!(ways(), ["192.0.2.2:7000"]);
+            assert!(membership.places.all_told().is_empty());
+        }
+        membership.tell(site, told(&key(2), "192.0.2.7:7000"));
+        assert!(membership.forget_told(site) && !membership.forget_told(site));
+        assert_eq!(ways(), ["192.0.2.2:7000"]);
+    }
+
+    #[test]
+    fn no_more_is_believed_than_a_record_may_hold() {
+        let site = SitePrefix::of_key(&[2]);
+        let membership = Membership::new(SitePrefix::of_key(&[1]), None, true);
+        membership.learn(members(&[1, 2]));
+        let mut many = told(&key(2), &"a".repeat(ADDRESS_MAX + 1));
+        many[0]
+            .addresses
+            .extend((1..100).map(|port| format!("192.0.2.1:{port}")));
+        membership.tell(site, many);
+        assert_eq!(membership.places.all_told().len(), ADDRESSES_MAX);
+        let node = &members(&[2]).sites[0].nodes[0];
+        assert_eq!(membership.ways(site, node).len(), ADDRESSES_MAX);
     }
 }

@@ -23,6 +23,9 @@ const EVERY: Duration = Duration::from_secs(1);
 /// A site that was silent for longer counts as unreachable.
 pub const SILENT: Duration = Duration::from_secs(5);
 
+/// How often a silent site is asked after at another one.
+const SEEK_EVERY: Duration = Duration::from_secs(10);
+
 /// How much the newest round trip counts in the smoothed one (RFC 6298 section 2).
 const WEIGHT: f64 = 0.125;
 
@@ -33,6 +36,8 @@ struct Heard {
     rtt: Option<Duration>,
     room: Option<Room>,
     rtts: BTreeMap<SitePrefix, Duration>,
+    sought: Option<Instant>,
+    searches: usize,
 }
 
 /// What a site answers to a sign of life.
@@ -124,6 +129,22 @@ impl Pulse {
         at.is_some_and(|at| at.elapsed() <= SILENT)
     }
 
+    /// Whether `site` is silent and was not sought for a while. If so it is sought now, and this is
+    /// the number of that search.
+    pub fn search(&self, site: SitePrefix) -> Option<usize> {
+        if self.age(site) <= SILENT {
+            return None;
+        }
+        self.with(site, |heard| {
+            if heard.sought.is_some_and(|at| at.elapsed() < SEEK_EVERY) {
+                return None;
+            }
+            heard.sought = Some(Instant::now());
+            heard.searches = heard.searches.wrapping_add(1);
+            Some(heard.searches)
+        })
+    }
+
     /// The smoothed round trip to `site`.
     pub fn rtt(&self, site: SitePrefix) -> Option<Duration> {
         self.with(site, |heard| heard.rtt)
@@ -151,12 +172,14 @@ impl Pulse {
     }
 }
 
-/// Asks every other site for a sign of life each second, until `stopping`.
+/// Asks every other site for a sign of life each second, and others after those that are silent,
+/// until `stopping`.
 pub async fn beat(assembly: Arc<Assembly>, stopping: CancellationToken) {
     loop {
         for site in assembly.membership().others() {
-            let assembly = Arc::clone(&assembly);
-            tokio::spawn(async move { assembly.greet(site, SILENT).await });
+            let (greeting, seeking) = (Arc::clone(&assembly), Arc::clone(&assembly));
+            tokio::spawn(async move { greeting.greet(site, SILENT).await });
+            tokio::spawn(async move { seeking.seek(site, SILENT).await });
         }
         tokio::select! {
             biased;
@@ -202,5 +225,21 @@ mod tests {
         pulse.measured(site, Duration::from_millis(10));
         pulse.measured(site, Duration::from_millis(90));
         assert_eq!(pulse.rtt(site), Some(Duration::from_millis(20)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_site_is_sought_every_ten_seconds_until_it_is_heard() {
+        let (pulse, site) = (Pulse::default(), SitePrefix::of_key(b"a"));
+        assert_eq!(pulse.search(site), None);
+        let moment = Duration::from_millis(1);
+        tokio::time::advance(SILENT + moment).await;
+        assert_eq!(pulse.search(site), Some(1));
+        tokio::time::advance(SILENT).await;
+        assert_eq!(pulse.search(site), None);
+        tokio::time::advance(SEEK_EVERY).await;
+        assert_eq!(pulse.search(site), Some(2));
+        tokio::time::advance(SEEK_EVERY).await;
+        pulse.alive(site);
+        assert_eq!(pulse.search(site), None);
     }
 }

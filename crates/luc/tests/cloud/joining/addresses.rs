@@ -1,6 +1,16 @@
-//! Where nodes are found after a restart.
+//! Where nodes are found: after a restart, and after two sites have moved.
+
+use std::net::UdpSocket;
 
 use super::*;
+
+/// A site that has joined.
+struct Joined {
+    config: String,
+    data_dir: PathBuf,
+    child: Child,
+    url: String,
+}
 
 impl Operator {
     /// The port that the node `name` keeps.
@@ -19,6 +29,60 @@ impl Operator {
         let address: SocketAddr = address.expect("one").parse().expect("an address");
         address.port()
     }
+
+    /// Joins a site by a ticket of the one at `url`; that is no reason to speak of where nodes are.
+    async fn joined(&self, url: &str, site: &str) -> Joined {
+        let text = self.ticket(url, "--site").await;
+        let name = format!("{site}-c");
+        let config = self.configure(site, &name, CONTROLLER);
+        let joining = luc().args(["join", &text, "--config", &config]).output();
+        let output = joining.await.expect("luc runs");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(
+            output.status.success() && !said.contains("advertise"),
+            "{said}"
+        );
+        let (child, url) = start(Path::new(&config)).await;
+        let data_dir = self.directory.path().join(name);
+        Joined {
+            config,
+            data_dir,
+            child,
+            url,
+        }
+    }
+
+    /// Waits until the site at `url` hears from the site `other`.
+    async fn hears(&self, url: &str, other: &str) {
+        let started = Instant::now();
+        loop {
+            let listed = self.ask(url, &["site", "list"]).await;
+            let sites = listed["sites"].as_array().expect("a list");
+            let found = sites.iter().find(|site| site["name"] == other);
+            if found.is_some_and(|site| site["reachable"] == true) {
+                return;
+            }
+            assert!(started.elapsed() < LIMIT, "{other} is not heard: {listed}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+}
+
+impl Joined {
+    /// Ends the node and starts it where its old port belongs to somebody else, who is returned.
+    async fn moved(mut self) -> (Self, UdpSocket) {
+        let kept = || {
+            let text = std::fs::read_to_string(self.data_dir.join("fabric.port"));
+            let text = text.expect("the port is kept");
+            text.trim().parse::<u16>().expect("it is a number")
+        };
+        let old = kept();
+        self.child.kill().await.expect("it was running");
+        let taken = UdpSocket::bind(("127.0.0.1", old)).expect("the port is free now");
+        (self.child, self.url) = start(Path::new(&self.config)).await;
+        assert_ne!(kept(), old, "it is elsewhere now");
+        (self, taken)
+    }
 }
 
 #[tokio::test]
@@ -32,4 +96,23 @@ async fn a_node_whose_port_was_drawn_has_it_again_after_a_restart() {
     let (mut again, url) = start(Path::new(&config)).await;
     assert_eq!(operator.told_port(&url, "alpha-c").await, port);
     again.kill().await.expect("it was running");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_sites_that_both_moved_meet_again_through_a_third() {
+    let operator = Operator::new();
+    let (mut first, url) = operator.found(CONTROLLER).await;
+    let beta = operator.joined(&url, "beta").await;
+    let gamma = operator.joined(&url, "gamma").await;
+    login(&beta.url).await;
+    operator.hears(&beta.url, "gamma").await;
+
+    let ((mut beta, _one), (mut gamma, _other)) = tokio::join!(beta.moved(), gamma.moved());
+    login(&beta.url).await;
+    operator.hears(&beta.url, "gamma").await;
+    login(&gamma.url).await;
+    operator.hears(&gamma.url, "beta").await;
+    for child in [&mut first, &mut beta.child, &mut gamma.child] {
+        child.kill().await.expect("it was running");
+    }
 }
