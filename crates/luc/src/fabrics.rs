@@ -118,6 +118,12 @@ impl Started {
         }
     }
 
+    /// Whether nobody can be told where to call: it listens everywhere, and the operator does not
+    /// say where that is.
+    pub fn is_nowhere(&self) -> bool {
+        self.bound.is_some() && self.addresses.is_empty()
+    }
+
     /// Where those at `towards` reach it: what others are told, else the port that it listens on,
     /// at the address that its packets to them come from.
     pub fn ways(&self, towards: &[SocketAddr]) -> Vec<String> {
@@ -152,10 +158,6 @@ fn advertised(config: &FabricConfig, address: SocketAddr) -> Vec<String> {
         return config.advertise.clone();
     }
     if address.ip().is_unspecified() {
-        tracing::warn!(
-            %address,
-            "the fabric listens everywhere and fabric.advertise is empty: other sites cannot call"
-        );
         return Vec::new();
     }
     vec![address.to_string()]

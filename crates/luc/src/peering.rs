@@ -13,7 +13,7 @@ use luc_runtime::fabric::{Channel, Ends};
 use luc_runtime::feeds::{Feeds, Pacing};
 use luc_services::Services;
 use luc_services::ports::Randomness as _;
-use luc_services::sites::{self, Inviter, Members, NodeWish};
+use luc_services::sites::{self, Inviter, Members, NodeWish, Refusal};
 use luc_state::{Kind, WatchEvent};
 use tokio_util::sync::CancellationToken;
 
@@ -31,6 +31,9 @@ use crate::sites::{CloudSites, Membership, Pulse, Switchboard, pulse};
 
 /// How many claims to keys of others are logged.
 const CONTESTED_MAX: usize = 256;
+
+/// Why nobody can be told where to call.
+const NOWHERE: &str = "the fabric listens everywhere and fabric.advertise is empty";
 
 /// One controller's end.
 pub struct Peering {
@@ -68,6 +71,9 @@ impl Peering {
         let started = fabrics
             .start(&config.fabric, Some(directory), (&secret, prefix), ends)
             .context("starting the fabric")?;
+        if started.is_nowhere() {
+            tracing::warn!("{NOWHERE}: other sites cannot call");
+        }
         let pulse = Arc::new(Pulse::default());
         let sites = CloudSites::new(
             prefix,
@@ -105,6 +111,18 @@ impl Peering {
             key: self.secret.key().to_string(),
             addresses: self.started.addresses.clone(),
         }
+    }
+
+    /// Whether somebody with a ticket of this node would find it.
+    pub fn check_inviter(&self) -> Result<(), Refusal> {
+        if !self.started.is_nowhere() {
+            return Ok(());
+        }
+        let reason = format!(
+            "nobody could use a ticket of this node: {NOWHERE}. Set it to where others reach this \
+             node, as [\"192.0.2.1:7000\"], and start the node again"
+        );
+        Err(Refusal::Impossible { reason })
     }
 
     /// Writes what this site says of itself, opens the doors, and keeps the membership up to date

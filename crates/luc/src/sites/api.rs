@@ -384,6 +384,7 @@ async fn ticket(State(operators): State<Operators>, request: Request) -> Respons
             domains: asked.domains,
             lifetime: Duration::from_secs(asked.expires_in_secs),
         };
+        operators.peering.check_inviter()?;
         let inviter = operators.peering.inviter();
         let ticket = sites::invite(&operators.services, &inviter, &invitation).await?;
         Ok(json!({

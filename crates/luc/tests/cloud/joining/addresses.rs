@@ -1,4 +1,5 @@
-//! Where nodes are found: after a restart, and after two sites have moved.
+//! Where nodes are found: after a restart, after two sites have moved, and not at all if nobody
+//! says where a node is that listens everywhere.
 
 use std::net::UdpSocket;
 
@@ -113,6 +114,34 @@ async fn two_sites_that_both_moved_meet_again_through_a_third() {
     login(&gamma.url).await;
     operator.hears(&gamma.url, "beta").await;
     for child in [&mut first, &mut beta.child, &mut gamma.child] {
+        child.kill().await.expect("it was running");
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_listens_everywhere_makes_no_ticket_before_it_knows_where_that_is() {
+    let operator = Operator::new();
+    let (mut first, _) = operator.found(CONTROLLER).await;
+    first.kill().await.expect("it was running");
+    let config = operator.configure("alpha", "alpha-c", CONTROLLER);
+    let text = std::fs::read_to_string(&config).expect("it is there");
+    let everywhere = format!("{text}[fabric]\nlisten = \"0.0.0.0:0\"\n");
+    std::fs::write(&config, &everywhere).expect("it is written");
+    let (mut again, url) = start(Path::new(&config)).await;
+    let place = ["--url", &url, "--password-file", &operator.password];
+    let refused = run(&[&["site", "ticket", "--site"], &place[..]].concat()).await;
+    let refused = refused.expect_err("nobody could use it");
+    assert!(refused.contains("fabric.advertise"), "{refused}");
+    again.kill().await.expect("it was running");
+
+    let port = operator.port("alpha-c");
+    let said = format!("{everywhere}advertise = [\"localhost:{port}\"]\n");
+    std::fs::write(&config, said).expect("it is written");
+    let (mut again, url) = start(Path::new(&config)).await;
+    // By its name it is found.
+    let mut beta = operator.joined(&url, "beta").await;
+    operator.hears(&url, "beta").await;
+    for child in [&mut again, &mut beta.child] {
         child.kill().await.expect("it was running");
     }
 }
