@@ -13,7 +13,8 @@ use anyhow::{Context as _, bail};
 use luc_core::SitePrefix;
 use luc_runtime::NodeSecret;
 use luc_runtime::fabric::{Channel, Ends, Members as Listed, Request};
-use luc_services::identity::model::{Project, User};
+use luc_services::Services;
+use luc_services::identity::model::{DEFAULT_DOMAIN, Domain, Project, User};
 use luc_services::ports::sites::SingleSite;
 use luc_services::sites::{
     Label, NodeWish, Purpose, SiteWish, TicketText, bring_people, join_message, may_bring,
@@ -33,6 +34,12 @@ pub use crate::sites::doorman::Welcome as Welcomed;
 
 /// How long the inviting side may take; it asks other sites meanwhile.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The longest name of a domain, as the identity API has it.
+const DOMAIN_NAME_MAX: usize = 64;
+
+/// Names of domains that every cloud has, or that mean something else in the identity API.
+const RESERVED: [&str; 2] = ["default", "federated"];
 
 /// The file with what a join was told.
 const FILE: &str = "peers.json";
@@ -128,6 +135,7 @@ pub async fn join_as(
             let services = &parts.services;
             let joined = async {
                 may_bring(services)?;
+                check_wish(services, &site.name, domain, ticket.label)?;
                 let (site, welcomed) = ask(config, &ticket, node, &secret, fabrics).await?;
                 check_domain(&welcomed, site.prefix()?, domain)?;
                 let brought = bring_people(services, domain, &welcomed.common).await;
@@ -210,15 +218,54 @@ async fn ask(
 /// Whether the site may call the domain of its people `domain` in the cloud that it joins.
 fn check_domain(welcomed: &Welcomed, site: SitePrefix, domain: &str) -> anyhow::Result<()> {
     let own = welcomed.members.site(site);
-    let edge = own.filter(|own| own.label == Label::Edge);
-    if let Some(edge) = edge.filter(|edge| !may_name(&edge.name, domain)) {
+    match own.filter(|own| own.label == Label::Edge) {
+        Some(edge) => check_edge_name(&edge.name, domain),
+        None => Ok(()),
+    }
+}
+
+/// Whether the people of an edge site called `site` may be those of the domain `domain`.
+fn check_edge_name(site: &str, domain: &str) -> anyhow::Result<()> {
+    if !may_name(site, domain.trim()) {
         bail!(
-            "the site is admitted as an edge site, whose domains are called '{0}' or '{0}.' and \
-             more: run this again with the same ticket and such a name",
-            edge.name
+            "the site joins as an edge site, whose domains are called '{site}' or '{site}.' and \
+             more: run this again with the same ticket and such a name"
         );
     }
     Ok(())
+}
+
+/// What of the wish to be called `domain` can be known before anybody is asked.
+fn check_wish(services: &Services, site: &str, domain: &str, label: Label) -> anyhow::Result<()> {
+    let snapshot = services.store.snapshot();
+    // Once the people have been brought along the name is theirs.
+    let brought = snapshot.get::<Domain>(DEFAULT_DOMAIN).is_none();
+    let domains = snapshot.all::<Domain>();
+    let own = domains.filter(|own| own.id.as_str() != DEFAULT_DOMAIN && !brought);
+    let own: Vec<String> = own.map(|own| own.name.clone()).collect();
+    check_name(domain, &own)?;
+    match label {
+        Label::Edge => check_edge_name(site, domain),
+        Label::Trusted => Ok(()),
+    }
+}
+
+/// Whether people can become those of a domain called `domain` in any cloud, at a site that has the
+/// domains `own` beside them.
+fn check_name(domain: &str, own: &[String]) -> anyhow::Result<()> {
+    let name = domain.trim();
+    let reason = if name.is_empty() {
+        "a domain has a name"
+    } else if name.chars().count() > DOMAIN_NAME_MAX {
+        "that is longer than 64 characters"
+    } else if RESERVED.contains(&name.to_lowercase().as_str()) {
+        "every cloud has a domain of this name already"
+    } else if own.iter().any(|own| own == name) {
+        "this site has another domain of this name"
+    } else {
+        return Ok(());
+    };
+    bail!("--as-domain {domain:?}: {reason}; choose another name (nobody was asked yet)")
 }
 
 /// Writes down that the site is of the cloud now.
@@ -301,4 +348,34 @@ fn announced(config: &FabricConfig) -> Vec<String> {
     let listen = config.listen;
     let known = listen.port() != 0 && !listen.ip().is_unspecified();
     known.then(|| listen.to_string()).into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_no_cloud_takes_are_refused_before_anybody_is_asked() {
+        let own = ["lab".to_owned()];
+        let long = "a".repeat(DOMAIN_NAME_MAX + 1);
+        for wrong in [
+            "",
+            "  ",
+            "Default",
+            "default ",
+            "Federated",
+            "lab",
+            long.as_str(),
+        ] {
+            let refused = check_name(wrong, &own).unwrap_err().to_string();
+            assert!(
+                refused.contains(&format!("--as-domain {wrong:?}")),
+                "{refused}"
+            );
+        }
+        check_name("beta", &own).unwrap();
+        check_name("lab", &[]).unwrap();
+        check_edge_name("beta", " beta.lab ").unwrap();
+        assert!(check_edge_name("beta", "betting").is_err());
+    }
 }

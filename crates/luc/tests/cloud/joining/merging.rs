@@ -128,16 +128,14 @@ async fn a_cloud_joins_another_with_its_people_as_a_domain() {
     alone.kill().await.expect("it was running");
 
     let ticket = operator.ticket(&url, "--site").await;
-    let taken = [
-        "join",
-        &ticket,
-        "--config",
-        &config,
-        "--as-domain",
-        "Default",
-    ];
-    let refused = run(&taken).await.expect_err("the name is taken");
-    assert!(refused.contains("'Default' already"), "{refused}");
+    let words = ["join", &ticket, "--config", &config, "--as-domain"];
+    for taken in ["", "Default"] {
+        let refused = run(&[&words[..], &[taken]].concat()).await;
+        let refused = refused.expect_err("no domain can be called so");
+        assert!(refused.contains("nobody was asked yet"), "{refused}");
+    }
+    let sites = operator.ask(&url, &["site", "list"]).await;
+    assert_eq!(sites["sites"].as_array().map(Vec::len), Some(1), "{sites}");
     let words = ["join", &ticket, "--config", &config, "--as-domain", "Lyon"];
     let joined = run(&[&words[..], &["--json"]].concat()).await;
     let joined = joined.expect("it joins");
