@@ -1,5 +1,6 @@
 //! Sites and nodes join by ticket, as processes that talk QUIC.
 
+mod absent;
 mod addresses;
 mod merging;
 
@@ -139,8 +140,13 @@ impl Operator {
     }
 
     async fn join_node(&self, url: &str) -> (Child, String) {
+        self.join_node_of(url, "beta", "beta-1").await
+    }
+
+    /// Joins a compute-only node called `name` to `site`, through the node at `url`.
+    async fn join_node_of(&self, url: &str, site: &str, name: &str) -> (Child, String) {
         let text = self.ticket(url, "--node").await;
-        let node = self.configure("beta", "beta-1", "[\"compute\"]");
+        let node = self.configure(site, name, "[\"compute\"]");
         run(&["join", &text, "--config", &node])
             .await
             .expect("the node joins");
@@ -183,12 +189,12 @@ impl Operator {
         }
     }
 
-    /// Revokes the node beta-1 through the site at `url`, which is not its own.
-    async fn revoke(&self, url: &str) {
+    /// Revokes the node called `name` through the site at `url`, which need not be its own.
+    async fn revoke(&self, url: &str, name: &str) {
         let nodes = self.ask(url, &["node", "list"]).await;
         let nodes = nodes["nodes"].as_array().expect("a list");
-        let found = nodes.iter().find(|node| node["name"] == "beta-1");
-        let id = found.expect("it is known at the other site")["id"].as_str();
+        let found = nodes.iter().find(|node| node["name"] == name);
+        let id = found.expect("it is known at this site")["id"].as_str();
         let words = ["node", "revoke", id.expect("an id")];
         self.ask(url, &words).await;
     }
@@ -241,7 +247,7 @@ async fn a_site_and_its_node_join_by_ticket_and_a_ticket_is_good_once() {
     assert!(output.is_some_and(|text| !text.is_empty()), "{console}");
 
     operator.reached(&url).await;
-    operator.revoke(&url).await;
+    operator.revoke(&url, "beta-1").await;
     shut_out(&node_url).await;
     for child in [&mut first, &mut second, &mut third] {
         child.kill().await.expect("it was running");
