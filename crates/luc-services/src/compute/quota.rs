@@ -6,6 +6,7 @@
 //! enough, [`exchange`] gets more). The HTTP face of quotas is [`super::quotas`]; records are in
 //! [`super::model::quota`] and [`super::model::lease`].
 
+mod closing;
 pub(crate) mod exchange;
 mod lease;
 pub(crate) mod protocol;
@@ -21,6 +22,7 @@ use luc_state::{Snapshot, Stored, Tx, TxError};
 
 use super::model::lease::Item;
 use super::model::quota::{Limits, QuotaClass, QuotaSet, QuotaUsage, Resource, UNLIMITED, Used};
+pub(in crate::compute) use closing::{count_closed, count_closed_class};
 pub(in crate::compute) use lease::check_group;
 pub use lease::{Lent, Shortage};
 pub use report::{LimitRow, Report, SiteShare, project_named, report, share_of};

@@ -20,7 +20,7 @@ use super::model::server::Server;
 use super::model::server_group::ServerGroup;
 use super::page::check_parameters;
 use super::projects;
-use super::quota::{Allowance, Held, settle, settle_all};
+use super::quota::{Allowance, Held, count_closed, count_closed_class, settle, settle_all};
 use super::write::{WriteError, transact};
 use crate::Services;
 use crate::reply::Reply;
@@ -103,14 +103,17 @@ pub(super) async fn update(services: &Services, request: &Request) -> Result<Rep
                 domain: project.domain_id.clone(),
                 limits: Limits::new(),
                 users: std::collections::BTreeMap::new(),
+                closed: std::collections::BTreeMap::new(),
             },
             |stored| stored.value().clone(),
         );
+        let before = set.clone();
         let target = match &user {
             Some(user) => set.users.entry(user.clone()).or_default(),
             None => &mut set.limits,
         };
         target.extend(limits.clone());
+        count_closed(tx, &before, &mut set);
         tx.put(set)?;
         Ok(())
     })
@@ -192,7 +195,8 @@ pub(super) async fn delete(services: &Services, request: &Request) -> Result<Rep
             set.limits.clear();
             set.users.clear();
         }
-        if set.limits.is_empty() && set.users.is_empty() {
+        count_closed(tx, stored.value(), &mut set);
+        if set.limits.is_empty() && set.users.is_empty() && set.closed.is_empty() {
             tx.delete::<QuotaSet>(project)?;
         } else if set != *stored.value() {
             tx.update(set)?;
@@ -232,10 +236,13 @@ pub(super) async fn update_class(
             || QuotaClass {
                 name: name.to_owned(),
                 limits: Limits::new(),
+                closed: std::collections::BTreeMap::new(),
             },
             |stored| stored.value().clone(),
         );
+        let before = class.clone();
         class.limits.extend(limits.clone());
+        count_closed_class(&before, &mut class);
         tx.put(class)?;
         Ok(())
     })

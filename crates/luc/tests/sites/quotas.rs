@@ -4,7 +4,7 @@ use luc::client::{Client, Target};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{active_at, create, image, login, start, until};
+use super::{active_at, create, image, login, servers, start, until};
 
 async fn ask(client: &Client, method: Method, path: &str, body: Option<Value>) -> (u16, Value) {
     let answer = client.ask_node(method, path, body).await;
@@ -83,4 +83,110 @@ async fn an_operator_sees_where_a_limit_is_and_keeps_a_part_of_it_for_a_site() {
         (instances(&a).await["pending"] == 0).then_some(())
     })
     .await;
+}
+
+/// How many servers are listed.
+async fn listed(client: &Client) -> usize {
+    servers(client).await.len()
+}
+
+/// Asks for servers at a site.
+async fn create_all(client: &Client, names: &[&str], (image, zone): (&str, &str)) {
+    for name in names {
+        let made = create(client, name, image, Some(zone)).await;
+        assert_eq!(made.status, 202, "{name}: {}", made.body);
+    }
+}
+
+/// Asks for a server too many.
+async fn refused(client: &Client, (image, zone): (&str, &str)) {
+    let made = create(client, "one-too-many", image, Some(zone)).await;
+    assert_eq!(made.status, 403, "at {zone}: {}", made.body);
+    assert!(
+        made.body.to_string().contains("Quota exceeded"),
+        "{}",
+        made.body
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_limit_that_comes_after_none_while_a_site_is_cut_off_counts_what_that_site_uses() {
+    let directory = tempfile::tempdir().expect("room for data");
+    let cloud = start(directory.path(), &["a", "b", "c"]).await;
+    let (a, b, c) = (
+        login(&cloud, "a").await,
+        login(&cloud, "b").await,
+        login(&cloud, "c").await,
+    );
+    let image = image(&a).await;
+    let at = |zone: &'static str| (image.as_str(), zone);
+    set_limit(&a, -1).await;
+    until("c hears that there is no limit", async || {
+        let made = create(&c, "c1", &image, Some("c")).await;
+        (made.status == 202).then_some(())
+    })
+    .await;
+    create_all(&c, &["c2", "c3"], at("c")).await;
+    create_all(&a, &["a1"], at("a")).await;
+    for client in [&a, &c] {
+        until("copies arrive", async || {
+            (listed(client).await == 4).then_some(())
+        })
+        .await;
+    }
+
+    cloud.split("c").expect("it is cut off");
+    set_limit(&a, 6).await;
+    let row = instances(&a).await;
+    assert_eq!(
+        (&row["here"], &row["lent"]),
+        (&json!(1), &json!(3)),
+        "{row}"
+    );
+    assert_eq!(
+        (&row["free"], &row["pending"]),
+        (&json!(2), &json!(3)),
+        "{row}"
+    );
+    until("b hears of the limit", async || {
+        let limits = b.get(Target::Compute, "/limits").await.ok()?;
+        (limits["limits"]["absolute"]["maxTotalInstances"] == 6).then_some(())
+    })
+    .await;
+    create_all(&b, &["b1"], at("b")).await;
+    create_all(&a, &["a2"], at("a")).await;
+    refused(&a, at("a")).await;
+    refused(&b, at("b")).await;
+    // Where nobody has heard of the limit there is none.
+    create_all(&c, &["c4"], at("c")).await;
+
+    // One is beyond the limit then; it stays, and no more are made anywhere.
+    cloud.heal();
+    for client in [&a, &c] {
+        until("copies of all arrive", async || {
+            (listed(client).await == 7).then_some(())
+        })
+        .await;
+    }
+    for (client, zone) in [(&a, "a"), (&c, "c")] {
+        refused(client, at(zone)).await;
+    }
+    until("c has heard", async || {
+        set_limit(&a, 6).await;
+        let row = instances(&a).await;
+        let (lent, pending) = (&row["lent"], &row["pending"]);
+        (*lent == 5 && *pending == 1).then_some(())
+    })
+    .await;
+    refused(&b, at("b")).await;
+    assert_eq!(listed(&a).await, 7);
+    set_limit(&a, 8).await;
+    assert_eq!(instances(&a).await["pending"], 0);
+    until("c is lent the last", async || {
+        let made = create(&c, "c5", &image, Some("c")).await;
+        (made.status == 202).then_some(())
+    })
+    .await;
+    refused(&a, at("a")).await;
+    cloud.stop().await.expect("everything stops");
 }

@@ -125,6 +125,17 @@ pub struct Claim {
     pub share: Share,
 }
 
+/// How often something got a limit after it had none, as far as somebody has heard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closings {
+    /// By the limits of the project.
+    #[serde(default)]
+    pub own: u64,
+    /// By those of all projects.
+    #[serde(default)]
+    pub class: u64,
+}
+
 /// How much of a project's limits a site may use, as the home of the project's domain has written
 /// it down.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -142,6 +153,10 @@ pub struct QuotaLease {
     /// What is kept for the site whether it uses it or not.
     #[serde(default, skip_serializing_if = "Share::is_empty")]
     pub reserve: Share,
+    /// Of which limits that came after there was none the site has heard; in the home's own lease,
+    /// of which every site has.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub heard: BTreeMap<Item, Closings>,
 }
 
 impl QuotaLease {
@@ -158,6 +173,7 @@ impl QuotaLease {
             site,
             granted: Claim::default(),
             reserve: Share::default(),
+            heard: BTreeMap::new(),
         }
     }
 

@@ -9,6 +9,8 @@ use luc_core::id::{DomainId, ProjectId, UserId};
 use luc_state::{Index, Kind, Record, Scope};
 use serde::{Deserialize, Serialize};
 
+use super::lease::Item;
+
 /// Something that is limited. The wire's name is the variant in snake case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -127,6 +129,9 @@ pub struct QuotaSet {
     /// Limits of users inside the project.
     #[serde(default)]
     pub users: BTreeMap<UserId, Limits>,
+    /// How often something got a limit here after it had none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub closed: BTreeMap<Item, u64>,
 }
 
 impl Record for QuotaSet {
@@ -150,6 +155,9 @@ pub struct QuotaClass {
     /// The limits.
     #[serde(default)]
     pub limits: Limits,
+    /// How often a resource got a limit after it had none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub closed: BTreeMap<Resource, u64>,
 }
 
 impl QuotaClass {

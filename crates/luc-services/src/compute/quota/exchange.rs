@@ -6,6 +6,7 @@
 //! suffices, so a split does not block a site that has one.
 
 mod lend;
+mod tell;
 mod turn;
 
 use std::time::Duration;
@@ -22,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::model::lease::{Claim, Item, Share};
 use super::super::write::{WriteError, of_write};
-use super::lease::{self, Books, Heard, Lent, Shortage, bound};
+use super::lease::{self, Heard, Lent, Shortage, covered};
 use crate::Services;
 use crate::identity::admits_project;
 use crate::identity::model::{Domain, Project};
@@ -30,9 +31,11 @@ use crate::ports::sites::{ForwardError, Forwarded, ForwardedBody};
 use crate::routing::forward::name_of;
 use crate::write::settled;
 use lend::{Ask, recall_once};
+use tell::{Notice, hear};
 use turn::Turn;
 
 pub(super) use lend::{give_back, recall};
+pub(super) use tell::tell;
 pub(in crate::compute) use turn::Turns;
 
 /// Where sites ask each other about leases.
@@ -72,6 +75,8 @@ pub(super) enum Message {
         /// How much it needs.
         need: Share,
     },
+    /// From the home: there is a limit now where there was none.
+    Closed(Notice),
 }
 
 /// What the home says to one who asks.
@@ -172,18 +177,9 @@ pub(super) async fn ask(
     project: &ProjectId,
     (want, more): (&Share, Share),
 ) -> Result<Option<Answer>, ApiError> {
-    let said = services.store.transact(|tx| {
-        let books = Books::within(tx, services.site, project);
-        let mut said = bound(tx, services.site, project);
-        // What was used before there was a limit is held, too.
-        for item in want.0.keys() {
-            let used = books.used(item);
-            if used > said.share.of(item) {
-                said.share.0.insert(item.clone(), used);
-            }
-        }
-        Ok::<_, WriteError>(said)
-    });
+    let said = services
+        .store
+        .transact(|tx| Ok::<_, WriteError>(covered(tx, services.site, project, want.0.keys())));
     let message = Message::Ask {
         project: project.clone(),
         bound: settled(said.await, of_write)?,
@@ -273,14 +269,13 @@ async fn serve(
             granted,
             need,
         } => {
-            let known = home_of(services, &project);
-            let home = known.map_or_else(|| is_trusted(services, from), |home| home == from);
-            if !home {
-                let message = "Only the home of a limit asks for what it has lent.";
-                return Err(ApiError::forbidden(message));
-            }
+            only_home(services, &project, from)?;
             let most = |item: &Item| need.of(item);
             serde_json::to_vec(&give_back(services, &project, Some(&granted), most).await?)
+        }
+        Message::Closed(notice) => {
+            only_home(services, &notice.project, from)?;
+            serde_json::to_vec(&hear(services, from, &notice).await?)
         }
     };
     let answer = answer.map_err(|error| ApiError::internal(error.to_string()))?;
@@ -288,6 +283,16 @@ async fn serve(
         .header(CONTENT_TYPE, "application/json")
         .body(Body::from(answer))
         .map_err(|error| ApiError::internal(error.to_string()))
+}
+
+/// Refuses what only the home of the limits of `project` may say.
+fn only_home(services: &Services, project: &ProjectId, from: SitePrefix) -> Result<(), ApiError> {
+    let known = home_of(services, project);
+    if known.map_or_else(|| is_trusted(services, from), |home| home == from) {
+        return Ok(());
+    }
+    let message = "Only the home of a limit asks for what it has lent.";
+    Err(ApiError::forbidden(message))
 }
 
 #[cfg(test)]

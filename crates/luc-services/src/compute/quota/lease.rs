@@ -7,16 +7,16 @@
 //! it heard in [`Lent`].
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use luc_core::SitePrefix;
 use luc_core::id::{ProjectId, UserId};
 use luc_core::time::Timestamp;
-use luc_state::{Snapshot, Stored, Tx, key};
+use luc_state::{Snapshot, Tx, key};
 
 use super::super::model::lease::{Claim, Item, LeaseHeld, QuotaLease, Share};
 use super::super::model::quota::{QuotaUsage, Resource};
 use super::super::model::server_group::ServerGroup;
+use super::closing::Elsewhere;
 use super::{Delta, Held, ReserveError, protocol, usage_of};
 use crate::identity::model::{Domain, Project};
 
@@ -90,8 +90,8 @@ struct Row {
 
 /// Where the limits of a project are decided.
 pub(super) enum Seat {
-    /// Here; these are the leases of other sites.
-    Here(Vec<Arc<Stored<QuotaLease>>>),
+    /// Here; this is what other sites have.
+    Here(Elsewhere),
     /// At another site; this is what is held here.
     Away(Claim),
 }
@@ -105,9 +105,7 @@ impl Seat {
         if home.is_some_and(|home| home != site) {
             return Self::Away(bound(tx, site, project));
         }
-        let mut others = tx.find(&QuotaLease::BY_PROJECT, &key(&[project.as_str()]));
-        others.retain(|lease| lease.site != site);
-        Self::Here(others)
+        Self::Here(Elsewhere::within(tx, site, project))
     }
 }
 
@@ -127,11 +125,31 @@ pub(super) fn bound(tx: &Tx<'_>, site: SitePrefix, project: &ProjectId) -> Claim
     bound
 }
 
+/// What `site` says that it holds: [`bound`], and at least what it uses of what is limited and of
+/// `items`, for that may have been without a limit before.
+pub(super) fn covered<'i>(
+    tx: &Tx<'_>,
+    site: SitePrefix,
+    project: &ProjectId,
+    items: impl IntoIterator<Item = &'i Item>,
+) -> Claim {
+    let books = Books::within(tx, site, project);
+    let mut said = bound(tx, site, project);
+    let limited = Held::within(tx, project.as_str()).limited();
+    for item in limited.into_iter().chain(items.into_iter().cloned()) {
+        let used = books.used(&item);
+        if used > said.share.of(&item) {
+            said.share.0.insert(item, used);
+        }
+    }
+    said
+}
+
 /// What one site uses of a project's limits.
 pub(super) struct Books {
-    usage: QuotaUsage,
+    pub(super) usage: QuotaUsage,
     /// Whose server groups there are; they have no counter.
-    groups: Vec<UserId>,
+    pub(super) groups: Vec<UserId>,
 }
 
 impl Books {
@@ -222,10 +240,7 @@ fn check_rows(
     }
     let room: Vec<u64> = match Seat::of(tx, lent.site, project) {
         Seat::Here(others) => {
-            let free = |row: &Row| {
-                let taken = others.iter().map(|lease| lease.taken(&row.item));
-                row.limit.saturating_sub(taken.fold(0, u64::saturating_add))
-            };
+            let free = |row: &Row| row.limit.saturating_sub(others.taken(&row.item, None));
             rows.iter().map(free).collect()
         }
         Seat::Away(mut bound) => {

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::super::model::lease::{Item, QuotaLease, Share};
 use super::super::model::quota::Resource;
+use super::closing::Elsewhere;
 use super::exchange::home_of;
 use super::lease::{Books, LENT};
 use super::{Held, pending};
@@ -28,7 +29,8 @@ pub struct LimitRow {
     pub lent: u64,
     /// What anybody may still have.
     pub free: Option<u64>,
-    /// What is lent or used beyond a limit that was lowered.
+    /// What is lent or used beyond a limit that was lowered, or what sites have that have not heard
+    /// that there is a limit now.
     pub pending: u64,
 }
 
@@ -69,6 +71,7 @@ pub fn report(services: &Services, project: &str) -> Result<Report, ApiError> {
     let held = Held::of(&snapshot, project.as_str());
     let books = Books::of(&snapshot, services.site, &project);
     let beyond = pending(&snapshot, services.site, &project);
+    let elsewhere = Elsewhere::of(&snapshot, services.site, &project);
     let leases: Vec<_> = snapshot
         .find(&QuotaLease::BY_PROJECT, &key(&[project.as_str()]))
         .collect();
@@ -82,17 +85,15 @@ pub fn report(services: &Services, project: &str) -> Result<Report, ApiError> {
     let of_leases = leases
         .iter()
         .flat_map(|lease| lease.granted.share.0.keys().cloned());
-    let mut items: Vec<Item> = of_project.chain(of_leases).collect();
+    let unheard = elsewhere.open().cloned();
+    let mut items: Vec<Item> = of_project.chain(of_leases).chain(unheard).collect();
     items.sort_unstable();
     items.dedup();
     let limits = items.into_iter().map(|item| {
-        let others = leases.iter().filter(|lease| lease.site != services.site);
         let own = leases.iter().find(|lease| lease.site == services.site);
         let (limit, here) = (held.limit(&item), books.used(&item));
         let kept = own.map_or(0, |own| own.reserve.of(&item)).max(here);
-        let lent = others
-            .map(|lease| lease.taken(&item))
-            .fold(0, u64::saturating_add);
+        let lent = elsewhere.taken(&item, None);
         LimitRow {
             limit,
             here,
@@ -102,7 +103,10 @@ pub fn report(services: &Services, project: &str) -> Result<Report, ApiError> {
             item,
         }
     });
-    let sites = leases.iter().map(|lease| SiteShare {
+    // What the home notes for itself is lent to nobody.
+    let noted = |lease: &QuotaLease| lease.site == services.site && lease.reserve.is_empty();
+    let shared = leases.iter().filter(|lease| !noted(lease));
+    let sites = shared.map(|lease| SiteShare {
         site: lease.site,
         lent: lease.granted.share.clone(),
         reserve: lease.reserve.clone(),

@@ -77,6 +77,7 @@ async fn set(store: &Store, limits: &[(Resource, i64)], of_user: &[(Resource, i6
         domain: DomainId::parse("default").unwrap(),
         limits: limits.iter().copied().collect(),
         users: BTreeMap::from([(user("ada"), of_user.iter().copied().collect())]),
+        closed: BTreeMap::new(),
     };
     store
         .transact(|tx| tx.put(set.clone()).map(drop))
@@ -138,12 +139,14 @@ fn the_projects_limits_go_before_the_classes_and_those_before_ours() {
     let mut class = QuotaClass {
         name: QuotaClass::DEFAULT.to_owned(),
         limits: Limits::new(),
+        closed: BTreeMap::new(),
     };
     let mut set = QuotaSet {
         project: project(),
         domain: DomainId::parse("default").unwrap(),
         limits: Limits::new(),
         users: BTreeMap::new(),
+        closed: BTreeMap::new(),
     };
     let limit = |class: &QuotaClass, set: &QuotaSet| {
         Allowance::of(Some(class), Some(set), None).limit(Resource::Cores)

@@ -3,23 +3,29 @@
 //! `luc` calls [`tidy`] from time to time at every site. Nothing here has to happen for a limit to
 //! hold; it makes what is free usable again.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use futures::StreamExt as _;
 use luc_api::ApiError;
 use luc_core::SitePrefix;
 use luc_core::id::ProjectId;
 use luc_state::{Snapshot, key};
 
-use super::super::model::lease::{Item, LeaseHeld, QuotaLease, Share};
+use super::super::model::lease::{LeaseHeld, QuotaLease, Share};
 use super::super::write::{WriteError, transact};
 use super::Held;
-use super::exchange::{ask, give_back, home_of, recall};
+use super::closing::{Elsewhere, is_open};
+use super::exchange::{ask, give_back, home_of, recall, tell};
 use super::lease::Books;
 use crate::Services;
 use crate::identity::model::Project;
 
 /// How long a lease may be idle before it goes back.
 pub const IDLE: Duration = Duration::from_secs(3600);
+
+/// For how many projects sites are asked at once.
+const SETTLED_AT_ONCE: usize = 16;
 
 /// Gives back what this site was lent and has not needed for `idle`, tells homes of what they have
 /// not heard, and asks for what was lent beyond limits that were lowered.
@@ -54,18 +60,30 @@ pub async fn tidy(services: &Services, idle: Duration) -> Result<(), ApiError> {
 /// projects have without a limit of their own was lowered.
 pub async fn settle_all(services: &Services) -> Result<(), ApiError> {
     let snapshot = services.store.snapshot();
-    let mut lent: Vec<_> = snapshot
+    let lent = snapshot
         .all::<QuotaLease>()
         .filter(|lease| lease.home() == services.site)
-        .map(|lease| lease.project.clone())
-        .collect();
-    lent.dedup();
-    for project in lent {
-        if snapshot.get::<Project>(&project).is_none() {
-            forget(services, &project).await?;
-        } else {
-            settle(services, &project).await?;
+        .map(|lease| lease.project.clone());
+    // Where there was no limit nothing is lent.
+    let untold = snapshot
+        .all::<Project>()
+        .map(|project| project.id.clone())
+        .filter(|project| is_open(&snapshot, services.site, project))
+        .filter(|project| home_of(services, project).is_none_or(|home| home == services.site));
+    let projects: BTreeSet<_> = lent.chain(untold).collect();
+    let each = projects.into_iter().map(|project| {
+        let known = snapshot.get::<Project>(&project).is_some();
+        async move {
+            if known {
+                settle(services, &project).await.map(drop)
+            } else {
+                forget(services, &project).await
+            }
         }
+    });
+    let mut done = futures::stream::iter(each).buffer_unordered(SETTLED_AT_ONCE);
+    while let Some(settled) = done.next().await {
+        settled?;
     }
     Ok(())
 }
@@ -108,36 +126,32 @@ async fn forget(services: &Services, project: &ProjectId) -> Result<(), ApiError
     .await
 }
 
-/// What was lent or is used beyond the limits of `project`, as its home knows: nothing, unless a
-/// limit was lowered and not every site has given back yet.
+/// What was lent or is used beyond the limits of `project`, as its home knows, or what sites have
+/// that have not heard that there is a limit now: nothing, unless a limit was lowered and not
+/// every site has given back yet.
 pub fn pending(snapshot: &Snapshot, site: SitePrefix, project: &ProjectId) -> Share {
     let held = Held::of(snapshot, project.as_str());
     let books = Books::of(snapshot, site, project);
-    let leases: Vec<_> = snapshot
-        .find(&QuotaLease::BY_PROJECT, &key(&[project.as_str()]))
-        .filter(|lease| lease.site != site)
-        .collect();
-    let mut items: Vec<Item> = leases
-        .iter()
-        .flat_map(|lease| lease.granted.share.0.keys().cloned())
-        .collect();
-    items.sort_unstable();
-    items.dedup();
-    let beyond = items.into_iter().filter_map(|item| {
+    let elsewhere = Elsewhere::of(snapshot, site, project);
+    let beyond = elsewhere.items().into_iter().filter_map(|item| {
         let limit = held.limit(&item)?;
-        let taken = leases.iter().map(|lease| lease.taken(&item));
-        let taken = taken.fold(books.used(&item), u64::saturating_add);
-        let beyond = taken.saturating_sub(limit);
+        let taken = elsewhere.taken(&item, None);
+        let beyond = taken
+            .saturating_add(books.used(&item))
+            .saturating_sub(limit);
+        let beyond = beyond.max(elsewhere.unheard(&item));
         (beyond > 0).then_some((item, beyond))
     });
     Share(beyond.collect())
 }
 
-/// At the home: asks for what was lent beyond the limits of `project`. To be called when a limit
+/// At the home: asks what was used before there were the limits of `project`, and for what was lent
+/// beyond them. To be called when a limit
 /// was lowered; sites that are silent are asked again by [`tidy`]. What is still [`pending`] then
 /// is in use.
 pub async fn settle(services: &Services, project: &ProjectId) -> Result<Share, ApiError> {
     let site = services.site;
+    tell(services, project).await?;
     let beyond = pending(&services.store.snapshot(), site, project);
     if !beyond.is_empty() {
         recall(services, project, &beyond, site).await?;
@@ -162,12 +176,9 @@ pub async fn set_reserve(
         let found = found.ok_or_else(|| ApiError::not_found("There is no such project."))?;
         let held = Held::within(tx, project.as_str());
         let books = Books::within(tx, services.site, project);
-        let leases = tx.find(&QuotaLease::BY_PROJECT, &key(&[project.as_str()]));
+        let elsewhere = Elsewhere::within(tx, services.site, project);
         for (item, count) in &reserve.0 {
-            let others = leases.iter().filter(|lease| lease.site != site);
-            let mut taken = others
-                .map(|lease| lease.taken(item))
-                .fold(0, u64::saturating_add);
+            let mut taken = elsewhere.taken(item, Some(site));
             if site != services.site {
                 taken = taken.saturating_add(books.used(item));
             }

@@ -63,6 +63,7 @@ async fn five_hundred_creations_are_quick() {
         domain: DomainId::parse("default").unwrap(),
         limits: limits.map(|resource| (resource, -1)).into(),
         users: BTreeMap::new(),
+        closed: BTreeMap::new(),
     };
     store
         .transact(|tx| tx.insert(quota.clone()).map(drop))

@@ -13,10 +13,10 @@ use tokio::time::Instant;
 
 use super::super::super::model::lease::{Claim, Item, LeaseHeld, QuotaLease, Share};
 use super::super::super::write::{WriteError, of_write};
-use super::super::lease::{Books, Seat, bound};
+use super::super::lease::{Books, Seat, covered};
 use super::super::{Held, protocol};
 use super::turn::Turn;
-use super::{Answer, Message, send};
+use super::{Answer, Message, send, tell};
 use crate::Services;
 use crate::identity::model::Project;
 use crate::routing::forward::name_of;
@@ -94,7 +94,6 @@ async fn grant_once(
             let message = "The limits of this project are another site's to lend.";
             return Err(ApiError::conflict(message).into());
         };
-        let others: Vec<_> = others.iter().filter(|lease| lease.site != site).collect();
         let held = Held::within(tx, project.as_str());
         let books = Books::within(tx, services.site, project);
         let kept = tx.get::<QuotaLease>(QuotaLease::id_of(project, services.site));
@@ -110,8 +109,7 @@ async fn grant_once(
             };
             let reserved = kept.as_ref().map_or(0, |kept| kept.reserve.of(item));
             let here = books.used(item).max(reserved);
-            let taken = others.iter().map(|lease| lease.taken(item));
-            limit.saturating_sub(taken.fold(here, u64::saturating_add))
+            limit.saturating_sub(others.taken(item, Some(site)).saturating_add(here))
         };
         let before = lease.granted.share.clone();
         let free = |item: &Item| room(item).saturating_sub(before.of(item));
@@ -170,7 +168,10 @@ pub(super) async fn recall_once(
         return Ok(Recalled { silent, freed });
     }
     let began = Instant::now();
-    let recalled = recall(services, project, &turn.all(), except).await?;
+    let need = turn.all();
+    let recalled = recall(services, project, &need, except);
+    let (told, mut recalled) = futures::try_join!(tell(services, project), recalled)?;
+    recalled.freed |= told;
     if !recalled.freed {
         turn.note_in_vain(began, except, &recalled.silent);
     }
@@ -247,7 +248,7 @@ pub(in crate::compute::quota) async fn give_back(
     let now = services.clock.now();
     let given = services.store.transact(|tx| {
         let books = Books::within(tx, site, project);
-        let mut held = bound(tx, site, project);
+        let mut held = covered(tx, site, project, []);
         if let Some(granted) = granted {
             protocol::accept(&mut held, granted);
         }

@@ -143,6 +143,7 @@ fn limits(limit: i64) -> QuotaSet {
         domain: DomainId::parse("default").unwrap(),
         limits: [(Resource::Instances, limit)].into(),
         users: BTreeMap::new(),
+        closed: BTreeMap::new(),
     }
 }
 
