@@ -30,7 +30,7 @@ use crate::write::settled;
 
 pub(crate) use carry::respond;
 pub use record::{Operation, schema};
-pub use show::show;
+pub use show::{NO_RECORD, show};
 
 /// How long operations are remembered.
 pub const KEPT: Duration = Duration::from_secs(24 * 3600);

@@ -1,9 +1,13 @@
 //! What became of an operation: `luc op show`.
 //!
-//! The site that handed the operation on knows where it went; any other asks that one. It may have
-//! forgotten (a restart): then every site is asked. A home that has no record of the operation
-//! writes one that says it was given up, so that "not done" stays true if the request is still on
-//! its way.
+//! The site that handed the operation on knows where it went; any other asks that one. A home that
+//! has no record of the operation writes one that says it was given up, so that "not done" stays
+//! true if the request is still on its way. "Not done" is said only where the site that handed the
+//! operation on knows its home, and that one has given it up.
+//!
+//! The site may have forgotten (a restart): then every site is asked, and gives it up. If none has
+//! carried it out there is "no record": the operation may be of long ago, and the id a mistyped one
+//! of another that was carried out.
 
 use std::time::Duration;
 
@@ -15,6 +19,7 @@ use http::{HeaderMap, HeaderValue, Method};
 use luc_api::ApiError;
 use luc_core::SitePrefix;
 use luc_core::id::OpId;
+use luc_core::time::Timestamp;
 use luc_state::TxError;
 use serde_json::{Value, json};
 
@@ -34,18 +39,28 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// The most bytes of an answer.
 const ANSWER_MAX: usize = 1 << 20;
 
-/// What became of the operation `id`, as JSON:
-/// `{"operation": {"id", "outcome": "done" | "not done" | "under way" | "unknown", …}}`.
+/// The outcome of an operation that was given up before it arrived: it never will be done.
+const NOT_DONE: &str = "not done";
+
+/// The outcome where nobody has a record: it was not done, or its record is forgotten
+/// ([`super::KEPT`]), or there never was such an operation.
+pub const NO_RECORD: &str = "no record";
+
+/// What became of the operation `id`, as JSON: `{"operation": {"id", "outcome": "done" | "not done"
+/// | "under way" | "unknown" | "no record", …}}`.
 ///
-/// For an operator; the caller has checked the right to ask.
+/// For an operator; the caller has checked the right to ask. What is not the id of an operation is
+/// a bad request.
 pub async fn show(services: &Services, id: &str) -> Result<Value, ApiError> {
-    let id = OpId::parse(id).map_err(|error| ApiError::bad_request(error.to_string()))?;
-    if let Some(shown) = held(services, &id) {
+    let wrong = || ApiError::bad_request(format!("'{id}' is not the id of an operation."));
+    let id = OpId::parse(id).map_err(|_| wrong())?;
+    // That it was given up here does not say that it was done nowhere.
+    if let Some(shown) = held(services, &id).filter(|shown| outcome(shown) != NOT_DONE) {
         return Ok(shown);
     }
+    let birth = id.birth_site().ok_or_else(wrong)?;
     let others = others(services);
-    let birth = id.birth_site();
-    if let Some(birth) = birth.filter(|birth| others.contains(birth))
+    if others.contains(&birth)
         && let Some(shown) = asked_of(services, birth, &id).await
     {
         return Ok(shown);
@@ -70,9 +85,9 @@ pub(super) async fn for_site(
         // Only the site that handed it on knows that it no longer does.
         None if asker.is_some() && asker == id.birth_site() => {
             give_up(services, &id).await?;
-            held(services, &id).unwrap_or_else(|| view(&id, "not done"))
+            held(services, &id).unwrap_or_else(|| view(&id, NOT_DONE))
         }
-        None => view(&id, "not done"),
+        None => view(&id, NO_RECORD),
     };
     let mut response = Response::new(Body::from(shown.to_string()));
     let kind = HeaderValue::from_static("application/json");
@@ -84,6 +99,10 @@ fn view(id: &OpId, outcome: &str) -> Value {
     json!({"operation": {"id": id.as_str(), "outcome": outcome}})
 }
 
+fn outcome(shown: &Value) -> &str {
+    shown["operation"]["outcome"].as_str().unwrap_or_default()
+}
+
 /// What this site itself knows for certain.
 fn held(services: &Services, id: &OpId) -> Option<Value> {
     if services.operations.is_under_way(id) {
@@ -93,14 +112,14 @@ fn held(services: &Services, id: &OpId) -> Option<Value> {
     let operation = snapshot.get::<Operation>(id);
     let operation = operation.filter(|operation| operation.home() == services.site)?;
     if operation.given_up {
-        return Some(view(id, "not done"));
+        return Some(view(id, NOT_DONE));
     }
     let mut shown = view(id, "done");
     let facts = json!({
         "site": name_of(services, services.site),
         "from": name_of(services, operation.from),
         "request": operation.request,
-        "began": operation.began,
+        "began": time_of(operation.began),
         "status": operation.answer.as_ref().map(|answer| answer.status),
         "wrote": operation.wrote,
     });
@@ -115,7 +134,7 @@ async fn resolved(services: &Services, id: &OpId) -> Result<Value, ApiError> {
     let home = services.operations.home_of(id);
     let mut asked = services.sites.all();
     asked.retain(|view| view.site != services.site && home.is_none_or(|home| home == view.site));
-    let mut silent = Vec::new();
+    let (mut silent, mut given_up) = (Vec::new(), false);
     let mut under_way = None;
     for (view, answer) in ask_each(services, asked, &head(id), PATIENCE).await {
         let shown = match answer {
@@ -124,9 +143,10 @@ async fn resolved(services: &Services, id: &OpId) -> Result<Value, ApiError> {
         };
         match shown {
             None => silent.push(view.name),
-            Some(shown) => match shown["operation"]["outcome"].as_str() {
-                Some("done") => return Ok(shown),
-                Some("not done") => {}
+            Some(shown) => match outcome(&shown) {
+                "done" => return Ok(shown),
+                NOT_DONE => given_up = true,
+                NO_RECORD => {}
                 _ => under_way = Some(shown),
             },
         }
@@ -135,7 +155,8 @@ async fn resolved(services: &Services, id: &OpId) -> Result<Value, ApiError> {
         return Ok(shown);
     }
     if silent.is_empty() {
-        return Ok(view(id, "not done"));
+        let sure = given_up && home.is_some();
+        return Ok(view(id, if sure { NOT_DONE } else { NO_RECORD }));
     }
     let mut shown = view(id, "unknown");
     shown["operation"]["silent"] = json!(silent);
@@ -151,6 +172,13 @@ async fn asked_of(services: &Services, site: SitePrefix, id: &OpId) -> Option<Va
     let answer = forward(services, site, outgoing, &Arrival::default()).await;
     let answer = answer.ok().filter(|answer| answer.status().is_success())?;
     read(answer).await
+}
+
+/// A time as people and programs read it (RFC 3339).
+fn time_of(at: Timestamp) -> Option<String> {
+    let at = time::OffsetDateTime::from_unix_timestamp(at.unix_secs()).ok()?;
+    at.format(&time::format_description::well_known::Rfc3339)
+        .ok()
 }
 
 fn head(id: &OpId) -> Head {

@@ -147,6 +147,51 @@ async fn what_never_arrived_is_resolved_as_not_done_and_refused_when_it_comes_la
     assert!(adas(&founder).is_empty(), "it stays not done");
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_id_that_nobody_knows_is_not_said_to_be_not_done() {
+    let world = World::new().await;
+    world.break_all(Some(Fault::LostAfter));
+    let answer = world.ask(1, "POST", USERS, ada()).await;
+    world.break_all(None);
+    let id = named_operation(&answer);
+    // A digit of the random part, another site's prefix, and a prefix of nobody.
+    let last = if id.ends_with('0') { '1' } else { '0' };
+    let typo = format!("{}{last}", &id[..id.len() - 1]);
+    let founder = world.services(0).site;
+    let mut draws = luc_core::entropy::SplitMix64::new(1);
+    let other = OpId::born_at(founder, &mut draws).to_string();
+    let nobody = luc_core::SitePrefix::from_bytes([9; 6]);
+    let nobody = OpId::born_at(nobody, &mut draws).to_string();
+    for unknown in [&typo, &other, &nobody] {
+        for site in [1, 0, 2, 1] {
+            let shown = operations::show(&world.services(site), unknown).await;
+            let shown = shown.expect("it is an id");
+            let outcome = &shown["operation"]["outcome"];
+            assert_eq!(outcome, operations::NO_RECORD, "{unknown} at {site}");
+        }
+    }
+    for site in [0, 1, 2] {
+        let shown = operations::show(&world.services(site), &id).await;
+        let shown = shown.expect("it is there");
+        assert_eq!(shown["operation"]["outcome"], "done", "{shown}");
+        let began = shown["operation"]["began"].as_str();
+        assert!(began.is_some_and(|text| text.ends_with('Z')), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_id_of_an_operation_is_a_bad_request() {
+    let world = World::new().await;
+    for wrong in ["op-1", "", "0c1d2e3f-0000-4000-8000-000000000000"] {
+        let refused = operations::show(&world.services(0), wrong).await;
+        let error = refused.expect_err("it is no id");
+        assert!(
+            matches!(error, luc_api::ApiError::BadRequest { .. }),
+            "{error}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn two_arrivals_at_once_get_one_answer() {
     let world = World::new().await;

@@ -53,8 +53,8 @@ fn resolved(thing: &Thing, ending: &Ending) -> Option<String> {
     let said = ending.resolved.get(operation)?;
     match said.as_str() {
         "done" if !there => Some("is said to be done, and is not".to_owned()),
-        "not done" if there => Some("is said not to be done, and is".to_owned()),
-        "done" | "not done" | "in part" => None,
+        "not done" | "no record" if there => Some("is said not to be done, and is".to_owned()),
+        "done" | "not done" | "no record" | "in part" => None,
         other => Some(format!("stays {other} after everything is healed")),
     }
 }
