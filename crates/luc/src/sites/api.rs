@@ -36,15 +36,17 @@ use axum::{Json, Router};
 use http::{HeaderMap, StatusCode};
 use luc_api::ApiError;
 use luc_core::SitePrefix;
-use luc_core::id::{DomainId, NodeId};
+use luc_core::id::{DomainId, NodeId, Uuid};
 use luc_core::time::Timestamp;
 use luc_services::Services;
 use luc_services::caller::{Caller, Scope};
+use luc_services::identity::model::Domain;
 use luc_services::identity::{OldKey, rotate_key, settle_permits};
 use luc_services::operations;
 use luc_services::ports::sites::{ForwardError, Forwarded, ForwardedBody, Sites as _};
 use luc_services::routing::disclosure::may_show;
 use luc_services::sites::{self, Going, Invitation, Label, NodeInfo, Purpose};
+use luc_state::key;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -138,6 +140,25 @@ impl Operators {
             .membership
             .with(|members| members.named(text).map(|member| member.site));
         found.ok_or_else(|| ApiError::not_found(format!("There is no site '{text}'.")))
+    }
+
+    /// The ids of domains that are named by name or id.
+    fn domains(&self, named: Option<Vec<String>>) -> Result<Option<Vec<DomainId>>, ApiError> {
+        let snapshot = self.services.store.snapshot();
+        let id = |text: &String| {
+            if let Some(domain) = snapshot.get::<Domain>(text.as_str()) {
+                return Ok(domain.id.clone());
+            }
+            let mut by_name = snapshot.find(&Domain::BY_NAME, &key(&[text]));
+            let named = by_name.next().map(|domain| domain.id.clone());
+            // Another site may know an id that this one does not.
+            let elsewhere = || Uuid::parse(text).ok().and(DomainId::parse(text).ok());
+            let found = named.or_else(elsewhere);
+            found.ok_or_else(|| ApiError::not_found(format!("There is no domain '{text}'.")))
+        };
+        named
+            .map(|named| named.iter().map(id).collect())
+            .transpose()
     }
 
     fn name_of(&self, site: SitePrefix) -> Option<String> {
@@ -313,7 +334,8 @@ async fn leave(State(operators): State<Operators>, request: Request) -> Response
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Domains {
-    domains: Option<Vec<DomainId>>,
+    /// By name or id.
+    domains: Option<Vec<String>>,
 }
 
 async fn allow(
@@ -324,6 +346,7 @@ async fn allow(
     let work = async move |operators: Operators, body: Bytes| {
         let prefix = operators.named(&site)?;
         let Domains { domains } = parsed(&body)?;
+        let domains = operators.domains(domains)?;
         sites::allow(&operators.services, prefix, domains.clone()).await?;
         // Other homes of domains do so when the record arrives there.
         settle_permits(&operators.services).await?;
@@ -365,8 +388,9 @@ struct TicketBody {
     purpose: Purpose,
     #[serde(default)]
     label: Label,
+    /// By name or id.
     #[serde(default)]
-    domains: Option<Vec<DomainId>>,
+    domains: Option<Vec<String>>,
     #[serde(default = "an_hour")]
     expires_in_secs: u64,
 }
@@ -381,7 +405,7 @@ async fn ticket(State(operators): State<Operators>, request: Request) -> Respons
         let invitation = Invitation {
             purpose: asked.purpose,
             label: asked.label,
-            domains: asked.domains,
+            domains: operators.domains(asked.domains)?,
             lifetime: Duration::from_secs(asked.expires_in_secs),
         };
         operators.peering.check_inviter()?;

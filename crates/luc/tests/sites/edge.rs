@@ -115,7 +115,11 @@ async fn an_edge_site_holds_the_domains_it_was_allowed_as_long_as_it_is() {
     let refused = a.ask_node(Method::POST, path, unknown).await;
     assert_eq!(refused.expect("an answer").status, 404);
 
-    allow(&c, &[&acme]).await;
+    // By its name, which is resolved to the id.
+    allow(&c, &["acme"]).await;
+    let shown = a.ask_node(Method::GET, "/luc/v1/sites/kiosk", None).await;
+    let shown = shown.expect("an answer").body;
+    assert_eq!(shown["site"]["domains"], json!([acme]), "{shown}");
     let ada = until("ada logs in at the kiosk", async || {
         token(&cloud, "kiosk", "acme", "ada").await
     })

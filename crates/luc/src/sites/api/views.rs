@@ -8,7 +8,7 @@ use luc_overlay::Coordinate;
 use luc_runtime::NodeKey;
 use luc_runtime::brain::Member;
 use luc_runtime::fabric::PeerState;
-use luc_runtime::feeds::Feeds;
+use luc_runtime::feeds::{FeedStatus, Feeds};
 use luc_services::ports::sites::{SiteView, Sites as _};
 use luc_services::sites::{NodeInfo, Parting};
 use serde_json::{Value, json};
@@ -23,19 +23,12 @@ impl Operators {
     /// The sites as seen from here.
     pub(super) fn site_views(&self) -> Vec<Value> {
         let views = self.peering.sites.all();
-        let pulse = self.peering.sites.pulse();
         let own = self.services.site;
-        let millis = |duration: Duration| duration.as_secs_f64() * 1e3;
         let status = self.peering.feeds().map(Feeds::status).unwrap_or_default();
-        let lags: BTreeMap<SitePrefix, Duration> =
-            status.iter().map(|feed| (feed.site, feed.lag)).collect();
-        let stopped: BTreeMap<SitePrefix, String> = status
-            .iter()
-            .filter(|feed| !feed.connected)
-            .filter_map(|feed| Some((feed.site, note(feed.ended.as_deref()?))))
-            .collect();
+        let feeds: BTreeMap<SitePrefix, FeedStatus> =
+            status.into_iter().map(|feed| (feed.site, feed)).collect();
         let aside = conflicts::counted(&self.services.store.snapshot());
-        let parting = pulse.parting();
+        let parting = self.peering.sites.pulse().parting();
         let noted = |view: &SiteView| {
             if let Some(Parting { by, reason, at }) = parting.filter(|_| view.site == own) {
                 let at = shown(*at);
@@ -45,39 +38,47 @@ impl Operators {
             }
             let aside = aside.get(&view.site);
             let aside = aside.map(|count| conflicts::note(*count, &view.name));
-            stopped.get(&view.site).cloned().or(aside)
+            feeds.get(&view.site).and_then(stopped).or(aside)
         };
+        let seen = views.iter().map(|view| {
+            let mut seen = self.site_view(view, feeds.get(&view.site));
+            seen["note"] = noted(view).into();
+            seen["withheld"] = aside.get(&view.site).copied().unwrap_or_default().into();
+            seen
+        });
+        seen.collect()
+    }
+
+    /// What is known of a site, whose `feed` comes here unless it is this one.
+    fn site_view(&self, view: &SiteView, feed: Option<&FeedStatus>) -> Value {
+        let millis = |duration: Duration| duration.as_secs_f64() * 1e3;
+        let here = view.site == self.services.site;
+        let rtt = if here {
+            Some(Duration::ZERO)
+        } else {
+            self.peering.sites.pulse().rtt(view.site)
+        };
+        let known = here || rtt.is_some() || view.room.is_some();
+        let lag = feed.filter(|_| view.reachable).and_then(lag);
         self.peering.membership.with(|members| {
-            views
-                .iter()
-                .map(|view| {
-                    let member = members.site(view.site);
-                    let rtt = if view.site == own {
-                        Some(Duration::ZERO)
-                    } else {
-                        pulse.rtt(view.site)
-                    };
-                    json!({
-                        "id": view.site.to_string(),
-                        "name": view.name,
-                        "here": view.site == own,
-                        "label": member.map(|member| member.label),
-                        "domains": member.and_then(|member| member.domains.clone()),
-                        "api_url": member.and_then(|member| member.api_url.clone()),
-                        "reachable": view.reachable,
-                        "age_ms": millis(view.age),
-                        "rtt_ms": rtt.map(millis),
-                        "lag_ms": lags.get(&view.site).copied().map(millis),
-                        "note": noted(view),
-                        "withheld": aside.get(&view.site).copied().unwrap_or_default(),
-                        "room": view.room.map(|room| json!({
-                            "vcpus": room.vcpus,
-                            "memory_mib": room.memory_mib,
-                            "disk_gib": room.disk_gib,
-                        })),
-                    })
-                })
-                .collect()
+            let member = members.site(view.site);
+            json!({
+                "id": view.site.to_string(),
+                "name": view.name,
+                "here": here,
+                "label": member.map(|member| member.label),
+                "domains": member.and_then(|member| member.domains.clone()),
+                "api_url": member.and_then(|member| member.api_url.clone()),
+                "reachable": view.reachable,
+                "age_ms": age(view, known || feed.is_some_and(was_heard)).map(millis),
+                "rtt_ms": rtt.map(millis),
+                "lag_ms": lag.map(millis),
+                "room": view.room.map(|room| json!({
+                    "vcpus": room.vcpus,
+                    "memory_mib": room.memory_mib,
+                    "disk_gib": room.disk_gib,
+                })),
+            })
         })
     }
 
@@ -182,9 +183,25 @@ impl Operators {
     }
 }
 
-/// Why a feed is down.
-fn note(reason: &str) -> String {
-    format!("its records are not followed: {reason}")
+/// Since when nothing was heard of a site. Of one that never was heard this is not known: the age
+/// of the view is how long this node has run.
+fn age(view: &SiteView, ever_heard: bool) -> Option<Duration> {
+    ever_heard.then_some(view.age)
+}
+
+fn was_heard(feed: &FeedStatus) -> bool {
+    feed.bytes_in > 0
+}
+
+/// How far the copies of a site are behind; unknown while nothing of it arrives.
+fn lag(feed: &FeedStatus) -> Option<Duration> {
+    feed.connected.then_some(feed.lag)
+}
+
+/// Why a feed is down, if it is.
+fn stopped(feed: &FeedStatus) -> Option<String> {
+    let reason = feed.ended.as_deref().filter(|_| !feed.connected)?;
+    Some(format!("its records are not followed: {reason}"))
 }
 
 /// Where nodes are in the network, as the brain of this one sees it.
