@@ -96,7 +96,7 @@ pub enum CloudCommand {
     #[command(after_help = "Examples:\n  \
         luc cloud create --config luc.toml\n  \
         luc cloud create --data-dir /var/lib/luc --site grenoble --admin-password-file pw\n\n\
-        The generated password of `admin` is printed once and kept nowhere.")]
+        The password of `admin` stands in clouds.yaml in the data directory, for its owner only.")]
     Create(CreateArgs),
 }
 

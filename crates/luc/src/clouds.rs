@@ -17,14 +17,87 @@ use luc_api::value::Secret;
 pub struct Access {
     /// `http://host:port/identity/v3`.
     pub auth_url: String,
-    /// The user, in the domain `Default`.
+    /// The user.
     pub user: String,
     /// The user's password.
     pub password: Secret,
-    /// The project, in the domain `Default`.
+    /// The project.
     pub project: String,
     /// The region.
     pub region: String,
+    /// The domains of user and project.
+    pub domains: Domains,
+}
+
+/// A domain, as a client names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DomainRef {
+    /// By its name.
+    Name(String),
+    /// By its id.
+    Id(String),
+}
+
+/// The domains of a user and of the project that it works in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Domains {
+    /// The user's.
+    pub user: DomainRef,
+    /// The project's.
+    pub project: DomainRef,
+}
+
+impl Default for DomainRef {
+    fn default() -> Self {
+        Self::Name("Default".to_owned())
+    }
+}
+
+impl DomainRef {
+    /// The domain that clients are told; an id is preferred, as stock clients do, and nothing at
+    /// all is the domain `Default`.
+    pub fn of(id: Option<String>, name: Option<String>) -> Self {
+        match (id, name) {
+            (Some(id), _) => Self::Id(id),
+            (None, Some(name)) => Self::Name(name),
+            (None, None) => Self::default(),
+        }
+    }
+
+    /// As it stands in a request to the identity service.
+    pub fn to_json(&self) -> serde_json::Value {
+        match self {
+            Self::Name(name) => serde_json::json!({ "name": name }),
+            Self::Id(id) => serde_json::json!({ "id": id }),
+        }
+    }
+
+    /// The ending of the settings that hold it, and its text.
+    fn setting(&self) -> (&'static str, &str) {
+        match self {
+            Self::Name(name) => ("name", name),
+            Self::Id(id) => ("id", id),
+        }
+    }
+}
+
+/// The root of the node that `url` names: without a service's path and a slash at the end, with
+/// `http://` if no scheme is named.
+pub fn node_url(url: &str) -> String {
+    let facts = luc_api::Service::Identity.facts();
+    let url = url.trim().trim_end_matches('/');
+    let url = url.strip_suffix(facts.version_segment).unwrap_or(url);
+    let url = url.strip_suffix(facts.prefix).unwrap_or(url);
+    let url = url.trim_end_matches('/');
+    if url.contains("://") {
+        return url.to_owned();
+    }
+    format!("http://{url}")
+}
+
+/// The URL of the identity service that `url` names, or of that at the node that it names.
+pub fn identity_url(url: &str) -> String {
+    luc_api::Service::Identity.url(&node_url(url))
 }
 
 impl Access {
@@ -36,10 +109,14 @@ impl Access {
     /// The entry of a `clouds.yaml` for a cloud called `name`.
     pub fn clouds_entry(&self, name: &str) -> String {
         let quoted = |text: &str| serde_json::Value::from(text).to_string();
+        let (by, user_domain) = self.domains.user.setting();
+        let user_domain = format!("user_domain_{by}: {}", quoted(user_domain));
+        let (by, project_domain) = self.domains.project.setting();
+        let project_domain = format!("project_domain_{by}: {}", quoted(project_domain));
         format!(
             "  {name}:\n    auth:\n      auth_url: {}\n      username: {}\n      \
-             password: {}\n      project_name: {}\n      user_domain_name: Default\n      \
-             project_domain_name: Default\n    region_name: {}\n    identity_api_version: 3\n    \
+             password: {}\n      project_name: {}\n      {user_domain}\n      \
+             {project_domain}\n    region_name: {}\n    identity_api_version: 3\n    \
              interface: public\n",
             quoted(&self.auth_url),
             quoted(&self.user),
@@ -73,25 +150,37 @@ impl Access {
             let value = found.get(key).cloned();
             value.with_context(|| format!("the cloud '{name}' has no `{key}`"))
         };
+        let domain = |of: &str| {
+            let setting = |by: &str| found.get(&format!("{of}_domain_{by}")).cloned();
+            DomainRef::of(setting("id"), setting("name"))
+        };
         Ok(Self {
             auth_url: member("auth_url")?,
             user: member("username")?,
             password: Secret::new(member("password")?),
             project: member("project_name")?,
             region: found.get("region_name").cloned().unwrap_or_default(),
+            domains: Domains {
+                user: domain("user"),
+                project: domain("project"),
+            },
         })
     }
 
     /// The text of a file for `source`.
     pub fn openrc(&self) -> String {
         let quoted = |text: &str| format!("'{}'", text.replace('\'', "'\\''"));
+        let (by, user_domain) = self.domains.user.setting();
+        let user = format!("OS_USER_DOMAIN_{}", by.to_uppercase());
+        let (by, project_domain) = self.domains.project.setting();
+        let project = format!("OS_PROJECT_DOMAIN_{}", by.to_uppercase());
         [
             ("OS_AUTH_URL", self.auth_url.as_str()),
             ("OS_USERNAME", &self.user),
             ("OS_PASSWORD", self.password.reveal()),
             ("OS_PROJECT_NAME", &self.project),
-            ("OS_USER_DOMAIN_NAME", "Default"),
-            ("OS_PROJECT_DOMAIN_NAME", "Default"),
+            (&user, user_domain),
+            (&project, project_domain),
             ("OS_REGION_NAME", &self.region),
             ("OS_IDENTITY_API_VERSION", "3"),
         ]
@@ -105,6 +194,16 @@ impl Access {
         write_private(&clouds, self.clouds_yaml().as_bytes())?;
         write_private(&directory.join("openrc"), self.openrc().as_bytes())?;
         Ok(clouds)
+    }
+
+    /// Writes both files as [`Self::write`] does, but over none that is there, which may be that of
+    /// another cloud; the path of `clouds.yaml` if it did.
+    pub fn write_new(&self, directory: &Path) -> anyhow::Result<Option<PathBuf>> {
+        let there = ["clouds.yaml", "openrc"].map(|name| directory.join(name).exists());
+        if there.contains(&true) {
+            return Ok(None);
+        }
+        self.write(directory).map(Some)
     }
 }
 
@@ -145,6 +244,7 @@ mod tests {
             password: Secret::new("it's \"quoted\": yes"),
             project: "admin".to_owned(),
             region: "RegionOne".to_owned(),
+            domains: Domains::default(),
         }
     }
 
@@ -179,6 +279,52 @@ mod tests {
             "somebody"
         );
         assert!(Access::from_clouds(&text, "lyon").is_err());
+    }
+
+    #[test]
+    fn domains_are_read_by_id_and_by_name() {
+        let mut other = access();
+        other.domains = Domains {
+            user: DomainRef::Id("0a1b".to_owned()),
+            project: DomainRef::Name("lyon: \"east\"".to_owned()),
+        };
+        let read = Access::from_clouds(&other.clouds_yaml(), "luc").unwrap();
+        assert_eq!(read.domains, other.domains);
+        assert!(other.openrc().contains("OS_USER_DOMAIN_ID='0a1b'"));
+        let read = Access::from_clouds(&access().clouds_yaml(), "luc").unwrap();
+        assert_eq!(read.domains, Domains::default());
+        let (id, name) = (Some("1".to_owned()), Some("n".to_owned()));
+        assert_eq!(DomainRef::of(id, name), DomainRef::Id("1".to_owned()));
+    }
+
+    #[test]
+    fn a_node_is_named_by_any_form_of_its_url() {
+        for url in [
+            "http://a:1",
+            "http://a:1/",
+            "a:1",
+            "http://a:1/identity",
+            "http://a:1/identity/v3",
+            "http://a:1/identity/v3/",
+            "a:1/identity/v3",
+        ] {
+            assert_eq!(node_url(url), "http://a:1", "{url}");
+            assert_eq!(identity_url(url), "http://a:1/identity/v3", "{url}");
+        }
+        let named = "https://identity.example.org/identity/v3";
+        assert_eq!(node_url(named), "https://identity.example.org");
+    }
+
+    #[test]
+    fn the_files_of_another_cloud_are_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let written = access().write_new(directory.path()).unwrap();
+        assert_eq!(written, Some(directory.path().join("clouds.yaml")));
+        let mut other = access();
+        other.user = "somebody".to_owned();
+        assert_eq!(other.write_new(directory.path()).unwrap(), None);
+        let text = std::fs::read_to_string(directory.path().join("clouds.yaml")).unwrap();
+        assert!(!text.contains("somebody"), "{text}");
     }
 
     #[test]

@@ -14,11 +14,12 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::client;
 use crate::clouds::write_private;
 use crate::host::{SystemRandomness, generated_password};
 use crate::many::Cloud;
+use crate::operate::{segment, show};
 use crate::server;
-use crate::steps::print;
 
 /// The file with address and secret.
 const FILE: &str = "control.json";
@@ -90,20 +91,25 @@ fn answer(outcome: Result<anyhow::Result<()>, StatusCode>, done: &Value) -> Resp
 }
 
 /// Cuts `site` of the cloud in `directory` off.
-pub async fn split(directory: &Path, site: &str) -> anyhow::Result<()> {
-    ask(directory, &format!("/split/{site}")).await?;
-    print(&format!("{site} is cut off; `luc heal` ends that."));
+pub async fn split(directory: &Path, site: &str, json_wanted: bool) -> anyhow::Result<()> {
+    let path = format!("/split/{}", segment("the site", site)?);
+    let done = ask(directory, &path).await?;
+    show(&done, json_wanted, || {
+        format!("{site} is cut off; `luc heal` ends that.")
+    });
     Ok(())
 }
 
 /// Takes back every cut of the cloud in `directory`.
-pub async fn heal(directory: &Path) -> anyhow::Result<()> {
-    ask(directory, "/heal").await?;
-    print("All sites reach each other again.");
+pub async fn heal(directory: &Path, json_wanted: bool) -> anyhow::Result<()> {
+    let done = ask(directory, "/heal").await?;
+    show(&done, json_wanted, || {
+        "All sites reach each other again.".to_owned()
+    });
     Ok(())
 }
 
-async fn ask(directory: &Path, path: &str) -> anyhow::Result<()> {
+async fn ask(directory: &Path, path: &str) -> anyhow::Result<Value> {
     let file = directory.join(FILE);
     let text = std::fs::read_to_string(&file).with_context(|| {
         format!(
@@ -113,16 +119,14 @@ async fn ask(directory: &Path, path: &str) -> anyhow::Result<()> {
     })?;
     let facts: Value = serde_json::from_str(&text).context("reading where the cloud listens")?;
     let member = |name: &str| facts[name].as_str().unwrap_or_default().to_owned();
-    let http = reqwest::Client::builder().no_proxy().build()?;
-    let request = http.post(format!("{}{path}", member("url")));
-    let sent = request.header(SECRET, member("secret")).send().await;
+    let url = format!("{}{path}", member("url"));
+    let request = client::http(client::PATIENCE)?.post(&url);
+    let request = request.header(SECRET, member("secret"));
+    let sent = client::send(request, &format!("POST {url}")).await;
     let sent = sent.context("asking the running cloud: is `luc up --sites …` running there?")?;
-    if !sent.status().is_success() {
-        bail!(
-            "{} {}",
-            sent.status(),
-            sent.text().await.unwrap_or_default()
-        );
+    let status = sent.status();
+    if !status.is_success() {
+        bail!("{status} {}", sent.text().await.unwrap_or_default());
     }
-    Ok(())
+    sent.json().await.context("reading what was done")
 }

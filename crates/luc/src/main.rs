@@ -18,7 +18,9 @@ fn main() -> ExitCode {
         }
     };
     match runtime.block_on(luc::run::run(cli)) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) if luc::steps::all_printed() => ExitCode::SUCCESS,
+        // That was said when it happened.
+        Ok(()) => ExitCode::FAILURE,
         Err(error) => {
             luc::steps::say(&format!("luc: {error:#}"));
             ExitCode::FAILURE

@@ -24,6 +24,7 @@ use crate::config::{ApiConfig, ComputeConfig, Config, DriverKind, NodeConfig, Ro
 use crate::fabrics::Fabrics;
 use crate::join::join;
 use crate::node::Node;
+use crate::up::held::Held;
 
 /// The names of the sites of the published experiment (Euro-Par'14).
 pub const PUBLISHED: [&str; 4] = GRID5000_SITES;
@@ -155,6 +156,7 @@ impl Cloud {
     /// Founds what is not there yet, and starts everything.
     pub async fn start(plan: &Plan) -> anyhow::Result<Self> {
         plan.check()?;
+        Held::read(&plan.data_dir)?.fits_several(&plan.data_dir, &plan.sites)?;
         std::fs::create_dir_all(&plan.data_dir)
             .with_context(|| format!("creating {}", plan.data_dir.display()))?;
         let password = crate::up::password(&plan.data_dir)?;
@@ -372,6 +374,7 @@ fn access(config: &Config, node: &Node, password: &Secret) -> Access {
         password: password.clone(),
         project: "admin".to_owned(),
         region: config.site.region.clone(),
+        domains: crate::clouds::Domains::default(),
     }
 }
 

@@ -3,115 +3,22 @@
 //! Where the API is and who asks is said by `--url` with a password or token, by the variables of
 //! an `openrc`, or by an entry of a `clouds.yaml` (`OS_CLOUD`, `OS_CLIENT_CONFIG_FILE`).
 
+mod access;
+mod join;
+mod operation;
 pub mod quota;
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
-
 use anyhow::{Context as _, bail};
-use luc_api::value::Secret;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::client::Client;
-use crate::clouds::Access;
+pub use access::Operator;
+pub(crate) use access::segment;
+pub use join::join;
+pub use operation::operation;
+
 use crate::operate_args::{ApiArgs, NodesCommand, SiteCommand};
 use crate::steps::print;
-
-/// An authenticated operator.
-pub struct Operator {
-    http: reqwest::Client,
-    url: String,
-    token: String,
-}
-
-impl Operator {
-    /// Logs in as `args` and the environment say.
-    pub async fn login(args: &ApiArgs) -> anyhow::Result<Self> {
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .timeout(Duration::from_secs(60))
-            .build()
-            .context("preparing a client")?;
-        if let (Some(url), Some(token)) = (&args.url, &args.token) {
-            let (url, token) = (base(url), token.clone());
-            return Ok(Self { http, url, token });
-        }
-        let access = access(args)?;
-        let client = Client::login(&access).await?;
-        Ok(Self {
-            http,
-            url: base(&access.auth_url),
-            token: client.token().to_owned(),
-        })
-    }
-
-    /// Asks; the answer's JSON, or an error with the node's own words.
-    pub async fn ask(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<Value>,
-    ) -> anyhow::Result<Value> {
-        let url = format!("{}{path}", self.url);
-        let mut request = self.http.request(method.clone(), &url);
-        request = request.header("X-Auth-Token", &self.token);
-        if let Some(body) = body {
-            request = request.json(&body);
-        }
-        let answer = request.send().await;
-        let answer = answer.with_context(|| format!("{method} {url}"))?;
-        let status = answer.status();
-        let text = answer.text().await.unwrap_or_default();
-        let value: Value = serde_json::from_str(&text).unwrap_or_default();
-        if !status.is_success() {
-            match value["error"]["message"].as_str() {
-                Some(message) => bail!("{message} ({status})"),
-                None => bail!("{method} {url}: {status} {text}"),
-            }
-        }
-        Ok(value)
-    }
-}
-
-/// The URL without the path of the identity service.
-fn base(url: &str) -> String {
-    let prefix = luc_api::Service::Identity.facts().prefix;
-    let base = url.split(prefix).next().unwrap_or(url);
-    base.trim_end_matches('/').to_owned()
-}
-
-fn access(args: &ApiArgs) -> anyhow::Result<Access> {
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    if args.url.is_none() && args.cloud.is_some() {
-        let file = variable("OS_CLIENT_CONFIG_FILE").unwrap_or_else(|| "clouds.yaml".to_owned());
-        let text = std::fs::read_to_string(&file).with_context(|| format!("reading {file}"))?;
-        let name = args.cloud.as_deref().unwrap_or_default();
-        return Access::from_clouds(&text, name).with_context(|| format!("in {file}"));
-    }
-    let url = args.url.clone().or_else(|| variable("OS_AUTH_URL"));
-    let url = url.context(
-        "which cloud? Use --url with --password-file, or OS_CLOUD and OS_CLIENT_CONFIG_FILE, or \
-         `source openrc`",
-    )?;
-    let password = match &args.password_file {
-        Some(file) => read_password(file)?,
-        None => variable("OS_PASSWORD").context("a password is needed: --password-file FILE")?,
-    };
-    Ok(Access {
-        auth_url: luc_api::Service::Identity.url(&base(&url)),
-        user: variable("OS_USERNAME").unwrap_or_else(|| args.user.clone()),
-        password: Secret::new(password),
-        project: variable("OS_PROJECT_NAME").unwrap_or_else(|| args.project.clone()),
-        region: String::new(),
-    })
-}
-
-fn read_password(file: &Path) -> anyhow::Result<String> {
-    let text = std::fs::read_to_string(file);
-    let text = text.with_context(|| format!("reading {}", file.display()))?;
-    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
-}
 
 /// Carries out `luc site …`.
 pub async fn site(command: SiteCommand, json_wanted: bool) -> anyhow::Result<()> {
@@ -138,8 +45,8 @@ pub async fn site(command: SiteCommand, json_wanted: bool) -> anyhow::Result<()>
             });
         }
         SiteCommand::Show { site, api } => {
+            let path = format!("/luc/v1/sites/{}", segment("the site", &site)?);
             let operator = Operator::login(&api).await?;
-            let path = format!("/luc/v1/sites/{site}");
             let answer = operator.ask(Method::GET, &path, None).await?;
             show(&answer, json_wanted, || site_tables(&answer["site"]));
         }
@@ -158,8 +65,9 @@ pub async fn site(command: SiteCommand, json_wanted: bool) -> anyhow::Result<()>
             fenced,
             api,
         } => {
+            let named = segment("the site", &site)?;
+            let path = format!("/luc/v1/sites/{named}?insist={insist}&fenced={fenced}");
             let operator = Operator::login(&api).await?;
-            let path = format!("/luc/v1/sites/{site}?insist={insist}&fenced={fenced}");
             let answer = operator.ask(Method::DELETE, &path, None).await?;
             show(&answer, json_wanted, || {
                 format!("{site} is removed for good.")
@@ -168,8 +76,8 @@ pub async fn site(command: SiteCommand, json_wanted: bool) -> anyhow::Result<()>
         SiteCommand::Allow {
             site, domain, api, ..
         } => {
+            let path = format!("/luc/v1/sites/{}/domains", segment("the site", &site)?);
             let operator = Operator::login(&api).await?;
-            let path = format!("/luc/v1/sites/{site}/domains");
             let body = json!({ "domains": domain });
             let answer = operator.ask(Method::POST, &path, Some(body)).await?;
             show(&answer, json_wanted, || match domain.as_slice() {
@@ -203,29 +111,16 @@ pub async fn nodes(command: NodesCommand, json_wanted: bool) -> anyhow::Result<(
                 table(&NODE_COLUMNS, &answer["nodes"])
             });
         }
-        NodesCommand::Revoke { node, api } => {
+        NodesCommand::Revoke { node, insist, api } => {
+            let named = segment("the node", &node)?;
+            let path = format!("/luc/v1/nodes/{named}?insist={insist}");
             let operator = Operator::login(&api).await?;
-            let path = format!("/luc/v1/nodes/{node}");
             let answer = operator.ask(Method::DELETE, &path, None).await?;
             show(&answer, json_wanted, || {
                 format!("The key of {node} counts no longer.")
             });
         }
     }
-    Ok(())
-}
-
-/// Carries out `luc op show`.
-pub async fn operation(id: &str, api: &ApiArgs, json_wanted: bool) -> anyhow::Result<()> {
-    let operator = Operator::login(api).await?;
-    let path = format!("/luc/v1/operations/{id}");
-    let answer = operator.ask(Method::GET, &path, None).await?;
-    show(&answer, json_wanted, || {
-        let facts = answer["operation"].as_object();
-        let facts = facts.into_iter().flatten();
-        let lines = facts.map(|(name, value)| format!("{name:10} {}", plain(value)));
-        lines.collect::<Vec<_>>().join("\n")
-    });
     Ok(())
 }
 
@@ -344,69 +239,6 @@ fn seconds(text: &str) -> anyhow::Result<u64> {
     number.checked_mul(each).context("that is too long")
 }
 
-/// Carries out `luc join`.
-pub async fn join(args: crate::operate_args::JoinArgs, json_wanted: bool) -> anyhow::Result<()> {
-    use luc_services::sites::{Purpose, TicketText};
-
-    let ticket = TicketText::decode(&args.ticket)?;
-    let wanted = args.config.clone();
-    let existing = wanted.as_deref().filter(|path| path.is_file());
-    let mut config = match existing {
-        Some(path) => crate::config::Config::read(path)?,
-        None => crate::config::Config::default(),
-    };
-    if let Some(directory) = args.data_dir {
-        config.node.data_dir = directory;
-    }
-    if existing.is_none() {
-        config.node.roles = match ticket.purpose {
-            Purpose::Node => vec![crate::config::Role::Compute],
-            Purpose::Site => config.node.roles,
-        };
-    }
-    match (ticket.purpose, args.name) {
-        (Purpose::Node, Some(name)) => config.node.name = name,
-        (Purpose::Site, Some(name)) => config.site.name = name,
-        (Purpose::Node, None) if existing.is_none() => bail!("name the node: --name NAME"),
-        (Purpose::Site, None) if existing.is_none() => bail!("name the site: --name NAME"),
-        _ => {}
-    }
-    if ticket.purpose == Purpose::Node {
-        config.site.name.clone_from(&ticket.site_name);
-    }
-    // Read again as a whole, so that the options are checked as the file is.
-    let text = toml::to_string_pretty(&config)?;
-    let config = crate::config::Config::parse(&text)?;
-    let fabrics = crate::fabrics::Fabrics::Quic;
-    let domain = args.as_domain.as_deref();
-    let joined = crate::join::join_as(&config, &args.ticket, domain, &fabrics).await?;
-    let (welcomed, left) = (joined.welcomed, joined.left);
-    let file: Option<PathBuf> = match (existing, args.config) {
-        (None, Some(path)) => {
-            crate::clouds::write_private(&path, text.as_bytes())?;
-            Some(path)
-        }
-        (_, path) => path,
-    };
-    let facts = json!({"site": welcomed.site_name, "prefix": welcomed.site.to_string(),
-        "data_dir": config.node.data_dir, "config": file, "left": left,
-        "sites": welcomed.members.sites.iter().map(|site| site.name.clone()).collect::<Vec<_>>()});
-    show(&facts, json_wanted, || {
-        let what = match ticket.purpose {
-            Purpose::Node => format!(
-                "Node {} is of site {}.",
-                config.node.name, welcomed.site_name
-            ),
-            Purpose::Site => format!("Site {} is of the cloud.", welcomed.site_name),
-        };
-        let file = file.map_or_else(|| "…".to_owned(), |file| file.display().to_string());
-        let left = left.iter().map(|left| format!("\nLeft behind: {left}"));
-        let left = left.collect::<String>();
-        format!("{what} Start it with `luc node --config {file}`.{left}")
-    });
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -426,11 +258,5 @@ mod tests {
         let rows = json!([{"name": "a", "id": 1.5}, {"name": "long", "id": null}]);
         let shown = table(&[("NAME", "name"), ("ID", "id")], &rows);
         assert_eq!(shown, "NAME  ID\na     1.50\nlong  -");
-    }
-
-    #[test]
-    fn the_address_of_a_node_is_its_url_without_a_service() {
-        assert_eq!(base("http://a:1/identity/v3"), "http://a:1");
-        assert_eq!(base("http://a:1/"), "http://a:1");
     }
 }

@@ -83,7 +83,7 @@ pub enum SiteCommand {
     },
     /// Say which domains an edge site may hold: those that are named, and no others.
     #[command(
-        after_help = "Examples:\n  luc site allow kiosk --domain 0a1b… --domain 2c3d…\n  \
+        after_help = "Examples:\n  luc site allow kiosk --domain acme --domain 2c3d…\n  \
         luc site allow kiosk --none    # it gives back all that it holds\n\n\
         The homes of the domains follow as soon as they hear of it; the people of a domain that is \
         allowed can log in at the site even when it is cut off."
@@ -91,8 +91,8 @@ pub enum SiteCommand {
     Allow {
         /// Its name or prefix.
         site: String,
-        /// A domain's id; may be given several times.
-        #[arg(long, value_name = "ID", required_unless_present = "none")]
+        /// A domain's name or id; may be given several times.
+        #[arg(long, value_name = "DOMAIN", required_unless_present = "none")]
         domain: Vec<String>,
         /// No domain at all.
         #[arg(long, conflicts_with = "domain")]
@@ -107,7 +107,7 @@ pub enum SiteCommand {
 #[derive(Debug, Args)]
 pub struct TicketArgs {
     /// For a node of this site.
-    #[arg(long, conflicts_with = "site")]
+    #[arg(long, conflicts_with_all = ["site", "label", "domain"])]
     pub node: bool,
     /// For another site; this is what it is without --node.
     #[arg(long)]
@@ -115,8 +115,8 @@ pub struct TicketArgs {
     /// How far the word of the site will count.
     #[arg(long, default_value = "trusted", value_parser = ["trusted", "edge"])]
     pub label: String,
-    /// A domain that an edge site may hold; may be given several times, and later.
-    #[arg(long, value_name = "ID")]
+    /// A domain that an edge site may hold, by name or id; may be given several times, and later.
+    #[arg(long, value_name = "DOMAIN")]
     pub domain: Vec<String>,
     /// For how long it is good.
     #[arg(long, default_value = "1h", value_name = "TIME")]
@@ -143,10 +143,10 @@ pub struct TicketArgs {
 pub struct JoinArgs {
     /// The ticket that `luc site ticket` printed.
     pub ticket: String,
-    /// The node's configuration; written if it is not there.
+    /// The node's configuration, needed to start it; written if it is not there.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Where the node keeps everything.
+    /// Where the node keeps everything, as a configuration that is there says too.
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// The name of the site or node.
@@ -174,6 +174,9 @@ pub enum NodesCommand {
     Revoke {
         /// The node's id or key.
         node: String,
+        /// Even if it is the only controller of its site: nobody reaches the site any more.
+        #[arg(long)]
+        insist: bool,
         /// Where the API is.
         #[command(flatten)]
         api: ApiArgs,
@@ -245,4 +248,27 @@ pub enum IdentityCommand {
         #[command(flatten)]
         api: ApiArgs,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        ticket: TicketArgs,
+    }
+
+    #[test]
+    fn a_ticket_for_a_node_takes_nothing_that_is_for_sites() {
+        let read = |words: &[&str]| Line::try_parse_from([&["luc"], words].concat());
+        assert!(read(&["--node"]).is_ok_and(|line| line.ticket.node));
+        assert!(read(&["--site", "--label", "edge", "--domain", "acme"]).is_ok());
+        for wrong in [&["--label", "edge"][..], &["--domain", "acme"], &["--site"]] {
+            assert!(read(&[&["--node"], wrong].concat()).is_err(), "{wrong:?}");
+        }
+    }
 }

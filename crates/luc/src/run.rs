@@ -1,5 +1,10 @@
 //! Carries out a command line.
 
+use std::ffi::OsStr;
+use std::io::IsTerminal as _;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+
 use anyhow::Context as _;
 use clap::CommandFactory as _;
 use luc_api::policy::Policy;
@@ -8,6 +13,8 @@ use serde_json::json;
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Cli, CloudCommand, Command, ConfigCommand, CreateArgs, NodeArgs, PolicyCommand};
+use crate::cloud::Founded;
+use crate::clouds::{Access, Domains, identity_url};
 use crate::config::Config;
 use crate::node::Node;
 use crate::operate_args::{IdentityCommand, OpCommand};
@@ -36,8 +43,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Identity(IdentityCommand::Rotate { void, api }) => {
             operate::rotate(void, &api, cli.json).await
         }
-        Command::Split { site, data_dir } => control::split(&data_dir, &site).await,
-        Command::Heal { data_dir } => control::heal(&data_dir).await,
+        Command::Split { site, data_dir } => control::split(&data_dir, &site, cli.json).await,
+        Command::Heal { data_dir } => control::heal(&data_dir, cli.json).await,
         Command::Up(args) => {
             // While sites come one after the other, some hear of others before they know them.
             let quiet = "warn,luc_runtime::fabric=error";
@@ -105,31 +112,83 @@ async fn create(args: CreateArgs, json_wanted: bool) -> anyhow::Result<()> {
         })
         .transpose()?;
     let founded = cloud::create(&config, password).await?;
-    let data_dir = config.node.data_dir.display().to_string();
+    let data_dir = &config.node.data_dir;
+    let access = admin_of(&config, &founded);
+    // Port 0 is none that anybody can be told before the node runs.
+    let told = config.api.listen.port() != 0;
+    let written = if told {
+        access.write_new(data_dir)
+    } else {
+        Ok(None)
+    };
+    let clouds_yaml = written.unwrap_or_else(|error| {
+        // The cloud is there, and its password must be told.
+        say(&format!("luc: {error:#}"));
+        None
+    });
+    let clouds_yaml = clouds_yaml.map(std::path::absolute).transpose()?;
+    let generated = founded.generated;
     if json_wanted {
-        let password = founded
-            .generated
-            .then(|| founded.admin_password.reveal().to_owned());
+        let password = generated.then(|| founded.admin_password.reveal().to_owned());
         let prefix = founded.site.prefix()?.to_string();
         print(
             &json!({"site": founded.site.name, "prefix": prefix, "data_dir": data_dir,
-            "admin": "admin", "password": password})
+            "admin": "admin", "password": password, "clouds_yaml": clouds_yaml})
             .to_string(),
         );
         return Ok(());
     }
     print(&format!(
-        "Founded a cloud at site {} in {data_dir}.",
-        founded.site.name
+        "Founded a cloud at site {} in {}.",
+        founded.site.name,
+        data_dir.display()
     ));
-    if founded.generated {
-        print(&format!(
-            "Password of admin: {}",
-            founded.admin_password.reveal()
-        ));
-        say("It is kept nowhere; write it down. Start the node with `luc node --config …`.");
+    if generated {
+        let password = founded.admin_password.reveal();
+        print(&format!("Password of admin: {password}"));
     }
+    let config = args
+        .config
+        .map_or("…".into(), |file| file.display().to_string());
+    say(&closing(clouds_yaml.as_deref(), generated, &config));
     Ok(())
+}
+
+/// How the admin of a cloud that was founded as `config` says logs in on the node's own machine.
+fn admin_of(config: &Config, founded: &Founded) -> Access {
+    Access {
+        auth_url: identity_url(&at_home(config.api.listen).to_string()),
+        user: "admin".to_owned(),
+        password: founded.admin_password.clone(),
+        project: "admin".to_owned(),
+        region: config.site.region.clone(),
+        domains: Domains::default(),
+    }
+}
+
+/// What a founder is told at the end.
+fn closing(clouds_yaml: Option<&Path>, generated: bool, config: &str) -> String {
+    let start = format!("Start the node with `luc node --config {config}`.");
+    match clouds_yaml {
+        Some(file) => format!(
+            "{start} Then, as admin, whose password {file} has for its owner only:\n\n  \
+             export OS_CLIENT_CONFIG_FILE={file} OS_CLOUD=luc\n  luc site list",
+            file = file.display()
+        ),
+        None if generated => format!("The password is kept nowhere; write it down. {start}"),
+        None => start,
+    }
+}
+
+/// Where a node that listens on `address` is reached from its own machine.
+fn at_home(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address.ip() {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
 }
 
 async fn node(args: NodeArgs, log: Option<&str>, json_wanted: bool) -> anyhow::Result<()> {
@@ -154,8 +213,11 @@ fn start_logging(filter: &str, json_wanted: bool) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(filter).with_context(|| {
         format!("the log filter {filter:?}: use for example `info,luc_agent=debug`")
     })?;
+    let no_color = std::env::var_os("NO_COLOR");
+    let colored = colored(std::io::stderr().is_terminal(), no_color.as_deref());
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(colored)
         .with_writer(std::io::stderr);
     let started = if json_wanted {
         builder.json().try_init()
@@ -163,4 +225,42 @@ fn start_logging(filter: &str, json_wanted: bool) -> anyhow::Result<()> {
         builder.try_init()
     };
     started.map_err(|error| anyhow::anyhow!("starting the log: {error}"))
+}
+
+/// Whether logs have colours: for people who look at them and did not say no (<https://no-color.org>).
+fn colored(terminal: bool, no_color: Option<&OsStr>) -> bool {
+    terminal && no_color.is_none_or(OsStr::is_empty)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_gets_no_colours_and_neither_does_who_wants_none() {
+        assert!(colored(true, None));
+        assert!(colored(true, Some(OsStr::new(""))));
+        assert!(!colored(true, Some(OsStr::new("1"))));
+        assert!(!colored(false, None));
+    }
+
+    #[test]
+    fn a_node_on_every_address_is_reached_on_the_loopback() {
+        let at_home = |text: &str| at_home(text.parse().unwrap()).to_string();
+        assert_eq!(at_home("0.0.0.0:9000"), "127.0.0.1:9000");
+        assert_eq!(at_home("[::]:9000"), "[::1]:9000");
+        assert_eq!(at_home("192.0.2.1:9000"), "192.0.2.1:9000");
+    }
+
+    #[test]
+    fn a_founder_is_told_where_the_password_stands() {
+        let file = Path::new("/data/clouds.yaml");
+        let said = closing(Some(file), true, "luc.toml");
+        assert!(
+            said.contains("OS_CLIENT_CONFIG_FILE=/data/clouds.yaml"),
+            "{said}"
+        );
+        assert!(said.contains("--config luc.toml"), "{said}");
+        assert!(closing(None, true, "x").contains("kept nowhere"));
+    }
 }

@@ -1,6 +1,7 @@
 //! Long work, told step by step: what is being done, how long it took, a summary at the end.
 
 use std::io::IsTerminal as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -90,11 +91,30 @@ pub fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
+/// Whether a result could not be written.
+static LOST: AtomicBool = AtomicBool::new(false);
+
 /// A line of results: standard output.
 pub fn print(text: &str) {
-    use std::io::Write as _;
-    // A closed pipe ends the reader's interest, not the work.
-    let _ = writeln!(std::io::stdout(), "{text}");
+    if let Err(error) = written(&mut std::io::stdout(), text)
+        && !LOST.swap(true, Ordering::Relaxed)
+    {
+        say(&format!("luc: writing the results: {error}"));
+    }
+}
+
+/// Whether every result was written that somebody wanted to read.
+pub fn all_printed() -> bool {
+    !LOST.load(Ordering::Relaxed)
+}
+
+/// Writes a line. A closed pipe ends the reader's interest, not the work.
+fn written(to: &mut impl std::io::Write, text: &str) -> std::io::Result<()> {
+    let written = writeln!(to, "{text}").and_then(|()| to.flush());
+    match written {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
 }
 
 fn spinner(name: &str) -> ProgressBar {

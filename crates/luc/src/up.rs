@@ -1,5 +1,7 @@
 //! `luc up`: a development cloud in one process, ready to be used.
 
+pub(crate) mod held;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,6 +19,8 @@ use crate::host::{SystemRandomness, generated_password};
 use crate::node::Node;
 use crate::steps::{print, say};
 use crate::{control, many};
+
+use held::Held;
 
 /// What a development cloud is to be.
 #[derive(Clone, Debug)]
@@ -45,6 +49,7 @@ pub struct Cloud {
 impl Cloud {
     /// Founds the cloud if it is not there yet, and starts it.
     pub async fn start(plan: Plan) -> anyhow::Result<Self> {
+        Held::read(&plan.data_dir)?.fits_one(&plan.data_dir, &plan.site)?;
         std::fs::create_dir_all(&plan.data_dir)
             .with_context(|| format!("creating {}", plan.data_dir.display()))?;
         let config = plan.config();
@@ -60,6 +65,7 @@ impl Cloud {
             password,
             project: "admin".to_owned(),
             region: config.site.region.clone(),
+            domains: crate::clouds::Domains::default(),
         };
         let clouds_yaml = access.write(&plan.data_dir)?;
         Ok(Self {

@@ -1,10 +1,10 @@
 //! `luc quota`: where the limits of projects are lent, and what is kept for a site.
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
-use super::{Column, Operator, show, table};
+use super::{Column, Operator, segment, show, table};
 use crate::operate_args::QuotaCommand;
 
 const LIMIT_COLUMNS: [Column; 6] = [
@@ -22,7 +22,7 @@ const SITE_COLUMNS: [Column; 3] = [("SITE", "site"), ("LENT", "lent"), ("RESERVE
 pub async fn quota(command: QuotaCommand, json_wanted: bool) -> anyhow::Result<()> {
     let answer = match command {
         QuotaCommand::Show { of, api } => {
-            let path = format!("/luc/v1/quotas/{of}");
+            let path = format!("/luc/v1/quotas/{}", segment("the project", &of)?);
             let operator = Operator::login(&api).await?;
             operator.ask(Method::GET, &path, None).await?
         }
@@ -32,9 +32,10 @@ pub async fn quota(command: QuotaCommand, json_wanted: bool) -> anyhow::Result<(
             amounts,
             api,
         } => {
-            let amounts: Result<Map<String, Value>, _> = amounts.iter().map(amount).collect();
-            let body = json!({"reserve": amounts?});
-            let path = format!("/luc/v1/quotas/{of}/reserves/{site}");
+            let body = json!({"reserve": reserve(&amounts)?});
+            let project = segment("the project", &of)?;
+            let site = segment("the site", &site)?;
+            let path = format!("/luc/v1/quotas/{project}/reserves/{site}");
             let operator = Operator::login(&api).await?;
             operator.ask(Method::PUT, &path, Some(body)).await?
         }
@@ -43,8 +44,21 @@ pub async fn quota(command: QuotaCommand, json_wanted: bool) -> anyhow::Result<(
     Ok(())
 }
 
+/// What is kept, each item once.
+fn reserve(amounts: &[String]) -> anyhow::Result<Map<String, Value>> {
+    let mut kept = Map::new();
+    for text in amounts {
+        let (item, count) = amount(text)?;
+        if kept.contains_key(&item) {
+            bail!("{item} is named twice: say once how much of it is kept");
+        }
+        kept.insert(item, count);
+    }
+    Ok(kept)
+}
+
 /// `instances=5`.
-fn amount(text: &String) -> anyhow::Result<(String, Value)> {
+fn amount(text: &str) -> anyhow::Result<(String, Value)> {
     let parts = text.split_once('=');
     let parts = parts.and_then(|(item, count)| Some((item, count.parse::<u64>().ok()?)));
     let (item, count) =
@@ -89,12 +103,26 @@ mod tests {
 
     #[test]
     fn amounts_are_read_and_what_is_none_is_named() {
-        let read = amount(&"ram=2048".to_owned()).unwrap();
+        let read = amount("ram=2048").unwrap();
         assert_eq!(read, ("ram".to_owned(), json!(2048)));
         for wrong in ["ram", "ram=", "ram=-1", "=x"] {
-            let error = amount(&wrong.to_owned()).unwrap_err().to_string();
+            let error = amount(wrong).unwrap_err().to_string();
             assert!(error.contains(wrong), "{error}");
         }
+    }
+
+    #[test]
+    fn an_item_that_is_named_twice_is_refused() {
+        let words = |words: &[&str]| {
+            words
+                .iter()
+                .map(|&word| word.to_owned())
+                .collect::<Vec<_>>()
+        };
+        let kept = reserve(&words(&["instances=2", "cores=3"])).unwrap();
+        assert_eq!(Value::from(kept), json!({"instances": 2, "cores": 3}));
+        let twice = reserve(&words(&["instances=2", "instances=3"])).unwrap_err();
+        assert!(twice.to_string().contains("instances"), "{twice}");
     }
 
     #[test]

@@ -95,6 +95,7 @@ async fn a_compute_node_that_falls_silent_is_down_before_its_heartbeats_are_miss
         password,
         project: "admin".to_owned(),
         region: "RegionOne".to_owned(),
+        domains: luc::clouds::Domains::default(),
     };
     let client = Client::login(&access).await.expect("admin logs in");
     until("they see each other, and both are up", LIMIT, async || {

@@ -67,6 +67,7 @@ pub(crate) async fn login(url: &str) -> Client {
         password: Secret::new("open sesame"),
         project: "admin".to_owned(),
         region: "RegionOne".to_owned(),
+        domains: luc::clouds::Domains::default(),
     };
     let started = Instant::now();
     loop {

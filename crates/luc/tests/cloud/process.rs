@@ -52,6 +52,7 @@ impl Up {
             password: Secret::new(text("password")),
             project: text("project"),
             region: "RegionOne".to_owned(),
+            domains: luc::clouds::Domains::default(),
         };
         Self { child, access }
     }

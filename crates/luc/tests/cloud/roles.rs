@@ -59,6 +59,7 @@ async fn login(url: &str) -> Client {
         password: Secret::new("open sesame"),
         project: "admin".to_owned(),
         region: "RegionOne".to_owned(),
+        domains: luc::clouds::Domains::default(),
     };
     Client::login(&access).await.expect("the admin logs in")
 }

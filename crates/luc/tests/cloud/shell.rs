@@ -60,8 +60,15 @@ async fn a_cloud_is_founded_once() {
     let facts: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(facts["site"], "lab");
     assert_eq!(facts["password"].as_str().map(str::len), Some(24));
+    let clouds = facts["clouds_yaml"].as_str().expect("its path").to_owned();
+    let written = std::fs::read_to_string(&clouds).expect("it is there");
+    let access = luc::clouds::Access::from_clouds(&written, "luc").expect("an entry");
+    assert_eq!(access.auth_url, "http://127.0.0.1:9000/identity/v3");
+    assert_eq!(facts["password"], access.password.reveal());
     let again = run(&words).await;
     assert!(!again.status.success());
+    let untouched = std::fs::read_to_string(&clouds).expect("it is there");
+    assert_eq!(untouched, written);
     assert!(
         text(&again.stderr).contains("already"),
         "{}",
@@ -88,4 +95,43 @@ async fn every_shell_has_its_completion() {
             "{shell}"
         );
     }
+}
+
+#[tokio::test]
+async fn arguments_that_contradict_each_other_are_refused_before_anything_is_asked() {
+    let nowhere = ["--url", "127.0.0.1:1", "--token", "none"];
+    for (words, part) in [
+        (&["site", "show", ""][..], "the site"),
+        (&["node", "revoke", ""], "the node"),
+        (&["quota", "show", ".."], "the project"),
+        (
+            &["quota", "reserve", "p", "a", "ram=1", "ram=2"],
+            "ram is named twice",
+        ),
+        (&["site", "ticket", "--node", "--label", "edge"], "--label"),
+        // What is asked is asked in whole: the error names the URL.
+        (
+            &["quota", "show", "../sites"],
+            "http://127.0.0.1:1/luc/v1/quotas/..%2Fsites",
+        ),
+    ] {
+        let output = run(&[words, &nowhere].concat()).await;
+        let said = text(&output.stderr);
+        assert!(!output.status.success(), "{words:?} succeeded");
+        assert!(said.contains(part), "{words:?}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn results_that_could_not_be_written_are_a_failure() {
+    let full = std::fs::File::options().write(true).open("/dev/full");
+    let full = full.expect("this machine has it");
+    let mut command = luc();
+    command.args(["config", "show"]).stdout(full);
+    let child = command.stderr(std::process::Stdio::piped()).spawn();
+    let output = child.expect("luc starts").wait_with_output().await;
+    let output = output.expect("luc ends");
+    assert!(!output.status.success());
+    let said = text(&output.stderr);
+    assert!(said.contains("writing the results"), "{said}");
 }

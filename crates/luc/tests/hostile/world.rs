@@ -221,6 +221,7 @@ impl World {
             password: Secret::new("open sesame"),
             project: project.to_owned(),
             region: "RegionOne".to_owned(),
+            domains: luc::clouds::Domains::default(),
         };
         Client::login(&access).await.expect("the user logs in")
     }

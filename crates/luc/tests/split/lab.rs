@@ -157,6 +157,7 @@ impl Lab {
             password: Secret::new(self.facts["password"].as_str().expect("a password")),
             project: "admin".to_owned(),
             region: "RegionOne".to_owned(),
+            domains: luc::clouds::Domains::default(),
         }
     }
 
