@@ -85,7 +85,7 @@ async fn a_stranger_at_the_door_is_told_no_changes_nothing_and_is_logged_once() 
         assert!(text.contains("refused"), "{text}");
     }
     assert_eq!(world.revision(), before);
-    assert_eq!(lines.count("a join was refused"), 1);
+    assert_eq!(lines.count("a knock was refused"), 1);
     world.stop().await;
 }
 
@@ -103,6 +103,6 @@ async fn many_strangers_do_not_fill_the_log() {
         answer.expect("a refusal in words");
     }
     assert_eq!(world.revision(), before);
-    assert_eq!(lines.count("a join was refused"), 64);
+    assert_eq!(lines.count("a knock was refused"), 64);
     world.stop().await;
 }
