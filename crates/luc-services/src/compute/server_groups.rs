@@ -134,15 +134,16 @@ fn made(
     })
 }
 
-/// Adds `group`, unless its project, or its user there, has as many as allowed.
+/// Adds `group`, unless its project, or its user there, has as many as allowed. Those of other sites
+/// count as what these were lent, not as what their feeds show here.
 fn store(tx: &mut Tx<'_>, lent: &Lent, group: &ServerGroup) -> Result<(), WriteError> {
     let held = Held::within(tx, group.project.as_str());
     let groups = tx.find(&ServerGroup::BY_PROJECT, &key(&[group.project.as_str()]));
-    let of_user = groups
-        .iter()
+    let own = groups.iter().filter(|other| other.home() == lent.site());
+    let of_user = { own.clone() }
         .filter(|other| other.user == group.user)
         .count() as u64;
-    let of_project = groups.len() as u64;
+    let of_project = own.count() as u64;
     let admitted = held
         .allowance(None)
         .admits(Resource::ServerGroups, of_project + 1)

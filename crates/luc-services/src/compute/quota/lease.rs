@@ -75,6 +75,11 @@ impl Lent {
         Self { site, now, heard }
     }
 
+    /// Where it is booked.
+    pub(in crate::compute) fn site(&self) -> SitePrefix {
+        self.site
+    }
+
     pub(super) fn hear(&mut self, heard: Heard) {
         self.heard = Some(heard);
     }
