@@ -87,7 +87,11 @@ impl Question {
         let admits = |scope: &_| self.filter.admits(kind, scope);
         let seen = tombstone.scopes.iter().any(admits);
         let now = snapshot.state.table(kind).row(&tombstone.record);
-        let still = now.is_some_and(|(_, row)| admits(&row.record.envelope().scope));
+        // What another site has there is its own to tell, and no reason to be silent.
+        let still = now.is_some_and(|(_, row)| {
+            let envelope = row.record.envelope();
+            envelope.home == self.site && admits(&envelope.scope)
+        });
         (seen && !still).then(|| gone(kind, &tombstone.record))
     }
 }

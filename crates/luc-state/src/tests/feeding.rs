@@ -254,6 +254,30 @@ fn a_tombstone_goes_when_the_record_is_made_again() {
 }
 
 #[test]
+fn a_deletion_is_heard_of_although_another_site_has_the_id_by_now() {
+    let mut pair = Pair::new(&["p"], |tx| disk(tx, "d1", "p", "1"));
+    pair.pump();
+    pair.write(|tx| tx.delete::<Disk>("d1").map(drop));
+    let third = SitePrefix::from_bytes([0xc3; 6]);
+    let other = open(&mut pair.lab, third, &MemoryEngine::sole());
+    write(&mut pair.lab, &other, |tx| disk(tx, "d1", "p", "3"));
+    let mut follower = Follower::load(&pair.home, third);
+    let default = DomainId::parse("default").expect("an id");
+    follower.want(projects(&["p"]), BTreeSet::from([default]));
+    let mut source = Source::open(&other, &follower.hello()).expect("it has nothing");
+    for bytes in drain(&mut pair.lab, &mut source) {
+        let batch = Batch::decode(&bytes).expect("it was just written");
+        let applied = follower.apply(&pair.home, &batch, TRUSTED);
+        pair.lab.run(applied).expect("it is in turn");
+    }
+    let there = pair.home.snapshot();
+    assert_eq!(there.get::<Disk>("d1").map(|d| d.home()), Some(third));
+    pair.reconnect();
+    pair.pump();
+    assert_eq!(pair.slots(), pairs(&[]));
+}
+
+#[test]
 fn a_filter_brings_what_it_admits_and_takes_away_what_it_does_not() {
     let mut pair = Pair::new(&["p"], |tx| {
         disk(tx, "d1", "p", "1")?;
