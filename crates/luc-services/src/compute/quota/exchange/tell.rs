@@ -15,10 +15,10 @@ use luc_core::id::ProjectId;
 use luc_state::Tx;
 use serde::{Deserialize, Serialize};
 
-use super::super::super::model::lease::{Claim, Closings, Item, LeaseHeld, QuotaLease};
+use super::super::super::model::lease::{Claim, Closings, Item, QuotaLease};
 use super::super::super::write::{WriteError, of_write};
 use super::super::closing::{Elsewhere, is_open};
-use super::super::lease::{bound, covered};
+use super::super::lease::covered;
 use super::super::{Held, protocol};
 use super::{Message, home_of, send};
 use crate::Services;
@@ -199,17 +199,10 @@ pub(super) async fn hear(
     let (site, project) = (services.site, &notice.project);
     let caught_up = services.sites.caught_up(home, notice.revision, CATCH_UP);
     let caught_up = caught_up.await;
-    let now = services.clock.now();
     let heard = services.store.transact(|tx| {
-        let before = bound(tx, site, project);
+        // It may use that again once the home has written it down, which it sees by its feed: else
+        // it would use what is gone here by then, and what the home has lent to somebody else.
         let said = covered(tx, site, project, &notice.items);
-        if said != before {
-            tx.put(LeaseHeld {
-                project: project.clone(),
-                bound: said.clone(),
-                changed_at: now,
-            })?;
-        }
         let known = tx.get::<Project>(project).is_some();
         let held = Held::within(tx, project.as_str());
         let limited = held.limited().into_iter();
