@@ -134,8 +134,8 @@ fn made(
     })
 }
 
-/// Adds `group`, unless its project, or its user there, has as many as allowed. Those of other sites
-/// count as what these were lent, not as what their feeds show here.
+/// Adds `group`, unless its project, or its user there, has as many as allowed. Those of other
+/// sites count as what these were lent, not as what their feeds show here.
 fn store(tx: &mut Tx<'_>, lent: &Lent, group: &ServerGroup) -> Result<(), WriteError> {
     let held = Held::within(tx, group.project.as_str());
     let groups = tx.find(&ServerGroup::BY_PROJECT, &key(&[group.project.as_str()]));

@@ -14,9 +14,9 @@ use luc_core::{SitePrefix, Uuid};
 use luc_state::{Tx, key};
 use serde::{Deserialize, Serialize};
 
-use super::members::{Members, transact};
+use super::members::{Members, removed, transact};
 use super::model::{Admission, NodeInfo, Purpose, Ticket, node_id};
-use super::promise::{Known, PromiseWish, free, is_removed, promise, release};
+use super::promise::{Known, PromiseWish, free, promise, release};
 use super::proof::proves;
 use super::refusal::Refusal;
 use super::ticket::hash;
@@ -241,8 +241,9 @@ async fn write(
     let id = Uuid::born_at(services.site, &mut Drawn(&*services.random)).simple();
     let site = wanted.site;
     transact(services, |tx| {
-        free(tx, wanted)?;
-        majority.check(|site| is_removed(tx, site))?;
+        let gone = removed(tx, services.site);
+        free(tx, &gone, wanted)?;
+        majority.check(|site| gone.contains(&site))?;
         let ticket = use_up(tx, hash, Purpose::Site, now)?;
         tx.insert(Admission {
             id: id.clone(),

@@ -73,17 +73,9 @@ impl Members {
     pub fn of(snapshot: &Snapshot, site: SitePrefix) -> Self {
         let own = snapshot.get::<SiteInfo>(site_id(site).as_str());
         let cloud = own.map_or(site, |own| own.cloud);
-        let counted = counted(snapshot, cloud);
-        let trusted: BTreeSet<SitePrefix> = counted
-            .values()
-            .filter(|admission| admission.label == Label::Trusted)
-            .map(|admission| admission.site)
-            .collect();
-        let removed: BTreeSet<SitePrefix> = snapshot
-            .all::<Removal>()
-            .filter(|r| trusted.contains(&r.home()) || r.home() == r.site)
-            .map(|removal| removal.site)
-            .collect();
+        let admissions: Vec<_> = snapshot.all().collect();
+        let counted = counted(&admissions, cloud);
+        let removed = gone(&counted, snapshot.all());
         let mut registered = counted;
         registered.retain(|site, _| !removed.contains(site));
         let claims = Claims::of(snapshot, (site, cloud), &registered);
@@ -122,12 +114,36 @@ impl Members {
     }
 }
 
+/// The sites that are gone, as a transaction at `site` sees it.
+pub(super) fn removed(tx: &Tx<'_>, site: SitePrefix) -> BTreeSet<SitePrefix> {
+    let own = tx.get::<SiteInfo>(site_id(site).as_str());
+    let cloud = own.map_or(site, |own| own.cloud);
+    gone(&counted(&tx.all(), cloud), tx.all().into_iter())
+}
+
+/// The sites that are gone by the word of a trusted one or their own, `counted` being the
+/// admissions that count.
+fn gone(
+    counted: &Counted,
+    removals: impl Iterator<Item = Arc<Stored<Removal>>>,
+) -> BTreeSet<SitePrefix> {
+    let trusts = |site: SitePrefix| {
+        let admission = counted.get(&site);
+        admission.is_some_and(|admission| admission.label == Label::Trusted)
+    };
+    let removals = removals.filter(|said| trusts(said.home()) || said.home() == said.site);
+    removals.map(|removal| removal.site).collect()
+}
+
+/// Admissions that count, by site.
+type Counted = BTreeMap<SitePrefix, Arc<Stored<Admission>>>;
+
 /// The admissions that count, one per site.
-fn counted(snapshot: &Snapshot, cloud: SitePrefix) -> BTreeMap<SitePrefix, Arc<Stored<Admission>>> {
+fn counted(admissions: &[Arc<Stored<Admission>>], cloud: SitePrefix) -> Counted {
     let mut counted: BTreeMap<SitePrefix, Arc<Stored<Admission>>> = BTreeMap::new();
     let mut trusted = vec![cloud];
     while let Some(inviter) = trusted.pop() {
-        for admission in snapshot.all::<Admission>() {
+        for admission in admissions {
             let rooted = admission.site != inviter || inviter == cloud;
             let first = !counted.contains_key(&admission.site);
             if admission.home() != inviter || !rooted || !first {
@@ -136,7 +152,7 @@ fn counted(snapshot: &Snapshot, cloud: SitePrefix) -> BTreeMap<SitePrefix, Arc<S
             if admission.label == Label::Trusted && admission.site != cloud {
                 trusted.push(admission.site);
             }
-            counted.insert(admission.site, admission);
+            counted.insert(admission.site, Arc::clone(admission));
         }
     }
     counted
@@ -220,7 +236,8 @@ fn is_said(node: &Stored<NodeInfo>, own: SitePrefix, cloud: SitePrefix) -> bool 
 pub fn contested(snapshot: &Snapshot, own: SitePrefix) -> Vec<(SitePrefix, String)> {
     let founder = snapshot.get::<SiteInfo>(site_id(own).as_str());
     let cloud = founder.map_or(own, |own| own.cloud);
-    let registered = counted(snapshot, cloud);
+    let admissions: Vec<_> = snapshot.all().collect();
+    let registered = counted(&admissions, cloud);
     let claims = Claims::of(snapshot, (own, cloud), &registered);
     let told = snapshot.all::<NodeInfo>();
     let foreign = told.filter(|node| !claims.believe(node));

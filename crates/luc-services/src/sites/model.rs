@@ -1,5 +1,7 @@
 //! The stored records of sites and nodes.
 
+use std::collections::BTreeMap;
+
 use luc_core::id::{DomainId, NodeId, SiteId};
 use luc_core::time::Timestamp;
 use luc_core::{Entropy, SitePrefix, Uuid};
@@ -274,12 +276,9 @@ pub struct Promise {
     pub name: String,
     /// Its founding public key, 64 hexadecimal digits.
     pub founding_key: String,
-    /// The inviting site.
+    /// The attempts that it is kept for, each with the inviting site.
     #[serde(default)]
-    pub by: Option<SitePrefix>,
-    /// Its attempt.
-    #[serde(default)]
-    pub attempt: String,
+    pub attempts: BTreeMap<String, SitePrefix>,
     /// When the promise is forgotten if no admission has followed.
     pub until: Timestamp,
 }

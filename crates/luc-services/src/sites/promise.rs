@@ -10,6 +10,7 @@
 //! which shares a site with any majority of a list at most one shorter; that site tells of the
 //! admission, and so on to the newest.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use luc_core::SitePrefix;
@@ -17,8 +18,8 @@ use luc_state::{Tx, key};
 use serde::{Deserialize, Serialize};
 
 use super::admit::{check_site_name, same_name};
-use super::members::{Members, transact};
-use super::model::{Admission, Promise, Removal};
+use super::members::{Members, removed, transact};
+use super::model::{Admission, Promise};
 use super::refusal::Refusal;
 use crate::Services;
 
@@ -43,11 +44,13 @@ pub struct PromiseWish {
     pub name: String,
     /// Its founding public key, 64 hexadecimal digits.
     pub founding_key: String,
-    /// Which attempt it is: a promise of a later one is not taken back by what an earlier one left
-    /// on its way.
+    /// Which attempt it is: what one leaves on its way takes back no promise of another.
     #[serde(default)]
     pub attempt: String,
 }
+
+/// The most attempts that one promise is kept for.
+const ATTEMPTS_MAX: usize = 16;
 
 /// The most promises that are kept at a time: joins are rare, and each lasts a day at most.
 const KEPT_MAX: usize = 64;
@@ -77,11 +80,17 @@ pub async fn promise(
     }
     let now = services.clock.now();
     transact(services, |tx| {
-        free(tx, wish)?;
+        free(tx, &removed(tx, services.site), wish)?;
+        let mut attempts = BTreeMap::from([(wish.attempt.clone(), by)]);
         for held in tx.all::<Promise>() {
             let same = held.founding_key == wish.founding_key;
             // Once the admission has arrived it says all that the promise did.
             let kept = !tx.find(&Admission::BY_SITE, &key(&[&held.site])).is_empty();
+            if same && held.name == wish.name && held.until > now {
+                // Attempts may overlap, and overtake each other on their way.
+                let others = held.attempts.iter().take(ATTEMPTS_MAX);
+                attempts.extend(others.map(|(attempt, by)| (attempt.clone(), *by)));
+            }
             if held.until <= now || same || kept {
                 tx.delete::<Promise>(&held.site)?;
             } else if same_name(&held.name, &wish.name) {
@@ -99,8 +108,7 @@ pub async fn promise(
             site: wish.site.to_string(),
             name: wish.name.clone(),
             founding_key: wish.founding_key.clone(),
-            by: Some(by),
-            attempt: wish.attempt.clone(),
+            attempts: attempts.clone(),
             until: now.plus(KEPT),
         })?;
         Ok(())
@@ -115,7 +123,7 @@ fn known(services: &Services, by: SitePrefix, wish: &PromiseWish) -> Vec<Known> 
     let snapshot = services.store.snapshot();
     let members = Members::of(&snapshot, services.site);
     let promised = snapshot.all::<Promise>();
-    let promised = promised.filter(|held| held.by != Some(by));
+    let promised = promised.filter(|held| held.attempts.values().any(|asked| *asked != by));
     let promised = promised.filter_map(|held| {
         let site = held.site.parse().ok()?;
         let name = held.name.clone();
@@ -132,28 +140,34 @@ fn known(services: &Services, by: SitePrefix, wish: &PromiseWish) -> Vec<Known> 
     all.filter(|known| known.site != wish.site).collect()
 }
 
-/// Takes a promise back, if it is still the one that was given for `wish`.
+/// Takes back what was promised for the attempt in `wish`; the promise goes with the last one.
 pub async fn release(services: &Services, wish: &PromiseWish) -> Result<(), Refusal> {
     transact(services, |tx| {
         let held = tx.get::<Promise>(wish.site.to_string());
-        let same =
-            |held: &Promise| held.founding_key == wish.founding_key && held.attempt == wish.attempt;
-        if held.is_some_and(|held| same(&held)) {
+        let held = held.filter(|held| held.founding_key == wish.founding_key);
+        let Some(mut held) = held.map(|held| held.value().clone()) else {
+            return Ok(());
+        };
+        if held.attempts.remove(&wish.attempt).is_none() {
+            return Ok(());
+        }
+        if held.attempts.is_empty() {
             tx.delete::<Promise>(wish.site.to_string())?;
+        } else {
+            tx.update(held)?;
         }
         Ok(())
     })
     .await
 }
 
-/// Whether anybody says that `site` is gone.
-pub(super) fn is_removed(tx: &Tx<'_>, site: SitePrefix) -> bool {
-    let removals = tx.find(&Removal::BY_SITE, &key(&[&site.to_string()]));
-    !removals.is_empty()
-}
-
-/// Whether no site has the name or the prefix, as far as is known here.
-pub(super) fn free(tx: &Tx<'_>, wish: &PromiseWish) -> Result<(), Refusal> {
+/// Whether no site but those that are `gone` has the name, and none at all the prefix, as far as is
+/// known here.
+pub(super) fn free(
+    tx: &Tx<'_>,
+    gone: &BTreeSet<SitePrefix>,
+    wish: &PromiseWish,
+) -> Result<(), Refusal> {
     if !tx
         .find(&Admission::BY_SITE, &key(&[&wish.site.to_string()]))
         .is_empty()
@@ -162,7 +176,7 @@ pub(super) fn free(tx: &Tx<'_>, wish: &PromiseWish) -> Result<(), Refusal> {
     }
     let admissions = tx.all::<Admission>();
     let mut named = { admissions.iter() }.filter(|one| same_name(&one.name, &wish.name));
-    if named.any(|admission| !is_removed(tx, admission.site)) {
+    if named.any(|admission| !gone.contains(&admission.site)) {
         let name = wish.name.clone();
         return Err(Refusal::NameTaken { name });
     }

@@ -98,6 +98,16 @@ async fn create_all(client: &Client, names: &[&str], (image, zone): (&str, &str)
     }
 }
 
+/// Waits until each of these lists so many servers.
+async fn all_listed(clients: &[&Client], count: usize) {
+    for client in clients {
+        until("copies of all arrive", async || {
+            (listed(client).await == count).then_some(())
+        })
+        .await;
+    }
+}
+
 /// Asks for a server too many.
 async fn refused(client: &Client, (image, zone): (&str, &str)) {
     let made = create(client, "one-too-many", image, Some(zone)).await;
@@ -128,12 +138,7 @@ async fn a_limit_that_comes_after_none_while_a_site_is_cut_off_counts_what_that_
     .await;
     create_all(&c, &["c2", "c3"], at("c")).await;
     create_all(&a, &["a1"], at("a")).await;
-    for client in [&a, &c] {
-        until("copies arrive", async || {
-            (listed(client).await == 4).then_some(())
-        })
-        .await;
-    }
+    all_listed(&[&a, &c], 4).await;
 
     cloud.split("c").expect("it is cut off");
     set_limit(&a, 6).await;
@@ -162,12 +167,7 @@ async fn a_limit_that_comes_after_none_while_a_site_is_cut_off_counts_what_that_
 
     // One is beyond the limit then; it stays, and no more are made anywhere.
     cloud.heal();
-    for client in [&a, &c] {
-        until("copies of all arrive", async || {
-            (listed(client).await == 7).then_some(())
-        })
-        .await;
-    }
+    all_listed(&[&a, &c], 7).await;
     for (client, zone) in [(&a, "a"), (&c, "c")] {
         refused(client, at(zone)).await;
     }

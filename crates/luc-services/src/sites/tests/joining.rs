@@ -289,7 +289,7 @@ async fn what_an_earlier_attempt_takes_back_is_not_the_promise_of_a_later_one() 
         attempt: "second".to_owned(),
         ..early.clone()
     };
-    for wish in [&early, &late] {
+    for wish in [&early, &late, &early] {
         promise(&alpha.services, cloud(), wish).await.unwrap();
     }
     release(&alpha.services, &early).await.unwrap();

@@ -143,9 +143,14 @@ fn wrong(
     }
     let known = registered(books, book);
     let key = format!("r/promise/{site}");
-    let promised = books
+    // Once the admission is there the promise may go, even in the same commit.
+    let ended = steps
         .iter()
-        .filter(|one| known.contains(&one.site.to_string()) && one.now.contains_key(key.as_str()));
+        .any(|step| *step.key == *key && step.before.is_some());
+    let promised = books.iter().filter(|one| {
+        let has = one.now.contains_key(key.as_str()) || (ended && one.site == book.site);
+        has && known.contains(&one.site.to_string())
+    });
     let (promised, now) = (promised.count(), known.len() - 1);
     let then = asked
         .get(&(book.site, site.clone()))
