@@ -11,7 +11,7 @@ use luc_core::id::{DomainId, ProjectId};
 use luc_core::{SitePrefix, Uuid};
 use luc_runtime::feeds::Interest;
 use luc_services::identity::settle_permits;
-use luc_services::sites::{self, Label, Purpose, node_id};
+use luc_services::sites::{self, Label, node_id};
 use luc_state::feed::{BATCH_VERSION, Batch, Entry, Expectations, Follower};
 use luc_state::kinds::IdForm;
 use luc_state::{Kind, Scope};
@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep};
 use crate::client::Client;
 use crate::draw::{Draw, lock};
 use crate::invariant::edges_stay_inside;
-use crate::joins::{self, Join};
+use crate::joins;
 use crate::ledger::Cell;
 use crate::site::{PASSWORD, Site};
 use crate::speech::Ask;
@@ -65,20 +65,10 @@ pub(crate) async fn come(world: Arc<World>, number: usize, seed: u64, end: Insta
     sleep(draw.millis(0, 2_000)).await;
     let domains = listed(&world, &mut draw);
     world.say(|| format!("an edge site comes for {domains:?}"));
-    let mut ticket = None;
-    while ticket.is_none() && Instant::now() < end {
-        let at = draw.place(world.founded);
-        let label = (Label::Edge, Some(domains.clone()));
-        ticket = joins::ticket_for(&world, at, Purpose::Site, label).await;
-        sleep(draw.millis(50, 500)).await;
-    }
-    let Some(ticket) = ticket else { return };
-    let join = Join {
-        site: number,
-        ticket: ticket.clone(),
-        told: None,
+    let label = (Label::Edge, Some(domains));
+    let Some(ticket) = joins::seek(&world, number, label, &mut draw, end).await else {
+        return;
     };
-    lock(&world.joins).insert(number, join);
     while Instant::now() < end && !joins::enter(&world, number, &ticket).await {
         sleep(draw.millis(200, 2_500)).await;
     }

@@ -171,6 +171,34 @@ pub(crate) async fn ticket_for(
     }
 }
 
+/// A ticket for the site number `number`, which is to have this label and may hold these domains,
+/// asked for until `end`; the site is about to join with it.
+pub(crate) async fn seek(
+    world: &World,
+    number: usize,
+    label: (Label, Option<Vec<DomainId>>),
+    draw: &mut Draw,
+    end: Instant,
+) -> Option<TicketText> {
+    let mut ticket = None;
+    while ticket.is_none() && Instant::now() < end {
+        let at = draw.place(world.founded);
+        ticket = ticket_for(world, at, Purpose::Site, label.clone()).await;
+        sleep(draw.millis(50, 500)).await;
+    }
+    ticket.inspect(|ticket| begin(world, number, ticket))
+}
+
+/// Notes that the site number `number` is about to join with `ticket`.
+fn begin(world: &World, number: usize, ticket: &TicketText) {
+    let join = Join {
+        site: number,
+        ticket: ticket.clone(),
+        told: None,
+    };
+    lock(&world.joins).insert(number, join);
+}
+
 /// The site number `number` comes late, joins and lets a client work, until `end`.
 pub(crate) async fn come_late(world: Arc<World>, number: usize, seed: u64, end: Instant) {
     let mut draw = Draw::new(seed, 200 + number as u64);
@@ -178,12 +206,7 @@ pub(crate) async fn come_late(world: Arc<World>, number: usize, seed: u64, end: 
     let Some(ticket) = invited(&world, &mut draw, end).await else {
         return;
     };
-    let join = Join {
-        site: number,
-        ticket: ticket.clone(),
-        told: None,
-    };
-    lock(&world.joins).insert(number, join);
+    begin(&world, number, &ticket);
     while Instant::now() < end && !enter(&world, number, &ticket).await {
         sleep(draw.millis(200, 2_500)).await;
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 use luc_services::http::respond;
-use luc_services::sites::{Purpose, TicketText, bring_people, may_bring};
+use luc_services::sites::{Label, TicketText, bring_people, may_bring};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -16,7 +16,7 @@ use crate::broken::Rule;
 use crate::deeds::What;
 use crate::draw::{Draw, lock};
 use crate::invariant::people_come_along_once::{self, People};
-use crate::joins::{self, Join, Told};
+use crate::joins::{self, Told};
 use crate::site::{Alone, PASSWORD};
 use crate::speech::{self, Answer, Ask, Knowledge};
 use crate::world::{World, text};
@@ -108,19 +108,10 @@ fn login(user: &str, domain: &str, project: Option<&str>) -> Ask {
 pub(crate) async fn come(world: Arc<World>, number: usize, seed: u64, end: Instant) {
     let mut draw = Draw::new(seed, 400);
     sleep(draw.millis(200, 4_000)).await;
-    let mut ticket = None;
-    while ticket.is_none() && Instant::now() < end {
-        let at = draw.place(world.founded);
-        ticket = joins::ticket(&world, at, Purpose::Site).await;
-        sleep(draw.millis(50, 500)).await;
-    }
-    let Some(ticket) = ticket else { return };
-    let join = Join {
-        site: number,
-        ticket: ticket.clone(),
-        told: None,
+    let label = (Label::Trusted, None);
+    let Some(ticket) = joins::seek(&world, number, label, &mut draw, end).await else {
+        return;
     };
-    lock(&world.joins).insert(number, join);
     while Instant::now() < end && !enter(&world, number, &ticket, &mut draw).await {
         sleep(draw.millis(200, 2_000)).await;
     }
