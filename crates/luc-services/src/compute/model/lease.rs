@@ -11,7 +11,7 @@ use std::str::FromStr;
 use luc_core::SitePrefix;
 use luc_core::id::{DomainId, ProjectId, UserId};
 use luc_core::time::Timestamp;
-use luc_state::{Index, Kind, Record, Scope, key};
+use luc_state::{Index, Kind, Record, Scope, Tx, key};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::quota::Resource;
@@ -175,6 +175,14 @@ impl QuotaLease {
             reserve: Share::default(),
             heard: BTreeMap::new(),
         }
+    }
+
+    /// What `site` was lent of the limits of `project`, which is of `domain`, as a transaction sees
+    /// it.
+    pub fn within(tx: &Tx<'_>, project: &ProjectId, domain: &DomainId, site: SitePrefix) -> Self {
+        let stored = tx.get::<Self>(Self::id_of(project, site));
+        let none = || Self::none(project, domain, site);
+        stored.map_or_else(none, |stored| stored.value().clone())
     }
 
     /// The id of the lease of `site` for `project`.

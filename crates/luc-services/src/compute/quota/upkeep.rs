@@ -189,11 +189,7 @@ pub async fn set_reserve(
                 return Err(ApiError::conflict(message).into());
             }
         }
-        let id = QuotaLease::id_of(project, site);
-        let mut lease = tx.get::<QuotaLease>(&id).map_or_else(
-            || QuotaLease::none(project, &found.domain_id, site),
-            |stored| stored.value().clone(),
-        );
+        let mut lease = QuotaLease::within(tx, project, &found.domain_id, site);
         lease.reserve = reserve.clone();
         if site != services.site {
             lease.granted.share = lease.granted.share.clone().joined(reserve);

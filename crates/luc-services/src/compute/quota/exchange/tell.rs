@@ -122,11 +122,7 @@ impl Told<'_> {
         let elsewhere = Elsewhere::within(tx, self.site, self.project);
         let (mut news, mut all) = (false, elsewhere.open().cloned().collect::<BTreeSet<_>>());
         for site in self.concerned {
-            let stored = tx.get::<QuotaLease>(QuotaLease::id_of(self.project, *site));
-            let before = stored.map_or_else(
-                || QuotaLease::none(self.project, &found.domain_id, *site),
-                |stored| stored.value().clone(),
-            );
+            let before = QuotaLease::within(tx, self.project, &found.domain_id, *site);
             let mut lease = before.clone();
             let said = self.answers.get(site);
             if let Some(said) = said {
@@ -152,33 +148,18 @@ impl Told<'_> {
                 tx.put(lease)?;
             }
         }
-        self.note_all(tx, &all, &elsewhere)?;
+        if !all.is_empty() {
+            // Of these every site has heard.
+            let mut own = QuotaLease::within(tx, self.project, &found.domain_id, self.site);
+            let held = elsewhere.held();
+            let heard = all.into_iter().map(|item| {
+                let now = held.closings(&item);
+                (item, now)
+            });
+            own.heard.extend(heard);
+            tx.put(own)?;
+        }
         Ok(news)
-    }
-
-    /// Notes of which items every site has heard.
-    fn note_all(
-        &self,
-        tx: &mut Tx<'_>,
-        items: &BTreeSet<Item>,
-        elsewhere: &Elsewhere,
-    ) -> Result<(), WriteError> {
-        let Some(found) = tx
-            .get::<Project>(self.project)
-            .filter(|_| !items.is_empty())
-        else {
-            return Ok(());
-        };
-        let stored = tx.get::<QuotaLease>(QuotaLease::id_of(self.project, self.site));
-        let mut own = stored.map_or_else(
-            || QuotaLease::none(self.project, &found.domain_id, self.site),
-            |stored| stored.value().clone(),
-        );
-        let held = elsewhere.held();
-        let items = items.iter().map(|item| (item.clone(), held.closings(item)));
-        own.heard.extend(items);
-        tx.put(own)?;
-        Ok(())
     }
 }
 
