@@ -238,7 +238,7 @@ async fn settled(
     }
     let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let written_at = text(&HOME).and_then(|home| home.parse().ok());
-    let revision: Option<u64> = text(&REVISION).and_then(|number| number.parse().ok());
+    let revision = revision(headers);
     strip(headers);
     if let Some(revision) = revision.filter(|_| writes && response.status().is_success()) {
         let home = written_at.unwrap_or(home);
@@ -246,6 +246,11 @@ async fn settled(
         tracing::debug!(%home, revision, seen, "a write was made at another site");
     }
     response
+}
+
+/// The revision at which an answer with these headers holds at the site that gave it.
+fn revision(headers: &HeaderMap) -> Option<u64> {
+    headers.get(&REVISION)?.to_str().ok()?.parse().ok()
 }
 
 /// Asks `home` for what `uri` names, with the token in `headers`, and waits until the copy of it is
@@ -273,9 +278,7 @@ pub(crate) async fn fetch(
         Ok(answer) if answer.status().is_success() => answer,
         _ => return false,
     };
-    let revision = answer.headers().get(&REVISION);
-    let revision = revision.and_then(|number| number.to_str().ok()?.parse().ok());
-    match revision {
+    match revision(answer.headers()) {
         Some(revision) => services.sites.caught_up(home, revision, OWN_WRITES).await,
         None => false,
     }

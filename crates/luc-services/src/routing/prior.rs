@@ -111,7 +111,7 @@ pub(crate) fn resident(
 }
 
 /// The other site of this cloud at which `id` was born.
-fn foreign_birth(services: &Services, id: &str) -> Option<SitePrefix> {
+pub(crate) fn foreign_birth(services: &Services, id: &str) -> Option<SitePrefix> {
     let birth = Uuid::parse(id).ok()?.birth_site()?;
     let other = birth != services.site;
     (other && services.sites.all().iter().any(|view| view.site == birth)).then_some(birth)

@@ -8,7 +8,7 @@
 
 use futures::future::join_all;
 use http::Uri;
-use luc_core::{SitePrefix, Uuid};
+use luc_core::SitePrefix;
 use luc_state::Snapshot;
 
 use crate::Services;
@@ -18,6 +18,7 @@ use crate::identity::model::{DEFAULT_DOMAIN, Domain};
 use crate::image::model::{Image, Status};
 use crate::request::Request;
 use crate::routing::forward::fetch;
+use crate::routing::prior::foreign_birth;
 
 /// What a body names, by id.
 #[derive(Clone, Copy, Debug, Default)]
@@ -55,14 +56,19 @@ impl References<'_> {
                 .as_ref()
                 .is_none_or(|image| image.status != Status::Active)
             {
-                let home = held.map_or_else(|| birth(id), |image| Some(image.home()));
+                let birth = || foreign_birth(services, id);
+                let home = held.map_or_else(birth, |image| Some(image.home()));
                 add(home, "/image/v2/images", id);
             }
         }
         if let Some(id) = self.group
             && snapshot.get::<ServerGroup>(id).is_none()
         {
-            add(birth(id), "/compute/v2.1/os-server-groups", id);
+            add(
+                foreign_birth(services, id),
+                "/compute/v2.1/os-server-groups",
+                id,
+            );
         }
         if let Some(id) = self.flavor
             && snapshot.get::<Flavor>(id).is_none()
@@ -74,11 +80,6 @@ impl References<'_> {
         }
         missing
     }
-}
-
-/// The site at which `id` was born.
-fn birth(id: &str) -> Option<SitePrefix> {
-    Uuid::parse(id).ok()?.birth_site()
 }
 
 /// Whether `id` may stand in a path as it is: clients choose some ids.
