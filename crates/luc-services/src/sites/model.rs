@@ -178,13 +178,11 @@ pub struct Admission {
 impl Admission {
     /// Finds the admission of a site.
     pub const BY_SITE: Index<Self> = Index::plain("site", |a| vec![key(&[&a.site.to_string()])]);
-    /// Finds admissions under a name.
-    pub const BY_NAME: Index<Self> = Index::plain("name", |a| vec![key(&[&a.name])]);
 }
 
 impl Record for Admission {
     const KIND: Kind = Kind::Admission;
-    const INDEXES: &'static [Index<Self>] = &[Self::BY_SITE, Self::BY_NAME];
+    const INDEXES: &'static [Index<Self>] = &[Self::BY_SITE];
 
     fn id(&self) -> &str {
         &self.id
