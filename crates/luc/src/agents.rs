@@ -7,7 +7,7 @@
 mod rules;
 mod translate;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,12 +18,13 @@ use luc_agent::agent::Agent;
 use luc_agent::controller::{
     Change as WishChange, Controller, ControllerError, ImageData, Images, Wishes,
 };
-use luc_agent::desired::{DesiredServer, HostPlace};
+use luc_agent::desired::{DesiredServer, Generation, HostPlace};
 use luc_agent::driver::DriverError;
 use luc_agent::host::Heartbeat;
 use luc_agent::observed::Observed;
 use luc_core::id::{ImageId, ServerId};
 use luc_services::Services;
+use luc_services::compute::host::Build;
 use luc_services::compute::ports::{AskError, Hosts};
 use luc_services::compute::wanted::{self, WantedChange};
 use luc_services::compute::{hosts, progress};
@@ -85,14 +86,26 @@ impl LocalController {
         self
     }
 
-    /// Whether the host may be told its wishes now; to be asked before they are read.
+    /// Whether the host, which begins what it reads, may be told its wishes now; to be asked before
+    /// they are read.
     pub fn admitted(&self) -> Result<(), ControllerError> {
         if self.services.compute.door.admit(&self.host) {
             return Ok(());
         }
-        Err(ControllerError::Unavailable {
-            reason: "servers of this host are being given to others".to_owned(),
-        })
+        Err(shut(wanted::Shut))
+    }
+
+    /// Lets the host begin these new servers; returns those that are not wanted of it any more.
+    pub fn begin(
+        &self,
+        builds: &[(ServerId, Generation)],
+    ) -> Result<BTreeSet<ServerId>, ControllerError> {
+        let numbered = builds.iter().map(|(id, number)| (id.clone(), number.0));
+        let builds: Vec<Build> = numbered.collect();
+        let services = &self.services;
+        let door = &services.compute.door;
+        let asked = (self.host.as_str(), builds.as_slice());
+        wanted::begin(door, &services.store, services.site, asked).map_err(shut)
     }
 
     /// Everything that is wanted, and the revision for which that is true.
@@ -300,6 +313,12 @@ impl Hosts for AgentHosts {
             }
             None => self.remote.diagnostics(host, server).await,
         }
+    }
+}
+
+fn shut(shut: wanted::Shut) -> ControllerError {
+    ControllerError::Unavailable {
+        reason: shut.to_string(),
     }
 }
 

@@ -4,13 +4,14 @@
 //! keys ([`Link::Fabric`]); one that was only told a URL shows the site's join secret.
 //!
 //! The agent's port is a state with a number on either side, so anything may be lost or repeated
-//! (`luc_agent::controller`). Here it becomes four requests under `/luc/v1/hosts/<host>`, all of
+//! (`luc_agent::controller`). Here it becomes requests under `/luc/v1/hosts/<host>`, all of
 //! them idempotent:
 //!
 //! | request | meaning |
 //! |---|---|
 //! | `GET wishes` | everything that is wanted on the host, with the revision it is true for |
 //! | `GET wishes?after=R` | waits up to 20 s for changes after R; `reload` if R is too old |
+//! | `POST begin` | may the host make these new servers? Not those that are given to others |
 //! | `POST reports` | what the agent saw |
 //! | `POST heartbeat` | the node lives, what it has, where it is; answered with its host's labels |
 //! | `GET images/<id>` | the bytes of an image |
@@ -20,6 +21,7 @@
 //! that the heartbeat named, or at the key it was heard from. Without the fabric both sides show
 //! the site's join secret, and the network must be one that the operator trusts.
 
+mod begin;
 mod client;
 mod link;
 mod node;

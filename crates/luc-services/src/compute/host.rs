@@ -20,7 +20,7 @@ use luc_core::units::{DiskGib, MemoryMib, Vcpus};
 use luc_state::{Index, Kind, Record, Scope, key};
 use serde::{Deserialize, Serialize};
 
-pub use door::Door;
+pub use door::{Build, Door};
 pub use liveness::{Heard, Heartbeat, Liveness};
 
 /// What a host has, or what is claimed of it.

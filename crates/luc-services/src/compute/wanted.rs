@@ -2,8 +2,11 @@
 //!
 //! A [`Wanted`] is a whole wish with a number, never a command: reading it twice, or a newer one
 //! half-way, does no harm. An agent's adapter reads [`of_host`] once, then follows
-//! [`luc_state::Store::watch`] and asks [`of_change`] what each change means for its host. What
-//! became of a wish comes back through [`super::progress`].
+//! [`luc_state::Store::watch`] and asks [`of_change`] what each change means for its host. Before
+//! anything of a new server is made there it asks [`begin`]. What became of a wish comes back
+//! through [`super::progress`].
+
+mod begin;
 
 use std::sync::Arc;
 
@@ -12,6 +15,8 @@ use luc_core::id::ServerId;
 use luc_state::{Change, Snapshot, Stored, key};
 
 use super::model::server::{DeletedServer, FlavorCopy, Goal, Reboot, Server, Task};
+
+pub use begin::{Shut, begin};
 
 /// What a host is to make of one server.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -21,6 +21,7 @@ use serde::de::DeserializeOwned;
 
 use crate::agents::Ratios;
 
+use super::begin::{self, Begun};
 use super::wire::{self, Alive, Heard, Refusal, VERSION};
 use super::{Link, WAIT};
 
@@ -103,7 +104,10 @@ impl RemoteController {
     }
 
     async fn wishes_after(&self, after: Option<u64>) -> Result<wire::Wishes, ControllerError> {
-        let path = after.map_or_else(|| "wishes".to_owned(), |rev| format!("wishes?after={rev}"));
+        let path = after.map_or_else(
+            || "wishes?asks=true".to_owned(),
+            |revision| format!("wishes?asks=true&after={revision}"),
+        );
         let patience = WAIT + Duration::from_secs(10);
         let wishes: wire::Wishes =
             json(self.send(Method::GET, &path, None, patience).await?).await?;
@@ -116,14 +120,43 @@ impl RemoteController {
         }
         Ok(wishes)
     }
+
+    /// Takes those new servers out of `wishes` that the controller does not let this host begin.
+    /// What is left may be handed on; until then nobody here knows of it.
+    async fn begin(
+        &self,
+        wishes: &mut wire::Wishes,
+        begun: &mut Begun,
+    ) -> Result<(), ControllerError> {
+        let builds = begun.new_in(wishes);
+        if builds.is_empty() {
+            return Ok(());
+        }
+        let answer = self.tell("begin", &wire::Builds(builds.clone())).await?;
+        let answer: wire::Begin =
+            serde_json::from_slice(&answer).map_err(|error| no_answer(&error))?;
+        begun.note(builds, &answer.stale);
+        begin::take_out(wishes, &answer.stale);
+        Ok(())
+    }
 }
 
 /// Where a follower of changes stands.
 struct Following {
     controller: RemoteController,
     revision: u64,
+    begun: Begun,
     waiting: VecDeque<Change>,
     ended: bool,
+}
+
+impl Following {
+    /// What has changed, as far as it may be begun here.
+    async fn more(&mut self) -> Result<wire::Wishes, ControllerError> {
+        let mut wishes = self.controller.wishes_after(Some(self.revision)).await?;
+        self.controller.begin(&mut wishes, &mut self.begun).await?;
+        Ok(wishes)
+    }
 }
 
 async fn next_change(mut following: Following) -> Option<(Change, Following)> {
@@ -131,11 +164,7 @@ async fn next_change(mut following: Following) -> Option<(Change, Following)> {
         if let Some(change) = following.waiting.pop_front() {
             return Some((change, following));
         }
-        match following
-            .controller
-            .wishes_after(Some(following.revision))
-            .await
-        {
+        match following.more().await {
             Ok(wishes) if !wishes.reload => {
                 following.revision = wishes.revision;
                 following
@@ -172,7 +201,9 @@ impl Images for RemoteController {
 #[async_trait]
 impl Controller for RemoteController {
     async fn wishes(&self) -> Result<AgentWishes, ControllerError> {
-        let first = self.wishes_after(None).await?;
+        let mut first = self.wishes_after(None).await?;
+        let mut begun = Begun::default();
+        self.begin(&mut first, &mut begun).await?;
         let snapshot = first
             .snapshot
             .unwrap_or_default()
@@ -182,6 +213,7 @@ impl Controller for RemoteController {
         let following = Following {
             controller: self.clone(),
             revision: first.revision,
+            begun,
             waiting: VecDeque::new(),
             ended: false,
         };

@@ -25,7 +25,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::node::refuse;
-use super::wire::{Alive, Change, Console, Heard, Refusal, VERSION, Wishes};
+use super::wire::{Alive, Begin, Builds, Change, Console, Heard, Refusal, VERSION, Wishes};
 use super::{SECRET_HEADER, WAIT, shows};
 use crate::agents::{Followed, LocalController};
 use crate::sites::Membership;
@@ -53,6 +53,7 @@ pub struct ControllerSide {
 pub fn controller_router(side: ControllerSide) -> Router {
     Router::new()
         .route("/luc/v1/hosts/{host}/wishes", get(wishes))
+        .route("/luc/v1/hosts/{host}/begin", post(begin))
         .route("/luc/v1/hosts/{host}/reports", post(reports))
         .route("/luc/v1/hosts/{host}/heartbeat", post(heartbeat))
         .route("/luc/v1/hosts/{host}/images/{image}", get(image))
@@ -139,14 +140,17 @@ async fn addresses(
 }
 
 #[derive(Deserialize)]
-struct After {
+struct Asked {
     after: Option<u64>,
+    /// Whether the node asks before it begins new servers; one of an older release does not.
+    #[serde(default)]
+    asks: bool,
 }
 
 async fn wishes(
     State(side): State<ControllerSide>,
     Path(host): Path<String>,
-    Query(asked): Query<After>,
+    Query(asked): Query<Asked>,
     peer: Known,
     headers: HeaderMap,
 ) -> Response {
@@ -154,10 +158,12 @@ async fn wishes(
         Ok(controller) => controller,
         Err(refusal) => return refusal,
     };
-    if let Err(error) = controller.admitted() {
+    if !asked.asks
+        && let Err(error) = controller.admitted()
+    {
         return done(Err(error));
     }
-    let answer = match asked.after {
+    let mut answer = match asked.after {
         None => {
             let (revision, snapshot) = controller.wanted();
             let snapshot = snapshot.iter().map(|wish| wish.as_ref().clone()).collect();
@@ -167,10 +173,12 @@ async fn wishes(
                 snapshot: Some(snapshot),
                 changes: Vec::new(),
                 reload: false,
+                ask: false,
             }
         }
         Some(after) => changes(&controller, after).await,
     };
+    answer.ask = asked.asks;
     axum::Json(answer).into_response()
 }
 
@@ -182,6 +190,7 @@ async fn changes(controller: &LocalController, after: u64) -> Wishes {
         snapshot: None,
         changes: Vec::new(),
         reload: false,
+        ask: false,
     };
     let mut followed = controller.follow(after);
     let waited = tokio::time::timeout(WAIT, followed.next()).await;
@@ -212,6 +221,24 @@ async fn changes(controller: &LocalController, after: u64) -> Wishes {
             Ok(following) if answer.changes.len() < 1000 => next = following,
             _ => return answer,
         }
+    }
+}
+
+/// A node asks to begin new servers that it has read of.
+async fn begin(
+    State(side): State<ControllerSide>,
+    Path(host): Path<String>,
+    peer: Known,
+    headers: HeaderMap,
+    axum::Json(Builds(builds)): axum::Json<Builds>,
+) -> Response {
+    let begun = match side.controller(&host, &headers, peer) {
+        Ok(controller) => controller.begin(&builds),
+        Err(refusal) => return refusal,
+    };
+    match begun {
+        Ok(stale) => axum::Json(Begin { stale }).into_response(),
+        Err(error) => done(Err(error)),
     }
 }
 

@@ -1,9 +1,10 @@
 //! What controller and compute-only node say to each other; versioned JSON.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use crate::agents::Ratios;
-use luc_agent::desired::{DesiredServer, HostPlace};
+use luc_agent::desired::{DesiredServer, Generation, HostPlace};
 use luc_agent::host::Heartbeat;
 use luc_core::id::ServerId;
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,21 @@ pub(super) struct Wishes {
     pub changes: Vec<Change>,
     /// Changes are missing: ask for everything again.
     pub reload: bool,
+    /// Whether the controller wants to be asked before new servers among these are begun; one of
+    /// an older release does not, and believes that they are begun at once.
+    #[serde(default)]
+    pub ask: bool,
+}
+
+/// New servers, with the numbers of their wishes, that a node asks to begin.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Builds(pub Vec<(ServerId, Generation)>);
+
+/// The answer to it: all but these.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Begin {
+    /// They are wanted no more, or not so; what is wanted of them now comes as a change.
+    pub stale: BTreeSet<ServerId>,
 }
 
 /// One change.
@@ -89,7 +105,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn wishes_of_an_older_controller_are_read_without_rules() {
+    fn wishes_of_an_older_controller_are_read_without_rules_and_questions() {
         let wish = DesiredServer {
             rules: Some(PlacementRules::default()),
             ..server("s1")
@@ -100,6 +116,7 @@ mod tests {
             snapshot: Some(vec![wish.clone()]),
             changes: vec![Change::Want(Box::new(wish))],
             reload: false,
+            ask: true,
         };
         let mut told = serde_json::to_value(&wishes).expect("they are written");
         for wish in ["/snapshot/0", "/changes/0/want"] {
@@ -107,7 +124,10 @@ mod tests {
             let taken = wish.and_then(|wish| wish.remove("rules"));
             assert!(taken.is_some());
         }
+        let asks = told.as_object_mut().and_then(|told| told.remove("ask"));
+        assert_eq!(asks, Some(json!(true)));
         let read: Wishes = serde_json::from_value(told).expect("they are read");
+        assert!(!read.ask);
         let rules = read.snapshot.map(|wishes| wishes[0].rules.clone());
         assert_eq!(rules, Some(None));
         assert!(matches!(&read.changes[0], Change::Want(wish) if wish.rules.is_none()));

@@ -21,7 +21,7 @@ use reqwest::Method;
 use crate::{LIMIT, until};
 
 /// Far less than the 60 s of missed heartbeats (Nova's `service_down_time`).
-const MISSED: Duration = Duration::from_secs(25);
+pub(crate) const MISSED: Duration = Duration::from_secs(25);
 
 fn config(directory: &Path, name: &str, role: Role) -> Config {
     Config {
@@ -61,7 +61,7 @@ async fn compute(directory: &Path, name: &str, controller: &Node, fabrics: &Fabr
     node.expect("the compute node starts")
 }
 
-async fn state_of(client: &Client, host: &str) -> String {
+pub(crate) async fn state_of(client: &Client, host: &str) -> String {
     let path = format!("/os-services?binary=nova-compute&host={host}");
     let answer = client.get(Target::Compute, &path).await;
     let answer = answer.expect("services are listed");
@@ -76,44 +76,74 @@ async fn sees(node: &Node) -> Option<usize> {
     Some(status.members.len())
 }
 
+/// A controller without guests and two compute-only nodes of its site.
+pub(crate) struct Site {
+    pub(crate) network: Arc<Network>,
+    pub(crate) client: Client,
+    pub(crate) one: Node,
+    pub(crate) two: Node,
+    pub(crate) controller: Node,
+}
+
+impl Site {
+    /// All see each other and are up.
+    pub(crate) async fn start(directory: &Path) -> Self {
+        let network = Arc::new(Network::new(5));
+        let fabrics = Fabrics::Memory(Arc::clone(&network));
+        let main = config(directory, "main", Role::Controller);
+        let password = Secret::new("a password of the test");
+        let founded = create(&main, Some(password.clone())).await;
+        founded.expect("it is founded");
+        let controller = Node::start_on(&main, &[], &fabrics).await;
+        let controller = controller.expect("the controller starts");
+        let one = compute(directory, "one", &controller, &fabrics).await;
+        let two = compute(directory, "two", &controller, &fabrics).await;
+        let access = Access {
+            auth_url: Service::Identity.url(&format!("http://{}", controller.address)),
+            user: "admin".to_owned(),
+            password,
+            project: "admin".to_owned(),
+            region: "RegionOne".to_owned(),
+            domains: luc::clouds::Domains::default(),
+        };
+        let client = Client::login(&access).await.expect("admin logs in");
+        until("they see each other, and both are up", LIMIT, async || {
+            let met = sees(&controller).await == Some(2) && sees(&one).await == Some(2);
+            let up =
+                state_of(&client, "one").await == "up" && state_of(&client, "two").await == "up";
+            (met && up).then_some(())
+        })
+        .await;
+        Self {
+            network,
+            client,
+            one,
+            two,
+            controller,
+        }
+    }
+
+    pub(crate) async fn stop(self) {
+        for node in [self.one, self.two, self.controller] {
+            node.stop().await.expect("it stops");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_compute_node_that_falls_silent_is_down_before_its_heartbeats_are_missed() {
     let directory = tempfile::tempdir().expect("room for data");
-    let network = Arc::new(Network::new(5));
-    let fabrics = Fabrics::Memory(Arc::clone(&network));
-    let main = config(directory.path(), "main", Role::Controller);
-    let password = Secret::new("a password of the test");
-    let founded = create(&main, Some(password.clone())).await;
-    founded.expect("it is founded");
-    let controller = Node::start_on(&main, &[], &fabrics).await;
-    let controller = controller.expect("the controller starts");
-    let one = compute(directory.path(), "one", &controller, &fabrics).await;
-    let two = compute(directory.path(), "two", &controller, &fabrics).await;
-    let access = Access {
-        auth_url: Service::Identity.url(&format!("http://{}", controller.address)),
-        user: "admin".to_owned(),
-        password,
-        project: "admin".to_owned(),
-        region: "RegionOne".to_owned(),
-        domains: luc::clouds::Domains::default(),
-    };
-    let client = Client::login(&access).await.expect("admin logs in");
-    until("they see each other, and both are up", LIMIT, async || {
-        let met = sees(&controller).await == Some(2) && sees(&one).await == Some(2);
-        let up = state_of(&client, "one").await == "up" && state_of(&client, "two").await == "up";
-        (met && up).then_some(())
-    })
-    .await;
-
-    let cut = one.outpost().expect("it has joined").secret.key();
+    let site = Site::start(directory.path()).await;
+    let client = &site.client;
+    let cut = site.one.outpost().expect("it has joined").secret.key();
     let since = Instant::now();
-    network.crash(cut);
+    site.network.crash(cut);
     until("it is down", MISSED, async || {
-        (state_of(&client, "one").await == "down").then_some(())
+        (state_of(client, "one").await == "down").then_some(())
     })
     .await;
     println!("down after {:.1} s", since.elapsed().as_secs_f64());
-    assert_eq!(state_of(&client, "two").await, "up");
+    assert_eq!(state_of(client, "two").await, "up");
     let health = until("the list of nodes says so", LIMIT, async || {
         let answer = client.ask_node(Method::GET, "/luc/v1/nodes", None).await;
         let nodes = answer.expect("an answer").body["nodes"].clone();
@@ -126,7 +156,5 @@ async fn a_compute_node_that_falls_silent_is_down_before_its_heartbeats_are_miss
     })
     .await;
     assert_eq!(health.get("two").map(String::as_str), Some("awake"));
-    for node in [one, two, controller] {
-        node.stop().await.expect("it stops");
-    }
+    site.stop().await;
 }

@@ -1,9 +1,10 @@
 //! Brains in whole clouds: an overload, from the demand of guests to the words of
-//! `luc dvms explain`; rules that plans keep; brains of several sites, asked together; and a node
-//! that fails, missed before its heartbeats are.
+//! `luc dvms explain`; rules that plans keep; brains of several sites, asked together; a node that
+//! fails, missed before its heartbeats are; and what was to be built there.
 
 mod failure;
 mod overload;
+mod retry;
 mod rules;
 mod sites;
 

@@ -15,7 +15,8 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::Services;
-use crate::compute::progress::stranded::{self, Build, Ground};
+use crate::compute::host::Build;
+use crate::compute::progress::stranded::{self, Ground};
 use crate::sites::NodeInfo;
 
 /// How often servers are looked for that wait for hosts that are down.
@@ -24,7 +25,7 @@ const EVERY: Duration = Duration::from_secs(5);
 /// Looks after the hosts of a site.
 #[derive(Debug)]
 pub struct Keeper {
-    /// Builds that were ordered before this process began: their hosts may know of them.
+    /// Builds that were ordered before this process began: their hosts may have begun them.
     earlier: BTreeSet<Build>,
     seen: Revision,
 }

@@ -235,17 +235,21 @@ pub(super) fn move_on(
 
 /// No host will build the server.
 fn give_up(server: &mut Server, message: &str, now: Timestamp) {
-    let tried: Vec<String> = server
-        .attempts
-        .iter()
-        .map(|tried| format!("{}: {}", tried.host, tried.reason))
-        .collect();
-    server.fault = Some(fault(message, Some(tried.join("\n")), now));
+    server.fault = Some(fault(message, Some(tried(server)), now));
     server.vm_state = VmState::Error;
     server.task_state = None;
     server.power_state = PowerState::NoState;
     server.order.task = None;
     server.order.action = None;
+}
+
+/// The hosts that did not build `server`, each with its reason.
+pub(super) fn tried(server: &Server) -> String {
+    let attempts = server.attempts.iter();
+    let tried: Vec<String> = attempts
+        .map(|tried| format!("{}: {}", tried.host, tried.reason))
+        .collect();
+    tried.join("\n")
 }
 
 /// Brings claims and quota level with a decided change of size.

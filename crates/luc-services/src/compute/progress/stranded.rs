@@ -1,27 +1,27 @@
 //! Builds whose host went down and never said that it has begun: they do not wait for it for ever.
 //!
 //! ```text
-//! the host was never told of it ─▶ another host, at once; if there is none for long: error
-//! it may have been told ─────────▶ error after long: it may run there, so nowhere else
+//! the host was not let begin it ─▶ another host, at once; if there is none for long: error
+//! it may have begun ─────────────▶ error after long: it may run there, so nowhere else
 //! ```
 //!
-//! At most one copy of a server ever runs. A host builds only what it was told, and asks again when
-//! it comes back, so what is certain is that it does not run what it cannot have been told: a build
-//! ordered since this process began, of a host that has not asked since ([`Door`]). A host that
-//! comes back to a server in error only looks. Called by [`crate::compute::hosts::Keeper`].
+//! At most one copy of a server ever runs. A host begins only what it was granted ([`Door`]), so
+//! what is certain is that it does not run what was ordered since this process began and not
+//! granted since. What it reads of such a build later is granted no more, and what it says of it
+//! answers an older order. Three hosts are tried in all, failed builds included. A host that comes
+//! back to a server in error only looks. Called by [`crate::compute::hosts::Keeper`].
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use luc_api::ApiError;
 use luc_core::SitePrefix;
-use luc_core::id::ServerId;
 use luc_core::time::Timestamp;
 use luc_state::{Snapshot, Store, Tx, key};
 
-use super::apply::{Scene, fault, move_on};
+use super::apply::{Scene, fault, move_on, tried};
 use crate::compute::claim::{self, Site};
-use crate::compute::host::{Door, Host, Liveness};
+use crate::compute::host::{Build, Door, Host, Liveness};
 use crate::compute::model::server::{Attempt, Server, Task};
 use crate::compute::server::history;
 use crate::compute::server::outcome;
@@ -30,9 +30,6 @@ use crate::compute::write::{WriteError, transact};
 
 /// How long a host may be down before its builds end in error.
 pub(in crate::compute) const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A build that waits: the server and the number of its order.
-pub(in crate::compute) type Build = (ServerId, u64);
 
 /// What is looked at.
 pub(in crate::compute) struct Ground<'g> {
@@ -61,46 +58,65 @@ fn waits(server: &Server) -> bool {
 }
 
 /// Sees to the builds that wait for hosts that are down. `earlier`: those that a process before
-/// this one may have told their hosts.
+/// this one may have let their hosts begin.
 pub(in crate::compute) async fn rescue(
     ground: &Ground<'_>,
     earlier: &BTreeSet<Build>,
 ) -> Result<(), ApiError> {
+    forget_grants(ground);
     let snapshot = ground.store.snapshot();
     for host in snapshot.all::<Host>() {
         let name = host.name.as_str();
-        let Some(down) = ground.liveness.down_for(name) else {
+        // A door that is still shut stands for a commit of which nobody knows whether it was made.
+        let pending = ground.door.is_shut(name);
+        let down = ground.liveness.down_for(name);
+        let Some(down) = down.or(pending.then_some(Duration::ZERO)) else {
             continue;
         };
         let on_host = snapshot.find(&Server::BY_HOST, &key(&[name]));
         let stuck = on_host.filter(|server| server.home() == ground.site && waits(server));
         let stuck: Vec<Build> = stuck.map(|server| build(&server)).collect();
         if stuck.is_empty() || host.home() != ground.site {
+            ground.door.open(name);
             continue;
         }
         let late = down >= PATIENCE;
-        let (before, since) = stuck.into_iter().partition(|build| earlier.contains(build));
-        let told = leave(ground, name, (before, since), late).await?;
-        if late && !told.is_empty() {
-            change(ground, name, &told, give_up).await?;
+        let begun = leave(ground, name, (stuck, earlier), late).await?;
+        if late && !begun.is_empty() {
+            change(ground, name, &begun, give_up).await?;
         }
     }
     Ok(())
 }
 
-/// Orders the builds elsewhere of which `host` cannot know, and returns the others. Those that were
-/// ordered `since` this process began are such, unless the host has asked.
+/// Forgets grants of builds that do not wait any more: those stay where they are.
+fn forget_grants(ground: &Ground<'_>) {
+    let granted = ground.door.granted();
+    // Read after the grants: each was given for an order that was there already.
+    let snapshot = ground.store.snapshot();
+    for (host, builds) in granted {
+        let over = builds.iter().filter(|(id, number)| {
+            let server = snapshot.get::<Server>(id);
+            !server.is_some_and(|server| waits(&server) && server.order.generation == *number)
+        });
+        ground.door.withdraw(&host, over);
+    }
+}
+
+/// Orders the builds elsewhere that `host` cannot have begun, and returns the others. Those that
+/// were ordered since this process began are such, unless they were granted.
 async fn leave(
     ground: &Ground<'_>,
     host: &str,
-    (mut before, since): (Vec<Build>, Vec<Build>),
+    (stuck, earlier): (Vec<Build>, &BTreeSet<Build>),
     late: bool,
 ) -> Result<Vec<Build>, ApiError> {
-    if since.is_empty() || !ground.door.shut(host) {
-        before.extend(since);
-        return Ok(before);
-    }
-    let left = change(ground, host, &since, |tx, scene, server| {
+    let Some(granted) = ground.door.shut(host) else {
+        return Ok(stuck);
+    };
+    let may_run = |build: &Build| earlier.contains(build) || granted.contains(build);
+    let (begun, free): (Vec<Build>, Vec<Build>) = stuck.into_iter().partition(may_run);
+    let left = change(ground, host, &free, |tx, scene, server| {
         go_elsewhere(tx, scene, server, late)
     });
     let left = left.await;
@@ -108,7 +124,7 @@ async fn leave(
     if !matches!(left, Err(ApiError::OutcomeUnknown { .. })) {
         ground.door.open(host);
     }
-    left.map(|()| before)
+    left.map(|()| begun)
 }
 
 /// Does `what` to those of `builds` that still wait for `host`.
@@ -118,6 +134,9 @@ async fn change(
     builds: &[Build],
     what: impl Fn(&mut Tx<'_>, &Scene<'_>, &mut Server) -> Result<(), WriteError>,
 ) -> Result<(), ApiError> {
+    if builds.is_empty() {
+        return Ok(());
+    }
     let scene = Scene {
         now: ground.now,
         liveness: ground.liveness,
@@ -160,22 +179,19 @@ fn go_elsewhere(
     server: &mut Server,
     late: bool,
 ) -> Result<(), WriteError> {
-    let Some(placement) = server.placement.clone() else {
+    let Some(placement) = &server.placement else {
         return Ok(());
     };
     let site = Site::read(tx);
     let view = site.view(scene.liveness);
-    let found = view.choose(&claim::ask_for(tx, server, placement.claim));
-    if found.is_err() && !late {
+    let mut ask = claim::ask_for(tx, server, placement.claim);
+    ask.tried.insert(placement.host.clone());
+    if view.choose(&ask).is_err() && !late {
         return Ok(());
     }
-    let reason = silence(server);
     let action = server.order.action.as_deref();
-    history::close(tx, action, Some(&reason), scene.now)?;
-    server.attempts.push(Attempt {
-        host: placement.host,
-        reason,
-    });
+    history::close(tx, action, Some(&silence(server)), scene.now)?;
+    note_silence(server);
     move_on(tx, scene, server)
 }
 
@@ -183,10 +199,19 @@ fn go_elsewhere(
 fn give_up(tx: &mut Tx<'_>, scene: &Scene<'_>, server: &mut Server) -> Result<(), WriteError> {
     let reason = silence(server);
     let message = format!("Build of instance {} aborted: {reason}", server.id);
-    let details = "It may have been told to build the server, so no other host was.".to_owned();
     let action = server.order.action.as_deref();
     history::close(tx, action, Some(&message), scene.now)?;
+    note_silence(server);
+    let why = "The last one may have begun the server, so no other host was told to build it.";
+    let details = format!("{}\n{why}", tried(server));
     let fault = fault(&message, Some(details), scene.now);
     outcome::failed(server, Task::Build, PowerState::NoState, fault);
     Ok(())
+}
+
+/// Writes the silence of its host among the attempts to build `server`.
+fn note_silence(server: &mut Server) {
+    let reason = silence(server);
+    let host = server.host().unwrap_or_default().to_owned();
+    server.attempts.push(Attempt { host, reason });
 }

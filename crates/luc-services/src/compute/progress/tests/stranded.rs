@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::super::stranded::{Build, Ground, rescue, waiting};
+use super::super::stranded::{Ground, rescue, waiting};
 use super::*;
-use crate::compute::host::Door;
+use crate::compute::host::{Build, Door};
+use crate::compute::wanted;
 
 /// A build is on n1, of which nothing was heard since the start; these others were heard.
 async fn unheard(others: &[&str]) -> Site {
@@ -28,6 +29,14 @@ impl Site {
             now: NOON,
         };
         rescue(&ground, earlier).await.unwrap();
+    }
+
+    /// What `host` hears when it asks to begin the order with this number: whether it may.
+    fn begins(&self, door: &Door, host: &str, number: u64) -> Result<bool, wanted::Shut> {
+        let builds = [(id(), number)];
+        let site = self.store.site();
+        let stale = wanted::begin(door, &self.store, site, (host, &builds))?;
+        Ok(!stale.contains(&id()))
     }
 
     fn stands(&self) -> (VmState, Option<String>, u64) {
@@ -66,17 +75,17 @@ async fn a_build_leaves_a_host_that_cannot_know_of_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_build_that_its_host_may_know_of_ends_in_error_and_goes_nowhere_else() {
-    for asked in [true, false] {
+async fn a_build_that_its_host_may_have_begun_ends_in_error_and_goes_nowhere_else() {
+    for known in ["read", "granted", "before"] {
         let site = unheard(&["n2"]).await;
         let door = Door::default();
         let mut earlier = BTreeSet::new();
-        if asked {
-            assert!(door.admit("n1"));
-        } else {
-            earlier = waiting(&site.store.snapshot(), site.store.site());
-            assert_eq!(earlier.len(), 1);
+        match known {
+            "read" => assert!(door.admit("n1")),
+            "granted" => assert_eq!(site.begins(&door, "n1", 1), Ok(true)),
+            _ => earlier = waiting(&site.store.snapshot(), site.store.site()),
         }
+        assert_eq!(earlier.len(), usize::from(known == "before"));
         site.pass(16, &door, &earlier).await;
         assert_eq!(site.stands(), on(VmState::Building, "n1", 1));
         site.pass(60, &door, &earlier).await;
@@ -86,6 +95,11 @@ async fn a_build_that_its_host_may_know_of_ends_in_error_and_goes_nowhere_else()
         let fault = server.fault.clone().unwrap();
         let end = "aborted: Host 'n1' did not answer.";
         assert!(fault.message.ends_with(end), "{}", fault.message);
+        let details = fault.details.unwrap_or_default();
+        assert!(
+            details.starts_with("n1: Host 'n1' did not answer."),
+            "{details}"
+        );
         assert_eq!((server.task_state, server.order.task), (None, None));
         let wish = crate::compute::wanted::Wanted::of(&server);
         let goal = crate::compute::model::server::Goal::AsIs;
@@ -117,6 +131,71 @@ async fn a_build_that_has_begun_waits_for_its_host() {
     let (door, earlier) = (Door::default(), BTreeSet::new());
     site.pass(1000, &door, &earlier).await;
     assert_eq!(site.stands(), on(VmState::Building, "n1", 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_was_not_let_begin_a_build_is_never_let_begin_it_later() {
+    let site = unheard(&["n2"]).await;
+    let (door, earlier) = (Door::default(), BTreeSet::new());
+    // It has been asked for something else before, and of the build it may have read.
+    assert!(door.grant("n1", &[(server_id(2), 1)]));
+    site.pass(16, &door, &earlier).await;
+    assert_eq!(site.stands(), on(VmState::Building, "n2", 2));
+    assert_eq!(
+        site.begins(&door, "n1", 1),
+        Ok(false),
+        "its question is late"
+    );
+    assert_eq!(site.begins(&door, "n1", 2), Ok(false), "it is another's");
+    assert_eq!(site.begins(&door, "n2", 2), Ok(true));
+    let granted = door.granted();
+    assert_eq!(granted, [("n2".to_owned(), [(id(), 2)].into())]);
+
+    let working = Phase::Working(Stage::Disks);
+    site.take(report("n2", 2, working, PowerState::NoState))
+        .await;
+    site.pass(5, &door, &earlier).await;
+    assert_eq!(door.granted(), [], "it has said that it has begun");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_asks_while_its_builds_are_given_to_others_is_to_ask_again() {
+    let site = unheard(&[]).await;
+    let (door, earlier) = (Door::default(), BTreeSet::new());
+    assert_eq!(door.shut("n1"), Some(BTreeSet::new()));
+    assert_eq!(site.begins(&door, "n1", 1), Err(wanted::Shut));
+    site.liveness.note("n1", NOON, Heartbeat::default());
+    site.pass(5, &door, &earlier).await;
+    assert!(!door.is_shut("n1"), "the door does not stay shut");
+    assert_eq!(site.begins(&door, "n1", 1), Ok(true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_three_silent_hosts_a_build_ends_in_error_that_tells_of_them_all() {
+    let site = unheard(&["n2", "n3", "n4"]).await;
+    let (door, earlier) = (Door::default(), BTreeSet::new());
+    let mut tried = vec!["n1".to_owned()];
+    site.pass(16, &door, &earlier).await;
+    for generation in [2, 3] {
+        let host = site.server().host().unwrap().to_owned();
+        assert_eq!(site.stands(), on(VmState::Building, &host, generation));
+        assert!(!tried.contains(&host), "{host} again");
+        site.liveness.forget(&host);
+        tried.push(host);
+        site.pass(5, &door, &earlier).await;
+    }
+    assert_eq!(site.stands(), (VmState::Error, None, 3));
+    let fault = site.server().fault.unwrap();
+    assert!(fault.message.contains("Exceeded max scheduling attempts 3"));
+    let all = tried
+        .iter()
+        .map(|host| format!("{host}: Host '{host}' did not answer."));
+    let all: Vec<String> = all.collect();
+    assert_eq!(fault.details, Some(all.join("\n")));
+    for host in ["n1", "n2", "n3", "n4"] {
+        assert_eq!(site.claimed(host), (0, 0), "{host}");
+    }
+    assert_eq!(site.action("a1").events.len(), 3);
 }
 
 #[tokio::test(start_paused = true)]
