@@ -63,6 +63,11 @@ pub const BATCH_BYTES: usize = 1 << 20;
 /// The most bytes of one record that a follower takes.
 pub const RECORD_BYTES_MAX: usize = 8 << 20;
 
+/// The longest name of a kind that this release does not know, in bytes, and the most such kinds
+/// that one site may have: they are remembered.
+const KIND_BYTES_MAX: usize = 64;
+const SKIPPED_KINDS_MAX: usize = 128;
+
 /// The tables of the feed. A store without them leaves no tombstones and can follow nobody.
 pub fn schema() -> Schema {
     Schema::new()

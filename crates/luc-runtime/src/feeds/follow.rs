@@ -1,4 +1,7 @@
 //! The follower's side: a stream to one of the site's controllers, as long as there is one.
+//!
+//! What a site in the wrong hands says ends its own feed and nothing else; why, it cannot make
+//! longer than a line in the log, nor the lines more than one a minute of each level.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +12,7 @@ use luc_state::feed::{ApplyError, Batch, BatchRefused, Expectations, Follower, T
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::interests::Interests;
-use super::status::{Followed, Progress};
+use super::status::{Followed, Progress, in_a_line};
 use super::wire::{Joiner, Said, Told, Unpacker, WireError};
 use super::{FeedSite, Shared, lock};
 use crate::fabric::{Channel, NotSent, RecvHalf, SendHalf};
@@ -45,8 +48,7 @@ pub(super) async fn run(shared: Arc<Shared>, followed: Arc<Followed>) {
         let Err(ended) = session(&shared, &followed).await else {
             continue;
         };
-        let said = ended.to_string();
-        close(&followed, said, &ended);
+        close(&followed, &ended);
         if matches!(ended, Ended::Unlisted) {
             return;
         }
@@ -74,18 +76,23 @@ fn pause(shared: &Shared, failures: u32, random: &mut SplitMix64) -> Duration {
 }
 
 /// Notes the end of a stream, in the log once for each reason.
-fn close(followed: &Followed, said: String, ended: &Ended) {
+fn close(followed: &Followed, ended: &Ended) {
     followed
         .progress
         .modify(|progress| std::mem::take(&mut progress.connected));
+    let (site, said) = (followed.site, in_a_line(&ended.to_string()));
+    let forbidden = matches!(ended, Ended::Forbidden(_));
     let mut counts = lock(&followed.counts);
-    if counts.ended.as_ref() != Some(&said) {
-        let site = followed.site;
-        if matches!(ended, Ended::Forbidden(_)) {
+    let went_on = counts.ended.is_none();
+    let logged = &mut counts.logged[usize::from(forbidden)];
+    if logged.is_due(&said, went_on) {
+        if forbidden {
             tracing::error!(%site, reason = %said, "a site is not followed any more");
         } else {
             tracing::info!(%site, reason = %said, "a feed has ended");
         }
+    } else {
+        tracing::debug!(%site, reason = %said, "a feed has ended again");
     }
     counts.ended = Some(said);
 }

@@ -12,14 +12,21 @@ use luc_state::feed::{Absorbed, Filter, Hello, Source};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
 use super::latest::Watcher;
-use super::status::Served;
+use super::status::{Served, in_a_line};
 use super::wire::{Joiner, Packer, Said, Told, WireError};
 use super::{Pacing, Shared, lock};
 use crate::fabric::{RecvHalf, SendHalf};
 
+/// The most streams that one site may have open: each of its controllers has one, and what a cut
+/// has left behind ends within seconds.
+const STREAMS_MAX: u32 = 32;
+
 /// Feeds `follower` until the stream ends.
 pub(super) async fn serve(shared: &Shared, follower: SitePrefix, send: SendHalf, recv: RecvHalf) {
-    let _open = Open::of(shared, follower);
+    let open = Open::of(shared, follower);
+    if open.number() > STREAMS_MAX {
+        return tracing::debug!(site = %follower, "a site has opened too many streams");
+    }
     let mut session = Session {
         shared,
         follower,
@@ -31,8 +38,22 @@ pub(super) async fn serve(shared: &Shared, follower: SitePrefix, send: SendHalf,
         narrowed: None,
     };
     if let Err(error) = session.run().await {
-        tracing::debug!(site = %follower, %error, "a feed to a site has ended");
+        let said = in_a_line(&error.to_string());
+        let is_news = error.is_wrong() && complain(shared, follower);
+        if is_news {
+            let reason = said;
+            tracing::warn!(site = %follower, reason, "a follower was not understood (logged once)");
+        } else {
+            tracing::debug!(site = %follower, reason = said, "a feed to a site has ended");
+        }
     }
+}
+
+/// Whether nothing was logged yet of what `follower` says wrongly.
+fn complain(shared: &Shared, follower: SitePrefix) -> bool {
+    let mut served = lock(&shared.served);
+    let served = served.entry(follower).or_default();
+    !std::mem::replace(&mut served.complained, true)
 }
 
 /// Counts the open streams of a follower.
@@ -42,6 +63,12 @@ impl<'a> Open<'a> {
     fn of(shared: &'a Shared, follower: SitePrefix) -> Self {
         note(shared, follower, |served| served.streams += 1);
         Self(shared, follower)
+    }
+
+    /// How many there are.
+    fn number(&self) -> u32 {
+        let served = lock(&self.0.served);
+        served.get(&self.1).map_or(0, |served| served.streams)
     }
 }
 

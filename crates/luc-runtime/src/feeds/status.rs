@@ -12,6 +12,12 @@ use tokio_util::sync::CancellationToken;
 use super::latest::Latest;
 use super::{Interest, lock};
 
+/// The most characters of a reason that are kept, shown and logged.
+const REASON_CHARS_MAX: usize = 300;
+
+/// No more than one line in so long is logged of why feeds of one site end.
+const LOG_PAUSE: Duration = Duration::from_secs(60);
+
 /// How far this site follows another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeedStatus {
@@ -93,6 +99,37 @@ pub(super) struct Counts {
     pub(super) resets: u64,
     pub(super) streams: u64,
     pub(super) ended: Option<String>,
+    /// What was logged of the ends: of streams, and of what a site may not say.
+    pub(super) logged: [Logged; 2],
+}
+
+/// What was logged last.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Logged(Option<(Instant, String)>);
+
+impl Logged {
+    /// Whether `said` is logged now: a reason once until the feed `went_on`, and not too often
+    /// whatever the other site does.
+    pub(super) fn is_due(&mut self, said: &str, went_on: bool) -> bool {
+        if let Some((at, last)) = &self.0
+            && (at.elapsed() < LOG_PAUSE || (last == said && !went_on))
+        {
+            return false;
+        }
+        self.0 = Some((Instant::now(), said.to_owned()));
+        true
+    }
+}
+
+/// A text that another site may have chosen, as it is shown: one line of bounded length.
+pub(super) fn in_a_line(text: &str) -> String {
+    let shown = |char: char| if char.is_control() { '\u{fffd}' } else { char };
+    let mut chars = text.chars().map(shown);
+    let mut line: String = chars.by_ref().take(REASON_CHARS_MAX).collect();
+    if chars.next().is_some() {
+        line.push('…');
+    }
+    line
 }
 
 /// A site that is followed.
@@ -155,6 +192,8 @@ impl Followed {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Served {
     pub(super) streams: u32,
+    /// Whether it was logged that it says what no release says.
+    pub(super) complained: bool,
     pub(super) durable: Revision,
     pub(super) bytes_out: u64,
     pub(super) batches: u64,
@@ -169,5 +208,32 @@ impl Served {
             bytes_out: self.bytes_out,
             batches: self.batches,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn many_reasons_are_one_line_a_minute_and_one_reason_is_one_line() {
+        let mut logged = Logged::default();
+        assert!(logged.is_due("a", true));
+        assert!(!logged.is_due("b", false) && !logged.is_due("b", true));
+        tokio::time::advance(LOG_PAUSE).await;
+        assert!(!logged.is_due("a", false), "it still is why");
+        assert!(logged.is_due("b", false));
+        tokio::time::advance(LOG_PAUSE).await;
+        assert!(logged.is_due("b", true), "it is so again");
+    }
+
+    #[test]
+    fn a_reason_is_shown_in_one_short_line() {
+        assert_eq!(
+            in_a_line("the id 'a\nb' is wrong"),
+            "the id 'a\u{fffd}b' is wrong"
+        );
+        let long = in_a_line(&"é".repeat(100_000));
+        assert_eq!(long.chars().count(), REASON_CHARS_MAX + 1);
     }
 }

@@ -7,13 +7,18 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
 use luc_state::Revision;
-use luc_state::feed::{Batch, BatchError, Filter, Hello};
+use luc_state::feed::{Batch, BatchError, Filter, Hello, RECORD_BYTES_MAX};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::fabric::{STREAM_FRAME_BYTES_MAX, StreamError};
 
-/// The most bytes of a message before compression.
-const MESSAGE_BYTES_MAX: usize = 64 << 20;
+/// The most bytes of a message before compression: the largest record that a follower takes, and
+/// what a batch has besides. A site in the wrong hands can have another read so much and no more.
+const MESSAGE_BYTES_MAX: usize = 2 * RECORD_BYTES_MAX;
+
+/// The most bytes that are read of why a home will not feed.
+const REASON_BYTES_MAX: usize = 4 << 10;
 
 /// How much room a compressed or expanded piece gets at once.
 const PIECE: usize = 32 << 10;
@@ -60,6 +65,13 @@ pub(super) enum WireError {
     TooLarge,
 }
 
+impl WireError {
+    /// Whether the other side has said something that no release says.
+    pub(super) const fn is_wrong(&self) -> bool {
+        matches!(self, Self::Malformed(_) | Self::TooLarge | Self::Batch(_))
+    }
+}
+
 impl Said {
     pub(super) fn frames(&self) -> Result<Vec<Bytes>, WireError> {
         let text = serde_json::to_vec(self).map_err(BatchError::from)?;
@@ -68,8 +80,9 @@ impl Said {
 
     /// What the message says; `None` if that is something of a newer release.
     pub(super) fn read(message: &[u8]) -> Result<Option<Self>, WireError> {
-        let whole: serde_json::Value = serde_json::from_slice(message).map_err(BatchError::from)?;
-        Ok(Self::deserialize(whole).ok())
+        // Not by way of a tree of values, which may be many times as large as the message.
+        let _: IgnoredAny = serde_json::from_slice(message).map_err(BatchError::from)?;
+        Ok(serde_json::from_slice(message).ok())
     }
 }
 
@@ -97,6 +110,9 @@ impl Joiner {
         };
         if self.0.len() + piece.len() > MESSAGE_BYTES_MAX {
             return Err(WireError::TooLarge);
+        }
+        if !matches!(*flag, LAST | MORE) {
+            return Err(WireError::Malformed(format!("a frame marked {flag}")));
         }
         self.0.extend_from_slice(piece);
         Ok((*flag == LAST).then(|| std::mem::take(&mut self.0)))
@@ -177,7 +193,10 @@ impl Unpacker {
         }
         match text.split_first() {
             Some((b'b', text)) => Ok(Told::Batch(Batch::decode(text)?)),
-            Some((b'r', reason)) => Ok(Told::Refused(String::from_utf8_lossy(reason).into())),
+            Some((b'r', reason)) => {
+                let read = &reason[..reason.len().min(REASON_BYTES_MAX)];
+                Ok(Told::Refused(String::from_utf8_lossy(read).into()))
+            }
             _ => Err(WireError::Malformed("an unknown tag".to_owned())),
         }
     }

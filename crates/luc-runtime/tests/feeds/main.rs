@@ -4,4 +4,5 @@
 mod cost;
 mod faults;
 mod following;
+mod forged;
 mod world;

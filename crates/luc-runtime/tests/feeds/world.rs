@@ -225,6 +225,11 @@ impl World {
 
     /// A node of a site without feeds.
     pub(crate) fn bare(&self, number: u8) -> Arc<dyn Fabric> {
+        self.captured(number, Arc::new(Streams::default()))
+    }
+
+    /// A node with the key of a site, which `handler` speaks for.
+    pub(crate) fn captured(&self, number: u8, handler: Arc<dyn Handler>) -> Arc<dyn Fabric> {
         let members = Arc::new(Members::strict());
         for other in &self.numbers {
             let id = key(*other).peer_id(prefix(*other));
@@ -232,7 +237,7 @@ impl World {
         }
         let ends = Ends {
             admission: members,
-            handler: Arc::new(Streams::default()),
+            handler,
         };
         self.network.start(key(number), prefix(number), ends)
     }

@@ -15,7 +15,7 @@ use luc_core::id::{DomainId, ProjectId};
 use super::batch::{BATCH_VERSION, Batch, Hello, Token};
 use super::records::{FeedCursor, FeedFilter};
 use super::refusal::BatchRefused;
-use super::{Filter, Withheld, incoming};
+use super::{Filter, SKIPPED_KINDS_MAX, Withheld, incoming};
 use crate::driver::describe;
 use crate::kinds::Kind;
 use crate::revision::Revision;
@@ -204,6 +204,9 @@ impl Follower {
         let incoming = incoming::read(schema, self.home, &filter, batch)?;
         let entries = incoming.puts.len() + incoming.gone.len();
         let mut cursor = self.cursor(batch, &incoming.skipped);
+        if cursor.skipped.len() > SKIPPED_KINDS_MAX {
+            return Err(BatchRefused::Kinds.into());
+        }
         cursor.edge = !expectations.trusted;
         let refiltered = !batch.more && filter != self.filter;
         let plan = Plan {

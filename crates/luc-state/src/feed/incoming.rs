@@ -9,7 +9,7 @@ use luc_core::SitePrefix;
 use super::batch::{Batch, Entry};
 use super::refusal::BatchRefused;
 use super::rules::Misplaced;
-use super::{BATCH_ENTRIES_MAX, Filter, RECORD_BYTES_MAX};
+use super::{BATCH_ENTRIES_MAX, Filter, KIND_BYTES_MAX, RECORD_BYTES_MAX};
 use crate::driver::describe;
 use crate::kinds::Kind;
 use crate::revision::Stamp;
@@ -50,6 +50,9 @@ pub(super) fn read(
         };
         let spec = Kind::named(name).and_then(|kind| schema.spec(kind));
         let Some(spec) = spec else {
+            if name.len() > KIND_BYTES_MAX {
+                return Err(BatchRefused::Kinds);
+            }
             incoming.skipped.insert(name.clone());
             continue;
         };

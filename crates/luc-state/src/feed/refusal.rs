@@ -38,6 +38,9 @@ pub enum BatchRefused {
         /// How many.
         entries: usize,
     },
+    /// It has records of too many kinds that this release does not know, or of no such name.
+    #[error("it has records of kinds that no release knows")]
+    Kinds,
     /// A record is too large.
     #[error("the {kind} '{id}' has {bytes} bytes")]
     Size {

@@ -323,6 +323,27 @@ fn what_cannot_be_read_or_is_too_much_is_refused() {
 }
 
 #[test]
+fn kinds_of_a_newer_release_are_remembered_and_no_end_of_kinds_is_not() {
+    let kinds = |count: usize| -> Vec<Value> {
+        let gone = |number| json!({"gone": {"kind": format!("kind_{number}"), "id": "x"}});
+        (0..count).map(gone).collect()
+    };
+    let mut bench = Bench::new();
+    assert_eq!(bench.refused(&batch(&kinds(1000))), BatchRefused::Kinds);
+    let long = json!({"gone": {"kind": "k".repeat(65), "id": "x"}});
+    assert_eq!(bench.refused(&batch(&[long])), BatchRefused::Kinds);
+    bench.apply(&batch(&kinds(100)), true).expect("it is newer");
+    let mut more = batch(&[]);
+    let next =
+        (100..140).map(|number| json!({"gone": {"kind": format!("kind_{number}"), "id": "x"}}));
+    more["entries"] = next.collect();
+    more["reset"] = json!(false);
+    more["from"] = json!({"epoch": 0, "revision": 5, "filter": 1});
+    more["to"] = json!({"epoch": 0, "revision": 6, "filter": 1});
+    assert_eq!(bench.refused(&more), BatchRefused::Kinds);
+}
+
+#[test]
 fn a_batch_of_a_newer_release_is_told_by_its_version() {
     let newer = json!({"version": 2, "whatever": []}).to_string();
     let error = Batch::decode(newer.as_bytes()).expect_err("it is newer");
