@@ -297,10 +297,9 @@ class Lab:
         self.write()
 
     def cut(self, name, way):
-        """Cuts a site off."""
+        """Cuts a site off. Earlier filters give way in the same moment."""
         space = self.site(name)["namespace"]
-        self.heal_one(space)
-        rules = ["add table inet luc_split"]
+        rules = [f"{word} table inet luc_split" for word in ("add", "delete", "add")]
         for hook, field in (("input", "iif"), ("output", "oif")):
             if way in (None, hook[: len(way or "")]):
                 rules += [

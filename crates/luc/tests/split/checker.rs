@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use futures::future::join_all;
 use luc::client::{Client, Target};
-use reqwest::Method;
 use serde_json::Value;
 
 use crate::lab::{self, Lab};
@@ -85,40 +85,45 @@ async fn clients(lab: &Lab) -> Vec<Client> {
     clients
 }
 
-/// Waits until all sites show the same; fails if that takes longer than `patience`.
+/// Waits until all sites show the same; fails if that takes longer than `patience`, reading all of
+/// it included.
 pub(crate) async fn wait_until_agreed(lab: &Lab, patience: Duration) {
     let started = Instant::now();
     let clients = clients(lab).await;
     loop {
-        let mut views = Vec::new();
-        for client in &clients {
-            views.push(shown(client).await);
-        }
-        let Some(odd) = views.iter().position(|view| *view != views[0]) else {
+        let views = join_all(clients.iter().map(shown)).await;
+        let odd = views.iter().position(|view| *view != views[0]);
+        let took = started.elapsed();
+        if odd.is_none() && took <= patience {
             return;
-        };
-        if started.elapsed() > patience {
-            let (first, other) = (&views[0], &views[odd]);
-            let difference = first.iter().find(|(path, things)| other[*path] != **things);
-            let (path, things) = difference.expect("they differ");
-            let mine: BTreeSet<String> = things.iter().map(Value::to_string).collect();
-            let theirs: BTreeSet<String> = other[path].iter().map(Value::to_string).collect();
-            panic!(
-                "{} and {} do not agree on {path} after {patience:?}:\nonly at the first: {:#?}\n\
-                 only at the other: {:#?}{}",
-                lab.name(0),
-                lab.name(odd),
-                mine.difference(&theirs).take(3).collect::<Vec<_>>(),
-                theirs.difference(&mine).take(3).collect::<Vec<_>>(),
-                lab.logs(),
-            );
         }
+        assert!(
+            took <= patience,
+            "the sites did not agree after {took:?}: {}{}",
+            odd.map_or_else(String::new, |odd| difference(lab, &views, odd)),
+            lab.logs()
+        );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
-/// Everything acknowledged is there once at every site, everything deleted is gone everywhere, and
-/// every unknown outcome is known.
+/// What the first site and the one numbered `odd` show that the other does not.
+fn difference(lab: &Lab, views: &[BTreeMap<String, Vec<Value>>], odd: usize) -> String {
+    let (first, other) = (&views[0], &views[odd]);
+    let difference = first.iter().find(|(path, things)| other[*path] != **things);
+    let (path, things) = difference.expect("they differ");
+    let mine: BTreeSet<String> = things.iter().map(Value::to_string).collect();
+    let theirs: BTreeSet<String> = other[path].iter().map(Value::to_string).collect();
+    format!(
+        "{} and {} on {path}:\nonly at the first: {:#?}\nonly at the other: {:#?}",
+        lab.name(0),
+        lab.name(odd),
+        mine.difference(&theirs).take(3).collect::<Vec<_>>(),
+        theirs.difference(&mine).take(3).collect::<Vec<_>>(),
+    )
+}
+
+/// Everything acknowledged is there once at every site, and everything deleted is gone everywhere.
 pub(crate) async fn nothing_lost_doubled_or_resurrected(lab: &Lab, workers: &[Worker]) {
     let clients = clients(lab).await;
     for (site, client) in clients.iter().enumerate() {
@@ -155,34 +160,38 @@ pub(crate) async fn nothing_lost_doubled_or_resurrected(lab: &Lab, workers: &[Wo
             }
         }
     }
-    let unknown = workers.iter().flat_map(|worker| {
-        worker
-            .ledger
-            .unknown
-            .iter()
-            .map(move |operation| (worker.index, operation))
-    });
-    let mut resolved = 0;
-    for (site, operation) in unknown {
-        let path = format!("/luc/v1/operations/{operation}");
-        let answer = clients[site].ask_node(Method::GET, &path, None).await;
-        let answer = answer.unwrap_or_else(|error| panic!("{error:#}"));
-        assert!(
-            answer.status.is_success(),
-            "{path}: {} {}",
-            answer.status,
-            answer.body
-        );
-        resolved += 1;
-    }
     let kept: usize = workers.iter().map(|worker| worker.ledger.kept.len()).sum();
     let deleted: usize = workers
         .iter()
         .map(|worker| worker.ledger.deleted.len())
         .sum();
-    lab::say(&format!(
-        "{kept} things kept, {deleted} deleted, {resolved} outcomes resolved"
-    ));
+    lab::say(&format!("{kept} things kept, {deleted} deleted"));
+}
+
+/// `luc op show`, asked where the client was told 504, says of each whether it was done.
+pub(crate) async fn unknown_outcomes_are_told(lab: &Lab, workers: &[Worker]) {
+    let mut told = Vec::new();
+    for worker in workers {
+        for operation in &worker.ledger.unknown {
+            let shown = lab.ask(worker.index, &["op", "show", operation]).await;
+            let outcome = shown["operation"]["outcome"].as_str().unwrap_or_default();
+            assert!(["done", "not done"].contains(&outcome), "{shown}");
+            told.push(outcome.to_owned());
+        }
+    }
+    // The site heard of the write in doubt before it was cut off.
+    assert!(told.iter().any(|outcome| outcome == "done"), "{told:?}");
+    lab::say(&format!("unknown outcomes: {told:?}"));
+}
+
+/// Every site shows the server of `worker` under `name`.
+pub(crate) async fn all_show(lab: &Lab, worker: &Worker, name: &str) {
+    let path = worker.filled("/servers/{server_id}").expect("a server");
+    for client in clients(lab).await {
+        let shown = client.get(Target::Compute, &path).await;
+        let shown = shown.unwrap_or_else(|error| panic!("{error:#}"));
+        assert_eq!(shown["server"]["name"], name);
+    }
 }
 
 /// The clients together have not got more of a collection than there was for all sites.

@@ -273,23 +273,26 @@ async fn aggregate(worker: &mut Worker) -> Option<()> {
     Some(())
 }
 
-/// Disables, enables and forgets the compute service of a host; the host's next sign of life
-/// brings it back. A host that has servers by now is not forgotten, and says so.
+/// Disables, enables and forgets the compute service of a host without servers; the host's next
+/// sign of life brings it back. Where all have servers by now each says so.
 async fn service(worker: &mut Worker) -> Option<()> {
     let services = worker.ask(Compute, Verb::Get, "/os-services", None).await?;
-    let hosts = worker.hosts.clone();
-    let mut own = services["services"].as_array()?.iter();
-    let host = hosts.last()?.as_str();
-    let one = own.find(|service| service["host"] == host)?;
-    worker
-        .parameters
-        .insert("service_id", one["id"].as_str()?.to_owned());
+    let services = services["services"].as_array()?.clone();
     let one = "/os-services/{service_id}";
-    for status in ["disabled", "enabled"] {
-        let body = json!({"status": status});
-        worker.ask(Compute, Put, one, Some(body)).await;
+    for host in worker.hosts.clone().iter().rev() {
+        let mut of_host = services.iter().filter(|it| it["host"] == host.as_str());
+        let Some(id) = of_host.find_map(|it| it["id"].as_str()) else {
+            continue;
+        };
+        worker.parameters.insert("service_id", id.to_owned());
+        for status in ["disabled", "enabled"] {
+            let body = json!({"status": status});
+            worker.ask(Compute, Put, one, Some(body)).await;
+        }
+        if worker.forget_host(one).await {
+            break;
+        }
     }
-    worker.forget_host(one).await;
     // Two services have a parameter of this name.
     worker.parameters.remove("service_id");
     Some(())
@@ -398,5 +401,14 @@ pub(crate) async fn refused(worker: &mut Worker, beyond: &Beyond) {
     let body = json!({"keypair": {"name": worker.fresh("key")}});
     worker
         .expect_refusal(Compute, Post, "/os-keypairs", Some(body), site)
+        .await;
+}
+
+/// Calls the server of the other side `name`, while nobody can hear whether that was done.
+pub(crate) async fn rename_in_doubt(worker: &mut Worker, beyond: &Beyond, name: &'static str) {
+    worker.parameters.insert("server_id", beyond.server.clone());
+    let body = json!({"server": {"name": name}});
+    worker
+        .expect_unknown(Compute, Put, SERVER, Some(body), &beyond.site)
         .await;
 }

@@ -9,6 +9,8 @@ use luc_api::value::Secret;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
+use crate::process;
+
 /// A running cloud of several sites. Ended by [`Lab::down`], or when it is dropped.
 pub(crate) struct Lab {
     directory: tempfile::TempDir,
@@ -165,6 +167,28 @@ impl Lab {
     pub(crate) async fn cut(&self, site: usize) {
         let name = self.name(site).to_owned();
         self.run(&["cut", &name]).await;
+    }
+
+    /// Lets nobody hear of a site any more, which itself hears of all.
+    pub(crate) async fn silence(&self, site: usize) {
+        let name = self.name(site).to_owned();
+        self.run(&["cut", &name, "--one-way", "out"]).await;
+    }
+
+    /// What the program prints for these words about a site, asked as the administrator.
+    pub(crate) async fn ask(&self, site: usize, words: &[&str]) -> Value {
+        let url = self.facts["sites"][site]["url"].as_str();
+        let password = self.directory.path().join("lab/admin.password");
+        let mut command = process::luc();
+        command
+            .args(words)
+            .args(["--json", "--url", url.expect("a site has a URL")])
+            .arg("--password-file")
+            .arg(password);
+        let output = command.output().await.expect("luc runs");
+        let wrong = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{words:?}: {wrong}");
+        serde_json::from_slice(&output.stdout).expect("it is JSON")
     }
 
     /// Ends every split.

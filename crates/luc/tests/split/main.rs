@@ -4,7 +4,8 @@
 //! the published round trips between them. One site is cut off by packet filters while a client
 //! on each side carries out every site-scoped row of the endpoint table, over and over; which rows
 //! those are follows from the table of kinds (`rows`). After the heal a checker compares what was
-//! acknowledged with what every site shows.
+//! acknowledged with what every site shows. One write is asked for in the moment of the cut, while
+//! the cut-off site hears and is not heard: its outcome is unknown until `luc op show` tells it.
 //!
 //! The short form here takes a quarter of a minute of split; `LUC_SPLIT_SECONDS=600` makes it long.
 //! Needs root, iproute2, nftables and python3; without them it is counted as skipped.
@@ -18,11 +19,12 @@ mod process;
 mod rows;
 mod worker;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use cycle::Beyond;
 use lab::Lab;
+use tokio::task::JoinHandle;
 use worker::Worker;
 
 /// Seconds of split, unless the environment says otherwise.
@@ -33,6 +35,10 @@ const CONVERGED_WITHIN: Duration = Duration::from_secs(5);
 const CUT: usize = 3;
 const FOUNDER: usize = 0;
 const OTHER: usize = 1;
+/// The time in which a request arrives at another site.
+const HEARD_WITHIN: Duration = Duration::from_secs(1);
+/// What a server is called by the write whose outcome is unknown.
+const DOUBTED: &str = "renamed-in-doubt";
 
 /// How many servers and server groups the project may have.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -76,31 +82,56 @@ async fn split(quota: Quota) {
     for worker in &mut workers {
         cycle::round(worker).await;
         worker.expect_no_failures();
+        // What is done before the split says nothing of it.
+        worker.done.clear();
     }
     checker::wait_until_agreed(&lab, Duration::from_secs(30)).await;
 
-    lab.cut(CUT).await;
-    let workers = work(&lab, workers, Instant::now() + Duration::from_secs(seconds)).await;
+    let beyond = Beyond::at(&lab, &workers[2]);
+    let doubtful = in_doubt(&lab, beyond).await;
+    let end = Instant::now() + Duration::from_secs(seconds);
+    let mut workers = work(&lab, workers, end).await;
+    let doubtful = doubtful
+        .await
+        .expect("the answer of the write in doubt came");
     lab.heal().await;
     let healed = Instant::now();
     checker::wait_until_agreed(&lab, CONVERGED_WITHIN).await;
     let took = healed.elapsed();
 
-    let mut done = BTreeSet::new();
     for worker in &workers {
         worker.expect_no_failures();
-        done.extend(worker.done.iter().cloned());
         worker.report();
+        if quota == Quota::Ample {
+            rows::expect_all_site_scoped(&worker.site, &worker.done);
+        }
     }
-    match quota {
-        Quota::Ample => rows::expect_all_site_scoped(&done),
-        Quota::Tight => checker::at_most(&workers, "/servers", TIGHT),
+    if quota == Quota::Tight {
+        checker::at_most(&workers, "/servers", TIGHT);
     }
+    doubtful.expect_no_failures();
+    workers.push(doubtful);
     checker::nothing_lost_doubled_or_resurrected(&lab, &workers).await;
+    checker::unknown_outcomes_are_told(&lab, &workers).await;
+    checker::all_show(&lab, &workers[3], DOUBTED).await;
     lab::say(&format!(
         "split of {seconds} s: all sites agreed {took:.2?} after the heal"
     ));
     lab.down().await;
+}
+
+/// Cuts the site off, first in one direction: a write that it hears of in that moment is carried
+/// out, and nobody hears so. The client that asked for it gives up while the split lasts.
+async fn in_doubt(lab: &Lab, beyond: Beyond) -> JoinHandle<Worker> {
+    let mut worker = Worker::login(lab, OTHER).await;
+    lab.silence(CUT).await;
+    let asked = tokio::spawn(async move {
+        cycle::rename_in_doubt(&mut worker, &beyond, DOUBTED).await;
+        worker
+    });
+    tokio::time::sleep(HEARD_WITHIN).await;
+    lab.cut(CUT).await;
+    asked
 }
 
 /// Lets every client go round until `end`.
@@ -136,7 +167,7 @@ async fn one_round_asks_every_site_scoped_row() {
     worker.set_quota(-1).await;
     cycle::round(&mut worker).await;
     worker.expect_no_failures();
-    rows::expect_all_site_scoped(&worker.done);
+    rows::expect_all_site_scoped(&worker.site, &worker.done);
     worker.report();
     up.stop().await;
 }

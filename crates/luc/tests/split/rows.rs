@@ -55,7 +55,7 @@ fn kind_of(row: &Endpoint) -> Option<Kind> {
 /// thing: it must go on through a split.
 pub(crate) fn is_site_scoped(row: &Endpoint) -> bool {
     let home = kind_of(row).map(|kind| kind.spec().home);
-    // A new domain's home is the site it is made for: the founder decides over its name.
+    // A domain may be made for another site, and its name may be taken beyond the split (0033).
     let elsewhere = [
         HomeRule::OfDomain,
         HomeRule::OfDefaultDomain,
@@ -103,12 +103,15 @@ pub(crate) fn row(
     found.unwrap_or_else(|| panic!("no row {service:?} {verb:?} {path} {action:?}"))
 }
 
-/// Fails unless everything site-scoped was done.
-pub(crate) fn expect_all_site_scoped(done: &BTreeSet<String>) {
+/// Fails unless everything site-scoped was done at `site`.
+pub(crate) fn expect_all_site_scoped(site: &str, done: &BTreeSet<String>) {
     let wanted = endpoint::all().filter(|row| is_site_scoped(row));
     let left: Vec<String> = wanted
         .map(named)
         .filter(|name| !done.contains(name))
         .collect();
-    assert!(left.is_empty(), "never asked during the split: {left:#?}");
+    assert!(
+        left.is_empty(),
+        "never done at {site} in the split: {left:#?}"
+    );
 }

@@ -155,18 +155,20 @@ impl Worker {
         None
     }
 
-    /// Deletes a compute service, unless its host has servers by now.
-    pub(crate) async fn forget_host(&mut self, path: &str) {
+    /// Deletes a compute service, unless its host has servers by now; whether it is gone.
+    pub(crate) async fn forget_host(&mut self, path: &str) -> bool {
         let (service, verb) = (Service::Compute, Verb::Delete);
         let Some(answer) = self.send(service, verb, path, None).await else {
-            return;
+            return false;
         };
-        if answer.status.is_success() {
+        let gone = answer.status.is_success();
+        if gone {
             self.done
                 .insert(rows::named(rows::row(service, verb, path, None)));
         } else if !answer.body.to_string().contains("hosting instances") {
             self.fail(format!("DELETE {path}: {} {}", answer.status, answer.body));
         }
+        gone
     }
 
     /// Asks a row that must be refused because its home is beyond the split: 503 with the name.
@@ -185,17 +187,45 @@ impl Worker {
         if answer.status.as_u16() == 503 && text.contains(site) {
             self.refused += 1;
         } else if answer.status.as_u16() == 504 {
-            let operation = text.split(|c: char| !c.is_ascii_hexdigit() && c != '-');
-            let operation = operation.rev().find(|word| word.len() >= 32);
-            match operation {
-                Some(operation) => drop(self.ledger.unknown.insert(operation.to_owned())),
-                None => self.fail(format!("504 without an operation: {text}")),
-            }
+            self.note_unknown(&text, site);
         } else {
             self.fail(format!(
                 "{verb:?} {path} should be a 503 that names {site}: {} {text}",
                 answer.status
             ));
+        }
+    }
+
+    /// Asks a row whose answer cannot come back: 504 with the names of site and operation.
+    pub(crate) async fn expect_unknown(
+        &mut self,
+        service: Service,
+        verb: Verb,
+        path: &str,
+        body: Option<Value>,
+        site: &str,
+    ) {
+        let Some(answer) = self.send(service, verb, path, body).await else {
+            return;
+        };
+        let text = answer.body.to_string();
+        if answer.status.as_u16() == 504 {
+            self.note_unknown(&text, site);
+        } else {
+            self.fail(format!(
+                "{verb:?} {path} should be a 504 that names {site}: {} {text}",
+                answer.status
+            ));
+        }
+    }
+
+    /// Keeps the operation that a 504 names.
+    fn note_unknown(&mut self, text: &str, site: &str) {
+        let words = text.split(|c: char| !c.is_ascii_hexdigit() && c != '-');
+        let operation = words.rev().find(|word| word.len() >= 32);
+        match operation.filter(|_| text.contains(site)) {
+            Some(operation) => drop(self.ledger.unknown.insert(operation.to_owned())),
+            None => self.fail(format!("504 without {site} or an operation: {text}")),
         }
     }
 
