@@ -66,7 +66,7 @@ pub struct SiteView {
     pub room: Option<Room>,
 }
 
-/// How much room a site says it has: the largest single claim that fits on one of its hosts.
+/// How much room a site says it has: the most of each that one of its hosts has free.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Room {
     /// Virtual processors.

@@ -2,8 +2,9 @@
 
 use http::StatusCode;
 use luc_services::compute::model::flavor::Flavor;
-use luc_services::compute::model::server::Server;
+use luc_services::compute::model::server::{Address, Server, USER_NETWORK};
 use luc_services::compute::wanted;
+use luc_services::ports::sites::Room;
 use serde_json::{Value, json};
 
 use crate::world::{Answer, NAMES, World};
@@ -125,9 +126,48 @@ async fn a_hint_says_near_what() {
     let hints = json!({"luc:near": first});
     let second = id_of(&make(&world, 0, &image, json!({}), hints).await);
     assert_eq!(home_of(&world, &second), "rennes");
-    let hints = json!({"luc:near": "198.51.100.7"});
-    let refused = make(&world, 0, &image, json!({}), hints).await;
+    // An address, once the server has it.
+    let near_address = json!({"luc:near": "198.51.100.7"});
+    let refused = make(&world, 0, &image, json!({}), near_address.clone()).await;
     assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+    give_address(&world, 2, &second, "198.51.100.7").await;
+    world.settle().await;
+    let third = id_of(&make(&world, 0, &image, json!({}), near_address).await);
+    assert_eq!(home_of(&world, &third), "rennes");
+}
+
+/// The host of a server at site `number` sees `address` on it.
+async fn give_address(world: &World, number: usize, id: &str, address: &str) {
+    let address = Address {
+        network: USER_NETWORK.to_owned(),
+        address: address.parse().expect("an address"),
+        mac: "fa:16:3e:00:00:07".to_owned(),
+    };
+    let services = world.services(number);
+    let given = services.store.transact(|tx| {
+        let server = tx.get::<Server>(id).expect("it is there");
+        let mut server = server.value().clone();
+        server.addresses.push(address.clone());
+        tx.update(server).map(drop)
+    });
+    given.await.expect("it is written");
+}
+
+#[tokio::test]
+async fn a_site_that_says_it_has_no_room_is_not_asked() {
+    let (world, image) = world(&[1, 2]).await;
+    let small = Room {
+        vcpus: 1,
+        memory_mib: 1 << 20,
+        disk_gib: 1 << 10,
+    };
+    // Nancy is nearer, and says that its hosts have no processors left.
+    world.say_room(1, Room { vcpus: 0, ..small });
+    world.say_room(2, small);
+    let id = id_of(&make(&world, 0, &image, json!({}), json!({})).await);
+    assert_eq!(home_of(&world, &id), "rennes");
+    let asked: Vec<_> = world.sent().into_iter().map(|(site, _)| site).collect();
+    assert_eq!(asked, ["rennes"]);
 }
 
 #[tokio::test]

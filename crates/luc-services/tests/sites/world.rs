@@ -22,7 +22,7 @@ use luc_services::identity::{self, Founding, HashCost, Identity, SigningKey};
 use luc_services::image::Images;
 use luc_services::image::blob::DiskBlobs;
 use luc_services::ports::Randomness;
-use luc_services::ports::sites::{ForwardError, Forwarded, Interest, SiteView, Sites};
+use luc_services::ports::sites::{ForwardError, Forwarded, Interest, Room, SiteView, Sites};
 use luc_services::testing::{Counted, Deaf, NoHosts, StoppedClock, host_facts};
 use luc_services::{http as api, operations, routing};
 use luc_state::{MemoryEngine, Store, StoreOptions, feed};
@@ -55,6 +55,8 @@ struct Net {
     faults: Mutex<VecDeque<Fault>>,
     /// Every request is lost in this way.
     broken: Mutex<Option<Fault>>,
+    /// What sites say of their room; those that are not named say nothing.
+    rooms: Mutex<BTreeMap<SitePrefix, Room>>,
     /// Sites that nobody reaches.
     cut: Mutex<BTreeSet<SitePrefix>>,
     /// What was handed on: to which site, method and path.
@@ -111,6 +113,7 @@ struct Link {
 impl Sites for Link {
     fn all(&self) -> Vec<SiteView> {
         let sites = self.net.sites.lock().expect("nobody panics meanwhile");
+        let rooms = self.net.rooms.lock().expect("nobody panics meanwhile");
         let mut all: Vec<_> = sites
             .iter()
             .map(|(site, (name, _))| {
@@ -121,7 +124,7 @@ impl Sites for Link {
                     age: Duration::from_secs(if silent { 42 } else { 0 }),
                     reachable: !silent,
                     trusted: true,
-                    room: None,
+                    room: rooms.get(site).copied(),
                 }
             })
             .collect();
@@ -337,6 +340,12 @@ impl World {
     /// All requests between sites meet this fault, or none.
     pub(crate) fn break_all(&self, fault: Option<Fault>) {
         *self.net.broken.lock().expect("nobody panics meanwhile") = fault;
+    }
+
+    /// The site says from now on that it has this room.
+    pub(crate) fn say_room(&self, number: usize, room: Room) {
+        let mut rooms = self.net.rooms.lock().expect("nobody panics meanwhile");
+        rooms.insert(self.names[number], room);
     }
 
     /// Nobody reaches the site any more.

@@ -43,7 +43,7 @@ struct Heard {
 /// What a site answers to a sign of life.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sign {
-    /// The largest claim that fits on one of its hosts: processors, memory in MiB, disk in GiB.
+    /// The most that one of its hosts has free: processors, memory in MiB, disk in GiB.
     pub room: (u64, u64, u64),
     /// The revision of its store.
     pub revision: u64,
