@@ -19,6 +19,7 @@ use super::listing::{Field, Listing, root};
 use super::model::{DEFAULT_DOMAIN, Domain, Extra, Project, is_immutable};
 use super::places::{PlaceChange, flag, new_extra};
 use super::refusal::{Refusal, check_id_kept, immutable, not_found, taken, transact};
+use super::residency::Nameable;
 use super::trust::{Confined, Trust};
 use super::{removal, views};
 use crate::Services;
@@ -155,6 +156,7 @@ pub(super) async fn create(services: &Services, request: &Request) -> Result<Rep
         options: project.options,
         extra: new_extra(project.extra),
     };
+    Nameable::of(services).check(&[], change.tags.as_deref().unwrap_or_default())?;
     let id = ProjectId::born_at(services.site, &mut Drawn(&*services.random));
     let name = project.name.trim().to_owned();
     let made = transact(services, |tx| {
@@ -421,7 +423,9 @@ pub(super) async fn update(services: &Services, request: &Request) -> Result<Rep
         let shown = views::domain_as_project(&root, domain.value());
         views::with_extra(shown, &domain.extra)
     } else {
-        let changed = transact(services, |tx| apply(tx, id, &wanted, &change)).await?;
+        let nameable = Nameable::of(services);
+        let changed = transact(services, |tx| apply(tx, id, &wanted, (&change, &nameable)));
+        let changed = changed.await?;
         views::with_extra(views::project(&root, changed.value()), &changed.extra)
     };
     Reply::json(&json!({"project": shown}))
@@ -458,7 +462,7 @@ fn apply(
     tx: &mut Tx<'_>,
     id: &str,
     wanted: &ProjectChange,
-    change: &PlaceChange,
+    (change, nameable): (&PlaceChange, &Nameable),
 ) -> Result<Arc<Stored<Project>>, Refusal> {
     let project = tx
         .get::<Project>(id)
@@ -477,6 +481,7 @@ fn apply(
     }
     let mut changed = project.value().clone();
     change.apply(&mut changed);
+    nameable.check(&project.tags, &changed.tags)?;
     let (name, id) = (changed.name.clone(), changed.id.clone());
     tx.update(changed)
         .map_err(|error| name_taken(error, &name, &id))

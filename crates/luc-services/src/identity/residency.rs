@@ -3,7 +3,8 @@
 //!
 //! Tags, because that is how stock clients say something of a project that only this cloud knows
 //! (`openstack project set --tag luc:site=a PROJECT`); Keystone's tags have no commas, hence one
-//! per site. Who may change the tags of a project may change the rule.
+//! per site. Who may change the tags of a project may change the rule. A tag that names no site is
+//! refused when it is set ([`Nameable`]); one of a site that has gone stays as it is.
 //!
 //! Nothing of the project is made at another site ([`check`], asked by the handlers that make
 //! things), placement passes over other sites, and no feed carries its records there
@@ -64,6 +65,45 @@ impl Residency {
     }
 }
 
+/// The names that a rule may use when it is made.
+pub(super) struct Nameable {
+    names: Vec<String>,
+    prefixes: Vec<String>,
+}
+
+impl Nameable {
+    /// Those of the sites that are known here.
+    pub(super) fn of(services: &Services) -> Self {
+        let all = services.sites.all();
+        Self {
+            names: all.iter().map(|view| view.name.clone()).collect(),
+            prefixes: all.iter().map(|view| view.site.to_string()).collect(),
+        }
+    }
+
+    /// Refuses those of `tags` that name no site, unless the project `had` them before: a rule
+    /// may outlive its site, and what else is tagged can be changed nevertheless.
+    pub(super) fn check(&self, had: &[String], tags: &[String]) -> Result<(), ApiError> {
+        let known = |name: &str| {
+            self.names
+                .iter()
+                .chain(&self.prefixes)
+                .any(|one| one == name)
+        };
+        let names_none = |tag: &&String| {
+            let name = tag.strip_prefix(TAG).map(str::trim);
+            name.is_some_and(|name| !known(name)) && !had.contains(*tag)
+        };
+        let Some(wrong) = tags.iter().find(names_none) else {
+            return Ok(());
+        };
+        let names = self.names.join(", ");
+        Err(ApiError::bad_request(format!(
+            "The tag '{wrong}' names no site of this cloud. Its sites are: {names}."
+        )))
+    }
+}
+
 fn named(tags: &[String]) -> impl Iterator<Item = &str> {
     tags.iter()
         .filter_map(|tag| tag.strip_prefix(TAG))
@@ -111,5 +151,32 @@ mod tests {
         let tags = ["luc:site=a", "blue", "luc:site= b ", "luc:site=", "site=c"];
         let tags = tags.map(str::to_owned);
         assert_eq!(named(&tags).collect::<Vec<_>>(), ["a", "b"]);
+    }
+
+    #[test]
+    fn a_tag_names_a_site_that_is_known_or_was_there_before() {
+        let nameable = Nameable {
+            names: vec!["a".to_owned(), "b".to_owned()],
+            prefixes: vec!["0a0a0a0a0a0a".to_owned()],
+        };
+        let tags = |tags: &[&str]| tags.iter().map(|tag| (*tag).to_owned()).collect::<Vec<_>>();
+        let right = [
+            "luc:site=a",
+            "luc:site= b",
+            "luc:site=0a0a0a0a0a0a",
+            "site=x",
+            "blue",
+        ];
+        assert_eq!(nameable.check(&[], &tags(&right)), Ok(()));
+        for wrong in ["luc:site=A", "luc:site=", "luc:site=a b", "luc:site=gone"] {
+            let refused = nameable.check(&tags(&["blue"]), &tags(&["luc:site=a", wrong]));
+            let expected =
+                format!("The tag '{wrong}' names no site of this cloud. Its sites are: a, b.");
+            assert_eq!(refused, Err(ApiError::bad_request(expected)));
+            assert_eq!(
+                nameable.check(&tags(&[wrong]), &tags(&["new", wrong])),
+                Ok(())
+            );
+        }
     }
 }

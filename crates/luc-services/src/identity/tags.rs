@@ -12,6 +12,7 @@ use super::model::{Project, is_immutable};
 use super::places::sorted;
 use super::projects::target;
 use super::refusal::{Refusal, immutable, not_found, transact};
+use super::residency::Nameable;
 use crate::Services;
 use crate::reply::Reply;
 use crate::request::Request;
@@ -36,7 +37,7 @@ async fn change(
     change: impl Fn(&mut Vec<String>) -> Result<(), ApiError>,
 ) -> Result<Arc<Stored<Project>>, ApiError> {
     allowed(services, request)?;
-    let id = request.param("project_id");
+    let (id, nameable) = (request.param("project_id"), Nameable::of(services));
     transact(services, |tx| -> Result<_, Refusal> {
         let project = tx
             .get::<Project>(id)
@@ -47,6 +48,7 @@ async fn change(
         let mut changed = project.value().clone();
         change(&mut changed.tags)?;
         check_tags("tags", &changed.tags).map_err(ApiError::from)?;
+        nameable.check(&project.tags, &changed.tags)?;
         changed.tags = sorted(&changed.tags);
         Ok(tx.update(changed)?)
     })

@@ -246,10 +246,14 @@ async fn a_host_hears_of_rules_when_the_records_change_that_they_come_from() {
     })
     .await;
 
-    // Nobody knows this site: what is here stays here.
-    let path = format!("/projects/{}/tags/luc:site=atlantis", client.project());
-    let set = client.ask(Method::PUT, Target::Identity, &path, None).await;
-    assert_eq!(set.expect("an answer").status, 201);
+    let set = async |name: &str| {
+        let path = format!("/projects/{}/tags/luc:site={name}", client.project());
+        let set = client.ask(Method::PUT, Target::Identity, &path, None).await;
+        set.expect("an answer").status
+    };
+    // Nobody knows this site.
+    assert_eq!(set("atlantis").await, 400);
+    assert_eq!(set("nancy").await, 201);
     told_so(&cloud, &first, "residency is told", |rules| {
         rules.sites == [here.site].into()
     })

@@ -25,6 +25,41 @@ async fn bound(admin: &Client) -> String {
     project
 }
 
+/// A tag that names no site is refused whichever way it comes, with the names of those there are;
+/// what the project had is left.
+async fn refuses_unknown_sites(admin: &Client, project: &str) {
+    let tagged = json!({"tags": ["luc:site=b", "luc:site=atlantis"]});
+    let path = format!("/projects/{project}");
+    let asked = [
+        (Method::PUT, format!("{path}/tags/luc:site=atlantis"), None),
+        (Method::PUT, format!("{path}/tags"), Some(tagged.clone())),
+        (
+            Method::PATCH,
+            path.clone(),
+            Some(json!({"project": tagged})),
+        ),
+        (
+            Method::POST,
+            "/projects".to_owned(),
+            Some(json!({"project": {
+            "name": "nowhere", "domain_id": "default", "tags": ["luc:site=atlantis"]}})),
+        ),
+    ];
+    for (method, path, body) in asked {
+        let refused = admin.ask(method, Target::Identity, &path, body).await;
+        let refused = refused.expect("an answer");
+        assert_eq!(refused.status, 400, "{path}: {}", refused.body);
+        let said = refused.body.to_string();
+        assert!(said.contains("luc:site=atlantis"), "{path}: {said}");
+        assert!(said.contains("sites are: a, b, c."), "{path}: {said}");
+    }
+    let shown = admin
+        .get(Target::Identity, &path)
+        .await
+        .expect("it is there");
+    assert_eq!(shown["project"]["tags"], json!(["blue", "luc:site=b"]));
+}
+
 fn id_of(of: &Value) -> String {
     of["id"].as_str().expect("an id").to_owned()
 }
@@ -56,6 +91,7 @@ async fn a_project_that_may_live_at_one_site_is_made_and_held_nowhere_else() {
     let admin = login(&cloud, "a").await;
     let image = image(&admin).await;
     let project = bound(&admin).await;
+    refuses_unknown_sites(&admin, &project).await;
     let (a, b, c) = (
         login_bound(&cloud, "a").await,
         login_bound(&cloud, "b").await,
