@@ -23,6 +23,7 @@ pub mod membership;
 pub mod permits;
 pub mod pulse;
 pub mod refusals;
+pub mod skew;
 pub mod switchboard;
 
 pub use adapter::CloudSites;

@@ -112,6 +112,10 @@ impl Assembly {
             self.ask_at_the_door(site, patience).await;
         }
         if let Ok(Reply::Sign(sign)) = answer {
+            if let (Some(theirs), Some(services)) = (sign.now_micros, self.services.upgrade()) {
+                let ours = services.clock.now().unix_micros();
+                self.pulse.compared(site, theirs, (ours, asked.elapsed()));
+            }
             // The fabric measures connections; this is for the first moments of one, and not for
             // the very first answer, which waited for the handshake.
             if known && self.pulse.rtt(site).is_none() {
@@ -254,6 +258,7 @@ impl Assembly {
             room: (room.vcpus, room.memory_mib, room.disk_gib),
             revision: snapshot.revision().number(),
             rtts: self.pulse.rtts(),
+            now_micros: Some(services.clock.now().unix_micros()),
         }
     }
 }

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::assembly::Assembly;
+use super::skew::{Skew, Turn};
 
 /// How often a sign of life is asked for.
 const EVERY: Duration = Duration::from_secs(1);
@@ -36,6 +37,7 @@ struct Heard {
     rtt: Option<Duration>,
     room: Option<Room>,
     rtts: BTreeMap<SitePrefix, Duration>,
+    skew: Option<Skew>,
     sought: Option<Instant>,
     searches: usize,
 }
@@ -49,6 +51,9 @@ pub struct Sign {
     pub revision: u64,
     /// Its smoothed round trips to other sites, in microseconds.
     pub rtts: Vec<(SitePrefix, u64)>,
+    /// What its clock shows, in microseconds since 1970; an earlier build does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub now_micros: Option<i64>,
 }
 
 /// What was heard of the other sites.
@@ -105,6 +110,25 @@ impl Pulse {
             });
             heard.rtts = rtts;
         });
+    }
+
+    /// The clock of `site` showed `theirs` within the last `took` before ours shows `ours`.
+    pub fn compared(&self, site: SitePrefix, theirs: i64, (ours, took): (i64, Duration)) {
+        let (turn, skew) = self.with(site, |heard| {
+            let skew = heard.skew.get_or_insert_default();
+            (skew.compare(theirs, ours, took), *skew)
+        });
+        let ahead_ms = skew.ahead_ms();
+        match turn {
+            Some(Turn::Far) => tracing::warn!(%site, ahead_ms, "a site has another time"),
+            Some(Turn::Near) => tracing::info!(%site, ahead_ms, "a site has the same time again"),
+            None => {}
+        }
+    }
+
+    /// How far the clock of `site` is from ours, if it says its time.
+    pub fn skew(&self, site: SitePrefix) -> Option<Skew> {
+        self.with(site, |heard| heard.skew)
     }
 
     /// A site says that this one is not of the cloud any more; whether that is news.
@@ -213,10 +237,22 @@ mod tests {
             room: (4, 1024, 10),
             revision: 7,
             rtts: vec![(b, 2700)],
+            now_micros: None,
         };
         pulse.told(a, &sign);
         assert_eq!(pulse.rtt_between(b, a), Some(Duration::from_micros(2700)));
         assert_eq!(pulse.room(a).map(|room| room.memory_mib), Some(1024));
+    }
+
+    #[test]
+    fn a_sign_without_a_time_is_read_and_one_with_it_by_earlier_builds() {
+        let old = r#"{"room":[4,1024,10],"revision":7,"rtts":[]}"#;
+        let mut sign: Sign = serde_json::from_str(old).expect("a sign");
+        assert_eq!(sign.now_micros, None);
+        assert_eq!(serde_json::to_string(&sign).expect("JSON"), old);
+        sign.now_micros = Some(5);
+        let new = serde_json::to_value(&sign).expect("JSON");
+        assert_eq!(new["now_micros"], 5, "a field that others pass over");
     }
 
     #[tokio::test(start_paused = true)]

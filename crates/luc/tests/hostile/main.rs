@@ -6,6 +6,7 @@
 
 mod claims;
 mod clients;
+mod clocks;
 mod edges;
 mod nodes;
 mod strangers;

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::{Operators, conflicts, shown};
 use crate::config::Role;
+use crate::sites::skew::Skew;
 
 /// How long the others of the site may take to say where those of other sites are.
 const TOLD: Duration = Duration::from_millis(500);
@@ -38,7 +39,14 @@ impl Operators {
             }
             let aside = aside.get(&view.site);
             let aside = aside.map(|count| conflicts::note(*count, &view.name));
-            feeds.get(&view.site).and_then(stopped).or(aside)
+            let clock = self.peering.sites.pulse().skew(view.site);
+            let notes = [
+                feeds.get(&view.site).and_then(stopped),
+                clock.and_then(Skew::note),
+                aside,
+            ];
+            let notes: Vec<String> = notes.into_iter().flatten().collect();
+            (!notes.is_empty()).then(|| notes.join("; "))
         };
         let seen = views.iter().map(|view| {
             let mut seen = self.site_view(view, feeds.get(&view.site));
@@ -60,6 +68,7 @@ impl Operators {
         };
         let known = here || rtt.is_some() || view.room.is_some();
         let lag = feed.filter(|_| view.reachable).and_then(lag);
+        let clock = self.peering.sites.pulse().skew(view.site);
         self.peering.membership.with(|members| {
             let member = members.site(view.site);
             json!({
@@ -73,6 +82,7 @@ impl Operators {
                 "age_ms": age(view, known || feed.is_some_and(was_heard)).map(millis),
                 "rtt_ms": rtt.map(millis),
                 "lag_ms": lag.map(millis),
+                "clock_ahead_ms": clock.map(Skew::ahead_ms),
                 "room": view.room.map(|room| json!({
                     "vcpus": room.vcpus,
                     "memory_mib": room.memory_mib,
