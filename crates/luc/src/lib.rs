@@ -28,6 +28,7 @@ pub mod operate_args;
 pub mod outpost;
 pub mod peering;
 pub mod reached;
+pub mod readiness;
 pub mod remote;
 pub mod run;
 pub mod sampler;

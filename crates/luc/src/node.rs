@@ -35,6 +35,7 @@ use crate::metrics::Metrics;
 use crate::outpost::Outpost;
 use crate::peering::Peering;
 use crate::reached;
+use crate::readiness::Readiness;
 use crate::remote::{
     ControllerSide, Link, NodeSide, RemoteController, RemoteHosts, controller_router, node_router,
 };
@@ -231,6 +232,10 @@ impl Node {
         let front = Front {
             services: Arc::clone(&parts.services),
             metrics: Arc::clone(&parts.metrics),
+            readiness: Arc::new(Readiness::new(
+                parts.services.store.clone(),
+                &config.node.data_dir,
+            )),
             stopping: stopping.clone(),
         };
         let inner = controller_router(ControllerSide {

@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
+use crate::readiness::Readiness;
 
 /// What the port needs.
 #[derive(Clone)]
@@ -26,6 +27,8 @@ pub struct Front {
     pub services: Arc<Services>,
     /// The counters.
     pub metrics: Arc<Metrics>,
+    /// Whether the controller can take work.
+    pub readiness: Arc<Readiness>,
     /// Cancelled when the node begins to stop: it is then no longer ready.
     pub stopping: CancellationToken,
 }
@@ -108,7 +111,10 @@ async fn readiness(State(front): State<Front>) -> Response {
     if front.stopping.is_cancelled() {
         return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response();
     }
-    "ready\n".into_response()
+    match front.readiness.trouble().await {
+        None => "ready\n".into_response(),
+        Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, reason + "\n").into_response(),
+    }
 }
 
 async fn metrics(State(front): State<Front>) -> Response {

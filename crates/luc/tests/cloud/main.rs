@@ -1,6 +1,7 @@
 //! Whole clouds as real processes: what a restart, a SIGKILL and a missing hypervisor do to them.
 
 mod clients;
+mod full;
 mod joining;
 mod process;
 mod restart;
