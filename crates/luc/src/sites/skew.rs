@@ -2,8 +2,8 @@
 //!
 //! Nothing is ordered by clocks, but tokens and tickets end by them: a site whose clock is far off
 //! refuses what others take, and nobody sees why. Each sign of life ([`super::pulse`]) brings the
-//! other's time; it was read somewhere between question and answer, so the difference is known up to
-//! half the round trip (as in NTP, RFC 5905, section 8). Which of the two clocks is wrong this
+//! other's time; it was read somewhere between question and answer, so the difference is known up
+//! to half the round trip (as in NTP, RFC 5905, section 8). Which of the two clocks is wrong this
 //! cannot say. A site of an earlier build tells no time.
 
 use std::time::Duration;
