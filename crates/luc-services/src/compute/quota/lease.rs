@@ -139,8 +139,17 @@ pub(super) fn covered<'i>(
     items: impl IntoIterator<Item = &'i Item>,
 ) -> Claim {
     let books = Books::within(tx, site, project);
-    let mut said = bound(tx, site, project);
-    let limited = Held::within(tx, project.as_str()).limited();
+    with_used(tx, bound(tx, site, project), &books, items)
+}
+
+/// `said`, and at least what `books` show of what is limited and of `items`.
+pub(super) fn with_used<'i>(
+    tx: &Tx<'_>,
+    mut said: Claim,
+    books: &Books,
+    items: impl IntoIterator<Item = &'i Item>,
+) -> Claim {
+    let limited = Held::within(tx, books.usage.project.as_str()).limited();
     for item in limited.into_iter().chain(items.into_iter().cloned()) {
         let used = books.used(&item);
         if used > said.share.of(&item) {

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::super::super::model::lease::{Claim, Item, LeaseHeld, QuotaLease, Share};
 use super::super::super::write::{WriteError, of_write};
-use super::super::lease::{Books, Seat, covered};
+use super::super::lease::{Books, Seat, bound, with_used};
 use super::super::{Held, protocol};
 use super::turn::Turn;
 use super::{Answer, Message, send, tell};
@@ -248,7 +248,7 @@ pub(in crate::compute::quota) async fn give_back(
     let now = services.clock.now();
     let given = services.store.transact(|tx| {
         let books = Books::within(tx, site, project);
-        let mut held = covered(tx, site, project, []);
+        let mut held = bound(tx, site, project);
         if let Some(granted) = granted {
             protocol::accept(&mut held, granted);
         }
@@ -263,7 +263,8 @@ pub(in crate::compute::quota) async fn give_back(
                 changed_at: now,
             })?;
         }
-        Ok::<_, WriteError>(held)
+        // What it had without a limit is said, and held once the home has written it down.
+        Ok::<_, WriteError>(with_used(tx, held, &books, []))
     });
     settled(given.await, of_write)
 }

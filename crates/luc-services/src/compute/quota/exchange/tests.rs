@@ -14,7 +14,7 @@ use luc_core::time::Timestamp;
 use luc_core::units::{MemoryMib, Vcpus};
 use luc_state::{MemoryEngine, Store, StoreOptions};
 
-use super::super::super::model::lease::QuotaLease;
+use super::super::super::model::lease::{LeaseHeld, QuotaLease};
 use super::super::super::model::quota::{QuotaSet, QuotaUsage, Resource};
 use super::super::super::model::server_group::{GroupPolicy, ServerGroup};
 use super::super::lease::check_group;
@@ -147,8 +147,8 @@ fn limits(limit: i64) -> QuotaSet {
     }
 }
 
-/// An engine in which the site `home` has written the project and its limit.
-async fn written_by_home() -> MemoryEngine {
+/// An engine in which the site `home` has written the project and its limits.
+async fn written_by_home(set: &QuotaSet) -> MemoryEngine {
     let engine = MemoryEngine::new();
     let schema = crate::identity::schema()
         .and(crate::image::Images::tables())
@@ -184,7 +184,7 @@ async fn written_by_home() -> MemoryEngine {
     let written = store.transact(|tx| {
         tx.insert(domain.clone())?;
         tx.insert(place.clone())?;
-        tx.insert(limits(LIMIT)).map(drop)
+        tx.insert(set.clone()).map(drop)
     });
     written.await.unwrap();
     drop(store);
@@ -199,6 +199,10 @@ struct World {
 
 impl World {
     async fn new() -> Self {
+        Self::with(&limits(LIMIT)).await
+    }
+
+    async fn with(set: &QuotaSet) -> Self {
         let net = Arc::new(Net::default());
         let mut clouds = Vec::new();
         for name in ["home", "east", "west"] {
@@ -207,7 +211,7 @@ impl World {
                 own,
                 net: Arc::clone(&net),
             };
-            let engine = written_by_home().await;
+            let engine = written_by_home(set).await;
             let cloud = Cloud::of_engine(own, engine, Arc::new(port)).await;
             let services = Arc::clone(&cloud.services);
             net.services.lock().unwrap().insert(own, services);
@@ -413,6 +417,59 @@ async fn idle_leases_go_back_by_themselves() {
         .await
         .unwrap();
     assert_eq!(world.lease("east"), 1);
+}
+
+#[tokio::test]
+async fn what_was_used_without_a_limit_is_not_used_again_before_its_home_knows_of_it() {
+    let ada = UserId::parse("ada").unwrap();
+    let of_ada = Item {
+        resource: Resource::Instances,
+        user: Some(ada.clone()),
+    };
+    let world = World::with(&QuotaSet {
+        users: [(ada.clone(), [(Resource::Instances, 2)].into())].into(),
+        closed: [(of_ada.clone(), 1)].into(),
+        ..limits(LIMIT)
+    })
+    .await;
+    // Ada had no limit of her own when the east lent four made two servers for her.
+    let (home, east) = (&world.clouds[0].services, &world.clouds[1].services);
+    let lent = Claim {
+        epoch: 0,
+        share: share(4),
+    };
+    let written = home.store.transact(|tx| {
+        let domain = DomainId::parse("default").unwrap();
+        let mut lease = QuotaLease::none(&project(), &domain, east.site);
+        lease.granted = lent.clone();
+        tx.put(lease).map(drop)
+    });
+    written.await.unwrap();
+    let written = east.store.transact(|tx| {
+        let mut usage = QuotaUsage::none(project());
+        usage.used.instances = 2;
+        usage.users.insert(ada.clone(), usage.used);
+        tx.put(usage)?;
+        tx.put(LeaseHeld {
+            project: project(),
+            bound: lent.clone(),
+            changed_at: Timestamp::from_unix_secs(0),
+        })
+        .map(drop)
+    });
+    written.await.unwrap();
+    let said = give_back(east, &project(), Some(&lent), |_| u64::MAX).await;
+    assert_eq!(said.unwrap().share.of(&of_ada), 2, "so it says to its home");
+    world.cut("home", "east"); // which does not hear it.
+    world.give(1, 1).await;
+    let refused = world.take(1, 1).await.unwrap_err();
+    assert!(
+        refused.contains("its home home cannot be reached"),
+        "{refused}"
+    );
+    world.heal();
+    world.take(1, 1).await.unwrap();
+    assert_eq!(world.used(1), 2);
 }
 
 #[tokio::test]
