@@ -9,7 +9,7 @@ use luc_runtime::fabric::{Channel, Fabric, RecvHalf, STREAM_FRAME_BYTES_MAX, Sen
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
-    CAPTURED, HONEST, Lines, VICTIM, assert_memory_is_bounded, held, honest_goes_on,
+    CAPTURED, HONEST, Lines, VICTIM, assert_memory_is_bounded, held, honest_goes_on, is_alone,
     most_memory_kib, world,
 };
 use crate::world::{World, key, prefix};
@@ -141,6 +141,10 @@ async fn a_follower_that_makes_no_sense_is_cut_off_and_logged_once() {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_follower_makes_a_home_read_and_keep_is_bounded() {
+    let itself = "forged::nonsense::what_a_follower_makes_a_home_read_and_keep_is_bounded";
+    if !is_alone(itself) {
+        return;
+    }
     let mut world = world().await;
     drop(world.crash(CAPTURED));
     let captured = world.bare(CAPTURED);
