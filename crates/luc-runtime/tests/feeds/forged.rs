@@ -23,8 +23,8 @@ const VICTIM: u8 = 1;
 const HONEST: u8 = 2;
 const CAPTURED: u8 = 3;
 
-/// By how much the most memory that the process ever had may grow, in KiB: one message that was read
-/// as a tree of values took more. Other tests of the process count as well.
+/// By how much the most memory that the process ever had may grow, in KiB: one message that was
+/// read as a tree of values took more. Other tests of the process count as well.
 const GROWTH_KIB_MAX: u64 = 256 << 10;
 
 /// The same of a process without other tests.
