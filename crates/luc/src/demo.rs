@@ -52,12 +52,14 @@ pub async fn run(args: DemoArgs, json_wanted: bool) -> anyhow::Result<()> {
             Cloud::start(plan),
         )
         .await?;
-    let outcome = show(&args, driver, &cloud, &mut steps).await;
+    // Programs get one JSON object; what people look at meanwhile is not part of it.
+    let tell = if json_wanted { say } else { print };
+    let outcome = show(&args, driver, &cloud, &mut steps, tell).await;
     if let Err(error) = &outcome {
         say(&format!("The demo failed: {error:#}"));
     }
     if args.keep {
-        keep(&cloud).await?;
+        keep(&cloud, tell).await?;
     }
     if kept.is_temporary() && (args.keep || outcome.is_err()) {
         let limit = Duration::from_secs(args.boot_timeout);
@@ -117,6 +119,7 @@ async fn show(
     driver: DriverKind,
     cloud: &Cloud,
     steps: &mut Steps,
+    tell: fn(&str),
 ) -> anyhow::Result<Value> {
     let client = Client::login(cloud.access()).await?;
     let stock = Stock::find(args.openstack.as_deref(), cloud.clouds_yaml());
@@ -147,11 +150,11 @@ async fn show(
     } else {
         None
     };
-    consoles(stock.as_ref(), &client, driver).await?;
+    consoles(stock.as_ref(), &client, driver, tell).await?;
     let list = steps
         .run("list the servers", list(stock.as_ref(), &client))
         .await?;
-    print(&list);
+    tell(&list);
     if !args.keep {
         let stopped = stop(stock.as_ref(), &client, args.servers, limit);
         steps.run("stop the servers", stopped).await?;
@@ -348,6 +351,7 @@ async fn consoles(
     stock: Option<&Stock>,
     client: &Client,
     driver: DriverKind,
+    tell: fn(&str),
 ) -> anyhow::Result<()> {
     for server in servers(client).await? {
         let id = server["id"].as_str().unwrap_or_default();
@@ -359,14 +363,14 @@ async fn consoles(
             }
             None => console(client, id).await?,
         };
-        print(&format!(
+        tell(&format!(
             "--- console of {} ---",
             server["name"].as_str().unwrap_or(id)
         ));
         let log = printable(&log);
         let lines: Vec<&str> = log.lines().filter(|line| !line.trim().is_empty()).collect();
         let from = lines.len().saturating_sub(8);
-        print(&lines[from..].join("\n"));
+        tell(&lines[from..].join("\n"));
         if driver == DriverKind::Qemu && !log.contains(UP) {
             bail!("the console of {id} does not show that user space is up");
         }
@@ -445,8 +449,8 @@ async fn delete(stock: Option<&Stock>, client: &Client, limit: Duration) -> anyh
 }
 
 /// Leaves the cloud to the person until they interrupt it.
-async fn keep(cloud: &Cloud) -> anyhow::Result<()> {
-    print(&cloud.welcome());
+async fn keep(cloud: &Cloud, tell: fn(&str)) -> anyhow::Result<()> {
+    tell(&cloud.welcome());
     say("The cloud goes on running; Ctrl-C ends it.");
     crate::signals::interrupted().await
 }

@@ -1,9 +1,12 @@
 //! What the node counts, in Prometheus' text form at `/metrics`.
 
-use std::sync::Mutex;
+mod peers;
+
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use luc_api::Operation;
+use luc_runtime::fabric::Fabric;
 use luc_services::ports::Observer;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -83,6 +86,13 @@ impl Metrics {
     /// Something that another site asked between nodes was refused with `status`.
     pub fn refused_site(&self, status: u16) {
         self.refusals.get_or_create(&RefusalLabels { status }).inc();
+    }
+
+    /// Shows from now on what `fabric` counts of each peer.
+    pub fn with_fabric(&self, fabric: Arc<dyn Fabric>) {
+        let registry = self.registry.lock();
+        let mut registry = registry.unwrap_or_else(std::sync::PoisonError::into_inner);
+        registry.register_collector(Box::new(peers::Peers(fabric)));
     }
 
     /// The text that Prometheus reads.

@@ -244,9 +244,9 @@ impl Node {
             secret: parts.secret.clone(),
             membership: Arc::clone(&peering.membership),
         });
-        parts
-            .remote
-            .with_fabric(Arc::clone(&peering.started.fabric));
+        let fabric = &peering.started.fabric;
+        parts.remote.with_fabric(Arc::clone(fabric));
+        parts.metrics.with_fabric(Arc::clone(fabric));
         let operators = Operators {
             services: Arc::clone(&parts.services),
             peering: Arc::clone(&peering),

@@ -169,7 +169,7 @@ const CONFLICT_COLUMNS: [Column; 4] = [
     ("BECAUSE", "because"),
 ];
 
-const NODE_COLUMNS: [Column; 10] = [
+const NODE_COLUMNS: [Column; 11] = [
     ("NAME", "name"),
     ("SITE", "site"),
     ("ROLES", "roles"),
@@ -178,6 +178,7 @@ const NODE_COLUMNS: [Column; 10] = [
     ("SEEN s", "seen_secs_ago"),
     ("RTT ms", "rtt_ms"),
     ("EXPECTED ms", "expected"),
+    ("LAG ms", "lag_ms"),
     ("ID", "id"),
     ("COORDINATES ms", "coordinates"),
 ];

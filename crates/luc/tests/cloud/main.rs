@@ -3,6 +3,7 @@
 mod clients;
 mod full;
 mod joining;
+mod many;
 mod process;
 mod restart;
 mod roles;

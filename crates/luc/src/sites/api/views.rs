@@ -92,6 +92,18 @@ impl Operators {
         })
     }
 
+    /// How far copies of each site are behind, in milliseconds, where that is known.
+    fn lags(&self) -> BTreeMap<SitePrefix, f64> {
+        let status = self.peering.feeds().map(Feeds::status).unwrap_or_default();
+        let own = (self.services.site, Duration::ZERO);
+        let others = status
+            .iter()
+            .filter_map(|feed| Some((feed.site, lag(feed)?)));
+        let all = std::iter::once(own).chain(others);
+        all.map(|(site, lag)| (site, lag.as_secs_f64() * 1e3))
+            .collect()
+    }
+
     /// The nodes of all sites as seen from here.
     pub(super) async fn node_views(&self) -> Vec<Value> {
         let placed = self.placed().await;
@@ -104,6 +116,7 @@ impl Operators {
                 .any(|role| role == Role::Controller.name())
         };
         let snapshot = self.services.store.snapshot();
+        let lags = self.lags();
         let names = |site: SitePrefix| self.name_of(site);
         snapshot
             .all::<NodeInfo>()
@@ -144,6 +157,7 @@ impl Operators {
                     "state": state,
                     "rtt_ms": rtt.map(|rtt| rtt.as_secs_f64() * 1e3),
                     "health": health.or(seen.as_ref().map(|seen| seen.standing)),
+                    "lag_ms": lags.get(&node.site),
                     "seen_secs_ago": seen.and_then(|seen| seen.ago).map(|ago| ago.as_secs_f64()),
                     "distance_ms": far.map(|far| far.millis),
                     "distance_of_site": far.map(|far| far.of_site),
