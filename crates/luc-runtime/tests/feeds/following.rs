@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use luc_runtime::fabric::memory::Quality;
 use luc_runtime::feeds::Interest;
 use tokio::time::{Instant, sleep};
 
@@ -143,6 +144,41 @@ async fn a_long_history_comes_in_parts_and_is_whole_in_the_end() {
     assert!(away.follow("p").await);
     assert_eq!(away.held(1).len(), 5000);
     assert!(away.status(1).whole);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_site_says_for_how_long_its_copies_have_been_behind() {
+    let world = World::new(&[1, 2]).await;
+    let (home, away) = (world.site(1), world.site(2));
+    assert!(away.follow("p").await);
+    let (level, began) = (away.status(1), Instant::now());
+    assert_eq!((level.behind, level.lag), (0, Duration::ZERO));
+    let slow = Quality {
+        bytes_per_second: Some(10_000),
+        ..Quality::of_rtt(2 * WAY)
+    };
+    world.network.set_quality(prefix(1), prefix(2), slow);
+    home.write(|tx| {
+        (0..5000).try_for_each(|number| {
+            let id = format!("m{number:04}");
+            tx.insert(machine(&id, "p")).map(drop)
+        })
+    })
+    .await;
+    // The first part says how far the home is; the lag counts from there to the last one.
+    let mut seen = Duration::ZERO;
+    while away.held(1).len() < 5000 {
+        let status = away.status(1);
+        assert!(status.lag <= began.elapsed(), "{status:?}");
+        assert!(status.lag.is_zero() || status.behind > 0, "{status:?}");
+        seen = seen.max(status.lag);
+        assert!(began.elapsed() < Duration::from_secs(60), "{status:?}");
+        sleep(Duration::from_millis(200)).await;
+    }
+    assert!(seen > Duration::from_millis(500), "{seen:?}");
+    away.level_with(home).await;
+    let level = away.status(1);
+    assert_eq!((level.behind, level.lag), (0, Duration::ZERO));
 }
 
 #[tokio::test(start_paused = true)]
