@@ -72,7 +72,8 @@ pub enum IdForm {
     Uuid(Written),
     /// Made by the cloud unless a client or upstream chose it (`default`, image and flavor ids).
     Chosen(Written),
-    /// A whole number from a block that is leased to the site; shown as such on the wire.
+    /// A whole number that counts within its site; other sites show it with the site in its upper
+    /// bits, so that no block of numbers has to be lent.
     Integer,
     /// The named parts of other records, joined by [`key`](crate::key).
     Parts(&'static [&'static str]),
@@ -83,8 +84,9 @@ pub enum IdForm {
 pub enum UniqueIn {
     /// Names need not be unique.
     Nowhere,
-    /// By the founder site, for the whole cloud.
-    Founder,
+    /// By the site that makes it, among all that it knows of; of two that were made at once the
+    /// same one is shown everywhere else (`docs/decisions/0033`).
+    Cloud,
     /// By the home of the `default` domain, for the whole cloud.
     DefaultDomain,
     /// By the home of its domain, inside that domain.
@@ -181,7 +183,7 @@ kinds! {
 
     // Identity: at the home of the domain.
     /// A domain; `default` is one.
-    Domain = "domain": CreatedFor, DomainWithNameInCloud, Chosen(Simple), Founder;
+    Domain = "domain": CreatedFor, DomainWithNameInCloud, Chosen(Simple), Cloud;
     /// That a site may hold what a domain owns, and sign tokens for its users.
     DomainPresence = "domain_presence": OfDomain, Domain, Parts(&["domain", "site"]), Nowhere;
     /// A user.
