@@ -77,6 +77,50 @@ pub struct Resources {
 #[serde(transparent)]
 pub struct GroupId(pub Uuid);
 
+impl GroupId {
+    /// The group of two machines that a request named together, without a server group; the same
+    /// on every node and in either order. No server group has such an id: its version is 15 and its
+    /// variant is reserved (RFC 9562, 4.1 and 4.2).
+    pub fn of_hint(one: VmId, other: VmId, policy: GroupPolicy) -> Self {
+        let (first, second) = if one <= other {
+            (one, other)
+        } else {
+            (other, one)
+        };
+        let half = |salt: u8| {
+            let both = [first.0.as_bytes().as_slice(), second.0.as_bytes()];
+            let hash = both.into_iter().fold(fnv(FNV, &[salt]), fnv);
+            hash.to_be_bytes()
+        };
+        let policy = policy as u8;
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&half(policy));
+        bytes[8..].copy_from_slice(&half(policy | 0x80));
+        bytes[6] |= 0xf0;
+        bytes[8] |= 0xe0;
+        Self(Uuid::from_bytes(bytes))
+    }
+
+    /// Whether it was made by [`Self::of_hint`].
+    pub const fn is_hint(self) -> bool {
+        let bytes = self.0.as_bytes();
+        bytes[6] >= 0xf0 && bytes[8] >= 0xe0
+    }
+}
+
+/// Where FNV-1a with 64 bits begins.
+const FNV: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// FNV-1a with 64 bits over `bytes`, continued from `hash`.
+const fn fnv(mut hash: u64, bytes: &[u8]) -> u64 {
+    let mut at = 0;
+    while at < bytes.len() {
+        hash = (hash ^ bytes[at] as u64).wrapping_mul(0x0100_0000_01b3);
+        at += 1;
+    }
+    hash
+}
+
 /// How the members of a group stand to each other (Nova's server group policies).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum GroupPolicy {
@@ -98,14 +142,7 @@ pub struct Label(pub u64);
 impl Label {
     /// The label of a text, the same on every node: FNV-1a of its bytes, in 64 bits.
     pub const fn named(text: &str) -> Self {
-        let bytes = text.as_bytes();
-        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-        let mut at = 0;
-        while at < bytes.len() {
-            hash = (hash ^ bytes[at] as u64).wrapping_mul(0x0100_0000_01b3);
-            at += 1;
-        }
-        Self(hash)
+        Self(fnv(FNV, text.as_bytes()))
     }
 }
 
@@ -190,6 +227,22 @@ impl Host {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn both_machines_of_a_hint_know_their_group_and_it_is_no_server_group() {
+        let vm = |byte: u8| VmId(Uuid::from_bytes([byte; 16]));
+        let pair = |one, other| GroupId::of_hint(vm(one), vm(other), GroupPolicy::AntiAffinity);
+        assert_eq!(pair(1, 2), pair(2, 1));
+        assert_ne!(pair(1, 2), pair(1, 3));
+        assert_ne!(
+            pair(1, 2),
+            GroupId::of_hint(vm(1), vm(2), GroupPolicy::Affinity)
+        );
+        let made = Uuid::parse("66666666-2222-8333-9444-555555555555").unwrap();
+        let drawn = Uuid::parse("66666666-2222-4333-b444-555555555555").unwrap();
+        assert!(pair(1, 2).is_hint());
+        assert!(!GroupId(made).is_hint() && !GroupId(drawn).is_hint());
+    }
 
     #[test]
     fn a_label_is_the_published_hash_of_its_text() {

@@ -39,8 +39,9 @@ pub enum Reason {
     Consolidation,
     /// Its host is to be emptied for maintenance.
     Maintenance,
-    /// Its group keeps it apart from a machine that a later step brings to its host, where there
-    /// would be room for both. No other broken rule makes a machine move: a plan heals loads.
+    /// Its group, or a hint, keeps it apart from a machine that a later step brings to its host,
+    /// where there would be room for both. No other broken rule makes a machine move: a plan heals
+    /// loads.
     Rule,
 }
 

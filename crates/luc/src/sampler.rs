@@ -4,8 +4,8 @@
 //! over the last second; its usual demand is a moving mean over five minutes. Memory and disk are
 //! those of its flavor. Where it may run is in the controller's wish ([`places`]).
 //!
-//! Of machines that do not run only those of server groups are told, with no load: their group
-//! keeps others from this host, or here. They themselves are moved by nobody.
+//! Of machines that do not run only those of server groups and hints are told, with no load: their
+//! group keeps others from this host, or here. They themselves are moved by nobody.
 
 mod places;
 

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use luc_core::SitePrefix;
-use luc_core::id::ServerGroupId;
+use luc_core::id::{ServerGroupId, ServerId};
 use serde::{Deserialize, Serialize};
 
 /// A host as the whole cloud knows it.
@@ -58,6 +58,12 @@ pub struct PlacementRules {
     pub hosts: BTreeSet<HostName>,
     /// The only sites its data may be at; empty means any.
     pub sites: BTreeSet<SitePrefix>,
+    /// Servers that are to run on other hosts than it: those that its request named, and those
+    /// whose request named it.
+    pub apart: BTreeSet<ServerId>,
+    /// Servers that are to run on its host: one that its request named, and those that are here
+    /// because their request named it.
+    pub with: BTreeSet<ServerId>,
 }
 
 /// What the controller says of the host itself in answer to a heartbeat.
@@ -88,6 +94,8 @@ mod tests {
             labels: BTreeSet::from(["zone:a".to_owned()]),
             sites: BTreeSet::from([host.site]),
             hosts: BTreeSet::from([host]),
+            apart: BTreeSet::from([server("s2").id]),
+            with: BTreeSet::from([server("s3").id]),
         };
         DesiredServer {
             rules: Some(rules),

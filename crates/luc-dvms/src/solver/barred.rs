@@ -44,6 +44,16 @@ pub enum Bar {
         /// Whether the group only prefers it so: then the plan found another host as good.
         soft: bool,
     },
+    /// A request asked that it is not where a machine is that is there.
+    HintApart {
+        /// That machine.
+        mate: VmId,
+    },
+    /// A request asked that it is where a machine is that is elsewhere.
+    HintTogether {
+        /// That machine.
+        mate: VmId,
+    },
     /// It may run on other hosts only.
     Hosts,
     /// Its data may be at other sites only.
@@ -132,13 +142,21 @@ fn hard(model: &Model<'_>, (source, vm): (usize, &Vm), target: &Host) -> Option<
         .find_map(|(group, policy)| match policy {
             GroupPolicy::AntiAffinity => {
                 let mate = rules::member(target, *group)?.id;
-                Some(Bar::Apart { mate, soft })
+                Some(if group.is_hint() {
+                    Bar::HintApart { mate }
+                } else {
+                    Bar::Apart { mate, soft }
+                })
             }
             GroupPolicy::Affinity => {
                 let hosts = model.hosts.iter().enumerate();
                 let mut others = hosts.filter(|(host, _)| *host != source);
                 let mate = others.find_map(|(_, host)| rules::member(host, *group))?.id;
-                Some(Bar::Together { mate, soft })
+                Some(if group.is_hint() {
+                    Bar::HintTogether { mate }
+                } else {
+                    Bar::Together { mate, soft }
+                })
             }
             GroupPolicy::SoftAffinity | GroupPolicy::SoftAntiAffinity => None,
         });

@@ -136,7 +136,10 @@ pub struct PassedBy {
 impl From<&Barred> for PassedBy {
     fn from(barred: &Barred) -> Self {
         let (mate, label) = match barred.bar {
-            Bar::Apart { mate, .. } | Bar::Together { mate, .. } => (Some(mate), None),
+            Bar::Apart { mate, .. }
+            | Bar::Together { mate, .. }
+            | Bar::HintApart { mate }
+            | Bar::HintTogether { mate } => (Some(mate), None),
             Bar::Label(label) => (None, Some(label)),
             Bar::Hosts | Bar::Sites => (None, None),
         };
@@ -163,6 +166,12 @@ fn ruled_out(bar: &Bar) -> String {
         Bar::Together { mate, soft } => {
             let keeps = keeps(*soft);
             format!("its server group {keeps} it together with {mate}, which is not there")
+        }
+        Bar::HintApart { mate } => {
+            format!("the hint different_host keeps it apart from {mate}, which is there")
+        }
+        Bar::HintTogether { mate } => {
+            format!("the hint same_host keeps it together with {mate}, which is not there")
         }
         Bar::Hosts => "it is bound to other hosts".to_owned(),
         Bar::Sites => "its project is bound to other sites".to_owned(),
@@ -295,7 +304,7 @@ fn explained(step: &Step, plan: &Plan) -> String {
                 || "another server".to_owned(),
                 |other| format!("the server of move {}", other.id.0),
             );
-            format!("its server group keeps it apart from {which}, which comes to its host")
+            format!("its server group, or a hint, keeps it apart from {which}, which comes there")
         }
     }
 }

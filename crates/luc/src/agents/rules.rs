@@ -6,6 +6,7 @@
 //! whose rules a commit may have changed.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use luc_agent::desired::{GroupPolicy, GroupRule, HostName, HostPlace, PlacementRules};
 use luc_core::SitePrefix;
@@ -19,7 +20,7 @@ use luc_services::compute::model::server_group::{self, ServerGroup};
 use luc_services::compute::scheduler::labels;
 use luc_services::identity::model::Project;
 use luc_services::identity::residency::Residency;
-use luc_state::{Change, Snapshot};
+use luc_state::{Change, Snapshot, Stored, key};
 
 /// Where `server` of this site may run.
 pub(super) fn of_server(
@@ -27,12 +28,50 @@ pub(super) fn of_server(
     snapshot: &Snapshot,
     server: &Server,
 ) -> PlacementRules {
+    let mut hosts = hosts(services.site, snapshot, server);
+    if !server.wish.same_host.is_empty() && company(snapshot, server).is_none() {
+        // Nobody is here whom it was to be with; where it might be is nowhere, or another's host.
+        hosts = host_of(snapshot, &server.id).into_iter().collect();
+    }
     PlacementRules {
         group: group(snapshot, server),
         labels: labels::of_server(server),
-        hosts: hosts(services.site, snapshot, server),
+        hosts,
         sites: sites(services, snapshot, &server.project),
+        apart: apart(snapshot, server),
+        with: with(snapshot, server),
     }
+}
+
+/// The servers whose request named `server` in a hint.
+fn naming(snapshot: &Snapshot, server: &ServerId) -> impl Iterator<Item = Arc<Stored<Server>>> {
+    snapshot.find(&Server::BY_HINT, &key(&[server.as_str()]))
+}
+
+/// Who is not to be where `server` is, by the hint of either.
+fn apart(snapshot: &Snapshot, server: &Server) -> BTreeSet<ServerId> {
+    let named = server.wish.different_host.iter().cloned();
+    let others = naming(snapshot, &server.id);
+    let others = others.filter(|other| other.wish.different_host.contains(&server.id));
+    let all = named.chain(others.map(|other| other.id.clone()));
+    all.filter(|id| *id != server.id).collect()
+}
+
+/// Who is to be where `server` is, by the hint of either. Of several that were named one is
+/// enough.
+fn with(snapshot: &Snapshot, server: &Server) -> BTreeSet<ServerId> {
+    let others = naming(snapshot, &server.id);
+    let others = others.filter(|other| company(snapshot, other).as_ref() == Some(&server.id));
+    let all = company(snapshot, server).into_iter();
+    all.chain(others.map(|other| other.id.clone())).collect()
+}
+
+/// The first of those that `server` was to be with that is on its host.
+fn company(snapshot: &Snapshot, server: &Server) -> Option<ServerId> {
+    let mut named = server.wish.same_host.iter();
+    let here = host_of(snapshot, &server.id)?;
+    let found = named.find(|id| host_of(snapshot, id).as_ref() == Some(&here));
+    found.filter(|id| **id != server.id).cloned()
 }
 
 /// A group that is gone rules nobody. How many members one host may have is not told: whoever
@@ -132,6 +171,7 @@ pub(super) fn of_host(services: &Services, snapshot: &Snapshot, host: &str) -> H
 pub(super) struct Touched {
     groups: BTreeSet<ServerGroupId>,
     projects: BTreeSet<ProjectId>,
+    servers: BTreeSet<ServerId>,
 }
 
 impl Touched {
@@ -155,7 +195,7 @@ impl Touched {
             .extend(gone.or(affine).map(|group| group.id.clone()));
     }
 
-    /// The affinity group of a server that is at another host now.
+    /// The affinity group of a server that is at another host now, and whom hints tie to it.
     fn add_mates(&mut self, change: &Change, snapshot: &Snapshot) {
         let (before, after) = (change.before::<Server>(), change.after::<Server>());
         let was = before.as_ref().and_then(|server| server.host());
@@ -163,9 +203,16 @@ impl Touched {
         if was == is {
             return;
         }
-        let group = after
-            .or(before)
-            .and_then(|server| server.wish.group.clone());
+        let Some(server) = after.or(before) else {
+            return;
+        };
+        let mut tied = vec![Arc::clone(&server)];
+        tied.extend(naming(snapshot, &server.id));
+        for one in tied.iter().filter(|one| is_tied(one)) {
+            let named = one.wish.different_host.iter().chain(&one.wish.same_host);
+            self.servers.extend(named.cloned().chain([one.id.clone()]));
+        }
+        let group = server.wish.group.clone();
         let affine = |id: &ServerGroupId| {
             let group = snapshot.get::<ServerGroup>(id);
             group.is_some_and(|group| group.policy == server_group::GroupPolicy::Affinity)
@@ -186,7 +233,7 @@ impl Touched {
 
     /// Whether nobody's have.
     pub(super) fn is_empty(&self) -> bool {
-        self.groups.is_empty() && self.projects.is_empty()
+        self.groups.is_empty() && self.projects.is_empty() && self.servers.is_empty()
     }
 
     /// Whether those of `server` may have.
@@ -194,5 +241,11 @@ impl Touched {
         let group = server.wish.group.as_ref();
         group.is_some_and(|group| self.groups.contains(group))
             || self.projects.contains(&server.project)
+            || self.servers.contains(&server.id)
     }
+}
+
+/// Whether the request of `server` named others in a hint.
+fn is_tied(server: &Server) -> bool {
+    !server.wish.different_host.is_empty() || !server.wish.same_host.is_empty()
 }

@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use luc_agent::desired::{DesiredServer, GroupPolicy, GroupRule, HostName, PlacementRules};
+use luc_core::id::ServerId;
 use luc_core::{PeerId, SitePrefix, Uuid};
 use luc_dvms::Rules;
-use luc_dvms::host::{self, GroupId, Label};
+use luc_dvms::host::{self, GroupId, Label, VmId};
 use tokio::sync::watch;
 
 use crate::sites::Membership;
@@ -48,8 +49,8 @@ impl Places {
 
     /// Where a machine of this host may run.
     pub(super) fn rules(&self, wish: Option<&DesiredServer>) -> Option<Arc<Rules>> {
-        let rules = match wish.and_then(|wish| wish.rules.as_ref()) {
-            Some(rules) => told(rules, self.me, |host| self.peer(host)),
+        let rules = match wish.and_then(|wish| Some((&wish.id, wish.rules.as_ref()?))) {
+            Some((id, rules)) => told(rules, (id, self.me), |host| self.peer(host)),
             None => Rules {
                 hosts: vec![self.me],
                 ..Rules::default()
@@ -58,14 +59,15 @@ impl Places {
         (rules != Rules::default()).then(|| Arc::new(rules))
     }
 
-    /// The rules of a machine that does not run here and stays; nothing if no group counts it.
+    /// The rules of a machine that does not run here and stays; nothing if nobody counts it.
     pub(super) fn rules_of_absent(&self, wish: &DesiredServer) -> Option<Arc<Rules>> {
-        let group = wish.rules.as_ref()?.group.as_ref()?;
-        Some(Arc::new(Rules {
-            groups: membership_of(group)?,
+        let groups = groups_of(wish.rules.as_ref()?, &wish.id);
+        let rules = Rules {
+            groups,
             hosts: vec![self.me],
             ..Rules::default()
-        }))
+        };
+        (!rules.groups.is_empty()).then(|| Arc::new(rules))
     }
 
     fn peer(&self, host: &HostName) -> Option<PeerId> {
@@ -85,10 +87,28 @@ fn membership_of(group: &GroupRule) -> Option<Vec<(GroupId, host::GroupPolicy)>>
     Some(vec![(GroupId(id), policy)])
 }
 
-/// The rules of a machine on `me`; which peers hosts are is told by `peer_of`.
+/// All groups of the server `id`: its server group, and one with each server that a hint ties it
+/// to.
+fn groups_of(rules: &PlacementRules, id: &ServerId) -> Vec<(GroupId, host::GroupPolicy)> {
+    let of_group = rules.group.as_ref().and_then(membership_of);
+    let mut groups = of_group.unwrap_or_default();
+    let machine = |id: &ServerId| Uuid::parse(id.as_str()).ok().map(VmId);
+    if let Some(own) = machine(id) {
+        for (others, policy) in [
+            (&rules.apart, host::GroupPolicy::AntiAffinity),
+            (&rules.with, host::GroupPolicy::Affinity),
+        ] {
+            let mates = others.iter().filter_map(machine);
+            groups.extend(mates.map(|mate| (GroupId::of_hint(own, mate, policy), policy)));
+        }
+    }
+    groups
+}
+
+/// The rules of the server `id` on `me`; which peers hosts are is told by `peer_of`.
 fn told(
     rules: &PlacementRules,
-    me: PeerId,
+    (id, me): (&ServerId, PeerId),
     peer_of: impl Fn(&HostName) -> Option<PeerId>,
 ) -> Rules {
     let group = rules.group.as_ref();
@@ -101,7 +121,7 @@ fn told(
         hosts = vec![me];
     }
     Rules {
-        groups: group.and_then(membership_of).unwrap_or_default(),
+        groups: groups_of(rules, id),
         labels: rules.labels.iter().map(|text| Label::named(text)).collect(),
         hosts,
         sites: rules.sites.iter().copied().collect(),
@@ -116,6 +136,8 @@ mod tests {
     use luc_agent::testing::server;
     use luc_core::id::ServerGroupId;
 
+    const ONE: &str = "66666666-2222-8333-8444-000000000001";
+    const TWO: &str = "66666666-2222-8333-8444-000000000002";
     const GROUP: &str = "66666666-2222-8333-8444-555555555555";
 
     fn site(name: &str) -> SitePrefix {
@@ -135,7 +157,10 @@ mod tests {
 
     /// Hosts are called by their numbers; this one is 1.
     fn of(rules: &PlacementRules) -> Rules {
-        told(rules, peer(1), |host| host.name.parse().ok().map(peer))
+        let id = ServerId::parse(ONE).expect("an id");
+        told(rules, (&id, peer(1)), |host| {
+            host.name.parse().ok().map(peer)
+        })
     }
 
     fn grouped(policy: GroupPolicy, mates: &[&str]) -> PlacementRules {
@@ -168,6 +193,26 @@ mod tests {
         assert_eq!(told.labels, [Label::named("zone:a")]);
         assert_eq!(told.hosts, [peer(1), peer(3)]);
         assert_eq!(BTreeSet::from_iter(told.sites), rules.sites);
+    }
+
+    #[test]
+    fn both_servers_of_a_hint_are_told_the_same_pair() {
+        let [one, two] = [ONE, TWO].map(|id| ServerId::parse(id).expect("an id"));
+        let tied = |to: &ServerId| PlacementRules {
+            apart: [to.clone()].into(),
+            with: [to.clone()].into(),
+            ..grouped(GroupPolicy::SoftAffinity, &[])
+        };
+        let groups = groups_of(&tied(&two), &one);
+        assert_eq!(groups_of(&tied(&one), &two), groups);
+        let [of_group, apart, with] = groups.as_slice() else {
+            panic!("{groups:?}");
+        };
+        assert!(!of_group.0.is_hint() && apart.0.is_hint() && with.0.is_hint());
+        assert_ne!(apart.0, with.0);
+        assert_eq!(apart.1, host::GroupPolicy::AntiAffinity);
+        assert_eq!(with.1, host::GroupPolicy::Affinity);
+        assert_eq!(of(&tied(&two)).groups, groups);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! fails, missed before its heartbeats are; and what was to be built there.
 
 mod failure;
+mod hints;
 mod overload;
 mod retry;
 mod rules;

@@ -101,6 +101,27 @@ fn the_mate_that_a_split_affinity_group_stays_with_is_named() {
 }
 
 #[test]
+fn the_machine_that_a_hint_named_is_named() {
+    let hint = |policy: GroupPolicy, mate: u128| Rules {
+        groups: vec![(GroupId::of_hint(vm_id(100), vm_id(mate), policy), policy)],
+        ..Rules::default()
+    };
+    let mut apart = hosts(hint(GroupPolicy::AntiAffinity, 200));
+    apart[1].vms[0] = with_rules(vm(200, 100), hint(GroupPolicy::AntiAffinity, 200));
+    let solution = relieve(&apart);
+    assert_eq!(moves(&solution), [(100, 3)]);
+    let mate = vm_id(200);
+    assert_eq!(solution.barred, [bar(2, Bar::HintApart { mate })]);
+
+    let mut parted = hosts(hint(GroupPolicy::Affinity, 301));
+    parted[2].vms[1] = with_rules(vm(301, 100), hint(GroupPolicy::Affinity, 301));
+    let solution = relieve(&parted);
+    assert!(solution.plan.steps.is_empty());
+    let stays = Bar::HintTogether { mate: vm_id(301) };
+    assert_eq!(solution.barred, [bar(2, stays), bar(3, stays)]);
+}
+
+#[test]
 fn a_soft_rule_is_told_where_it_decided() {
     let mut hosts = hosts(group(GroupPolicy::SoftAntiAffinity));
     hosts[1].vms[0] = with_rules(vm(200, 100), group(GroupPolicy::SoftAntiAffinity));

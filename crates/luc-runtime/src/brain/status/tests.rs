@@ -66,6 +66,8 @@ fn the_rules_of_the_last_question_are_written_down_in_words() {
             Bar::Together { mate, soft: false },
             "keeps it together with",
         ),
+        (Bar::HintApart { mate }, "the hint different_host keeps"),
+        (Bar::HintTogether { mate }, "the hint same_host keeps"),
         (Bar::Hosts, "bound to other hosts"),
         (Bar::Sites, "project is bound to other sites"),
         (Bar::Label(label), "has not got"),

@@ -186,6 +186,16 @@ impl Server {
             .collect()
     });
 
+    /// Finds the servers that were asked to be where a server is, or not to be there.
+    pub const BY_HINT: Index<Self> = Index::plain("hint", |server| {
+        let wish = &server.wish;
+        let named: BTreeSet<&ServerId> =
+            wish.different_host.iter().chain(&wish.same_host).collect();
+        { named.into_iter() }
+            .map(|id| key(&[id.as_str()]))
+            .collect()
+    });
+
     /// A server of which nothing is known but this: it has no host, no connection and no name.
     pub fn unborn(
         id: ServerId,
@@ -312,7 +322,7 @@ impl Server {
 
 impl Record for Server {
     const KIND: Kind = Kind::Server;
-    const INDEXES: &'static [Index<Self>] = &[Self::BY_PROJECT, Self::BY_HOST];
+    const INDEXES: &'static [Index<Self>] = &[Self::BY_PROJECT, Self::BY_HOST, Self::BY_HINT];
 
     fn id(&self) -> &str {
         self.id.as_str()
