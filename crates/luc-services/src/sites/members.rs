@@ -43,7 +43,8 @@ pub struct Member {
     pub name: String,
     /// How far its word counts.
     pub label: Label,
-    /// The domains whose records it may hold; `None` means any.
+    /// The domains whose records it may hold beside its own. An edge site may hold none that is
+    /// not listed, and none at all without a list; a trusted site has no list and may hold any.
     #[serde(default)]
     pub domains: Option<Vec<DomainId>>,
     /// The site that admitted it.

@@ -238,7 +238,8 @@ pub struct Ticket {
     pub purpose: Purpose,
     /// What a site becomes that joins with it.
     pub label: Label,
-    /// The domains whose records an edge site may hold; `None` means any.
+    /// The domains whose records an edge site may hold: none that is not listed, and none at all
+    /// without a list. A trusted site has no list and may hold any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub domains: Option<Vec<DomainId>>,
     /// When it was made.
