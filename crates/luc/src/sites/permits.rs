@@ -1,12 +1,14 @@
 //! Keeps what sites may hold as the records say, and the feeds with it.
 //!
-//! What is left here of sites that are gone is removed.
+//! What is left here of sites that are gone is removed. What of quotas is pending at sites that
+//! were out of reach is asked for when they are back.
 //!
 //! [`follow`] runs at every controller. Whenever the records of sites, domains or projects have
 //! changed it lets the domains of this site live where they may ([`settle_permits`]), asks for
 //! those that this site may hold itself, and tells the feeds, which serve anew whoever is fed too
 //! much or too little.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,14 +20,26 @@ use luc_services::identity::settle_permits;
 use luc_services::sites::Members;
 use luc_state::feed::{forget, remembers};
 use luc_state::{Kind, WatchEvent};
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 /// How often it is done without a reason; less than for how long the feeds remember a question.
 const AGAIN: Duration = Duration::from_secs(600);
 
+/// How often is looked whether sites are back that were out of reach.
+const LOOK: Duration = Duration::from_secs(20);
+
 /// Does so until `stopping`.
 pub async fn follow(services: Arc<Services>, feeds: Feeds, stopping: CancellationToken) {
+    tokio::select! {
+        biased;
+        () = follow_records(&services, &feeds, &stopping) => {}
+        // Homes wait for silent sites, and permits must not wait for them.
+        () = settle_quotas(&services) => {}
+    }
+}
+
+async fn follow_records(services: &Services, feeds: &Feeds, stopping: &CancellationToken) {
     let store = services.store.clone();
     let mut watch = store.watch(store.snapshot().revision());
     let mut again = tokio::time::interval(AGAIN);
@@ -46,7 +60,35 @@ pub async fn follow(services: Arc<Services>, feeds: Feeds, stopping: Cancellatio
                 }
             },
         }
-        settle(&services, &feeds).await;
+        settle(services, feeds).await;
+    }
+}
+
+/// Asks for what of quotas is pending whenever a site is back, once more at the next look, for the
+/// site may not have caught up at the first, and from time to time. Nobody is asked where nothing
+/// is pending: what is lent is looked at here. Never ends.
+async fn settle_quotas(services: &Services) {
+    let mut looks = tokio::time::interval(LOOK);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // The upkeep of a start does it once.
+    looks.tick().await;
+    let (mut reached, mut came, mut done) = (BTreeSet::new(), false, Instant::now());
+    loop {
+        looks.tick().await;
+        let all = services.sites.all().into_iter();
+        let now: BTreeSet<_> = all
+            .filter(|view| view.reachable)
+            .map(|view| view.site)
+            .collect();
+        let comes = !now.is_subset(&reached);
+        reached = now;
+        if !std::mem::replace(&mut came, comes) && !comes && done.elapsed() < AGAIN {
+            continue;
+        }
+        if let Err(error) = quota::settle_all(services).await {
+            tracing::warn!(%error, "what of quotas is pending could not be asked for");
+        }
+        done = Instant::now();
     }
 }
 
