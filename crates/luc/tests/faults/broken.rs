@@ -34,8 +34,11 @@ pub(crate) enum Rule {
     ReservesUnchecked,
     /// A home grants more of a user's limit than it writes down.
     UserBlocksMadeUp,
-    /// The homes of domains do not follow what admissions say of edge sites.
+    /// The homes of domains do not follow what admissions say of edge sites, and homes of limits
+    /// not whether sites are back.
     PermitsUnsettled,
+    /// A site says that it has heard of a limit and uses nothing, whatever it uses.
+    LimitsHeardInWords,
 }
 
 impl Rule {

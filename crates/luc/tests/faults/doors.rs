@@ -89,8 +89,8 @@ async fn answer(State(inside): State<Inside>, mut request: Request) -> Response 
     })
 }
 
-/// What a site that keeps no word answers when it is to give back what it was lent; and the
-/// request as it was.
+/// What a site that keeps no word answers when it is to give back what it was lent, or is told of
+/// limits; and the request as it was.
 async fn claimed(request: Request, broken: Option<Rule>) -> (Option<Response>, Request) {
     let (parts, body) = request.into_parts();
     let bytes = axum::body::to_bytes(body, 1 << 20)
@@ -103,6 +103,10 @@ async fn claimed(request: Request, broken: Option<Rule>) -> (Option<Response>, R
         (Some(Rule::BlocksGivenBackInWords), Some(epoch)) => {
             granted = json!({"epoch": epoch + 1, "share": {}});
             Some(granted)
+        }
+        (Some(Rule::LimitsHeardInWords), None) if said["closed"].is_object() => {
+            let nothing = json!({"epoch": 0, "share": {}});
+            Some(json!({"bound": nothing, "limits": {}, "stranger": true}))
         }
         _ => None,
     };

@@ -7,6 +7,7 @@ pub(crate) mod acknowledged_writes_survive;
 pub(crate) mod edges_stay_inside;
 pub(crate) mod exactly_once;
 pub(crate) mod joins_are_whole;
+pub(crate) mod limits_come_into_force;
 pub(crate) mod lowered_limits_bind;
 pub(crate) mod members_are_agreed;
 pub(crate) mod nothing_resurrected;

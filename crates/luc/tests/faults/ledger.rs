@@ -18,8 +18,9 @@ use tokio::time::Instant;
 
 use crate::invariant::edges_stay_inside::{self, Listed};
 use crate::invariant::joins_are_whole::{self, Asked};
-use crate::invariant::quota_never_exceeded::{self, Counted, Shares, Taken};
+use crate::invariant::quota_never_exceeded::{self, Taken};
 use crate::invariant::{one_home, replicas_are_prefixes};
+use crate::shares::{Counted, Shares};
 
 /// A record as it was durable.
 #[derive(Debug)]
@@ -169,7 +170,7 @@ impl Ledger {
             began: Instant::now(),
             books: Vec::new(),
             violations: Vec::new(),
-            taken: Taken::new(),
+            taken: Taken::default(),
             asked: Asked::new(),
         }
     }
@@ -290,6 +291,7 @@ impl Ledger {
         found.extend(quota_never_exceeded::look(
             &self.books,
             &mut self.taken,
+            (site, at),
             steps,
         ));
         found.extend(quota_never_exceeded::look_at_users(

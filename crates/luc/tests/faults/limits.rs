@@ -15,12 +15,12 @@ use crate::client::Client;
 use crate::deeds::What;
 use crate::draw::{Draw, lock};
 use crate::invariant::lowered_limits_bind;
-use crate::invariant::quota_never_exceeded::{Counted, Shares};
+use crate::shares::{Counted, Shares};
 use crate::speech::{self, Ask};
 use crate::world::World;
 
 /// How long after a heal a site may still be silent to another.
-const RECONNECTED: Duration = Duration::from_secs(6);
+pub(crate) const RECONNECTED: Duration = Duration::from_secs(6);
 
 /// How often the home looks for what is to come back; in a cloud that runs, each hour.
 const LOOKS: u32 = 10;
@@ -30,7 +30,7 @@ fn path(project: &str) -> String {
 }
 
 impl Client {
-    /// Sets another limit, higher or lower, or none of its own.
+    /// Sets another limit, higher or lower, or none of its own, or that there is none.
     pub(crate) async fn change_a_limit(&mut self) {
         let project = self.world.workplaces[self.work].project.clone();
         let counted = Counted::ALL[self.draw.place(2)];
@@ -39,15 +39,28 @@ impl Client {
             self.tell(&ask).await;
             return;
         }
-        let limit = {
+        if self.world.without_limits && self.draw.chance(300) {
+            let body = json!({"quota_set": {counted.resource(): -1}});
+            let ask = Ask::new(Method::PUT, path(&project), body);
+            self.tell(&ask).await;
+            return;
+        }
+        let (limit, after_none) = {
             let ledger = lock(&self.world.ledger);
             let shares = ledger.shares(&project, counted);
-            shares.map_or(10, |shares| shares.limit)
+            let of = |shares: Shares| {
+                let limit = shares.view.limit;
+                (
+                    limit.unwrap_or_else(|| shares.used_in_all()),
+                    limit.is_none(),
+                )
+            };
+            shares.map_or((10, false), of)
         };
         // As often up as down, and not so far down that nothing can be made any more.
         let limit = (limit + self.draw.below(7)).saturating_sub(3).max(3);
         let mut set = json!({counted.resource(): limit});
-        if self.draw.chance(300) {
+        if after_none || self.draw.chance(300) {
             set["force"] = json!(true);
         }
         let body = json!({"quota_set": set});
@@ -57,38 +70,27 @@ impl Client {
 }
 
 /// The stage of the end: a limit, its home, and a site that is cut off.
-struct Scene<'w> {
-    world: &'w World,
+pub(crate) struct Scene<'w> {
+    pub(crate) world: &'w World,
     project: String,
     counted: Counted,
     home: usize,
-    away: Option<usize>,
+    pub(crate) away: Option<usize>,
     tokens: BTreeMap<usize, String>,
 }
 
 /// Lowers a limit while a site is cut off, lets that site work, heals, and raises the limit again.
 pub(crate) async fn lower_and_raise(world: &World, seed: u64) {
     let mut draw = Draw::new(seed, 5);
-    let home = draw.place(world.workplaces.len());
-    let project = world.workplaces[home].project.clone();
-    let mut others = world.trusted();
-    others.retain(|site| *site != home);
-    let away = others[draw.place(others.len())];
-    let mut tokens = BTreeMap::new();
-    for site in world.trusted() {
-        tokens.insert(site, world.login(site, &json!({"id": project})).await);
-    }
-    let scene = Scene {
-        world,
-        project,
-        counted: Counted::ALL[draw.place(2)],
-        home,
-        away: draw.chance(800).then_some(away),
-        tokens,
-    };
+    let (mut scene, away) = Scene::drawn(world, &mut draw).await;
+    scene.counted = Counted::ALL[draw.place(2)];
+    scene.away = draw.chance(800).then_some(away);
     sleep(RECONNECTED).await;
+    if scene.shares().view.limit.is_none() {
+        scene.set(json!(scene.shares().used_in_all() + 3)).await;
+    }
     // Homes hear of what was given back to them while they were silent.
-    scene.tidy().await;
+    scene.tidy_up().await;
     scene.cut_off();
     let room = draw.below(3);
     if scene.lower(room).await {
@@ -102,8 +104,33 @@ pub(crate) async fn lower_and_raise(world: &World, seed: u64) {
     }
 }
 
+impl<'w> Scene<'w> {
+    /// The limit of server groups of a project, and a site that is not its home.
+    pub(crate) async fn drawn(world: &'w World, draw: &mut Draw) -> (Self, usize) {
+        let home = draw.place(world.workplaces.len());
+        let project = world.workplaces[home].project.clone();
+        let mut others = world.trusted();
+        others.retain(|site| *site != home);
+        let away = others[draw.place(others.len())];
+        let mut tokens = BTreeMap::new();
+        for site in world.trusted() {
+            tokens.insert(site, world.login(site, &json!({"id": project})).await);
+        }
+        let scene = Self {
+            world,
+            project,
+            counted: Counted::Groups,
+            home,
+            away: None,
+            tokens,
+        };
+        (scene, away)
+    }
+}
+
 impl Scene<'_> {
-    fn shares(&self) -> Shares {
+    /// How the limit is shared now.
+    pub(crate) fn shares(&self) -> Shares {
         let shares = lock(&self.world.ledger).shares(&self.project, self.counted);
         shares.expect("the project has a home")
     }
@@ -113,15 +140,21 @@ impl Scene<'_> {
     }
 
     fn accuse(&self, seen: Option<String>) {
+        self.accuse_of(lowered_limits_bind::LOWERED_LIMITS_BIND, seen);
+    }
+
+    /// Notes what is wrong, if anything is.
+    pub(crate) fn accuse_of(&self, invariant: &'static str, seen: Option<String>) {
         if let Some(seen) = seen {
             let (counted, project) = (self.counted, &self.project);
             let seen = format!("{counted:?} of {project}: {seen}");
             self.world.say(|| seen.clone());
-            lock(&self.world.ledger).accuse(lowered_limits_bind::LOWERED_LIMITS_BIND, seen);
+            lock(&self.world.ledger).accuse(invariant, seen);
         }
     }
 
-    fn cut_off(&self) {
+    /// Cuts the site off that is to be.
+    pub(crate) fn cut_off(&self) {
         let Some(away) = self.away else { return };
         for site in self.world.up().into_iter().filter(|site| *site != away) {
             self.world
@@ -132,13 +165,16 @@ impl Scene<'_> {
             .say(|| format!("{} is cut off", self.world.sites[away].name));
     }
 
-    async fn heal(&self) {
+    /// Mends it, and waits until sites hear of each other.
+    pub(crate) async fn heal(&self) {
         self.world.network.heal_all();
         sleep(RECONNECTED).await;
     }
 
-    async fn set(&self, limit: u64) -> StatusCode {
-        let body = json!({"quota_set": {self.counted.resource(): limit}});
+    /// Sets the limit, whatever is used already; -1 for none.
+    pub(crate) async fn set(&self, limit: Value) -> StatusCode {
+        let set = json!({self.counted.resource(): limit, "force": true});
+        let body = json!({"quota_set": set});
         let ask = Ask::new(Method::PUT, path(&self.project), body);
         let token = &self.tokens[&self.home];
         let answer = self.world.insist(self.home, &ask, token).await;
@@ -148,7 +184,7 @@ impl Scene<'_> {
     }
 
     /// Makes a server group at a site.
-    async fn make(&self, site: usize) -> Option<StatusCode> {
+    pub(crate) async fn make(&self, site: usize) -> Option<StatusCode> {
         let name = format!("late-{site}");
         let ask = speech::make(What::Group, &name, &self.world.workplaces[self.home].known);
         let answer = self.world.ask(site, &ask, &self.tokens[&site]).await?;
@@ -169,7 +205,7 @@ impl Scene<'_> {
         let tries = if self.world.any_lossy() { 20 } else { 1 };
         let mut seen = None;
         for _ in 0..tries {
-            self.set(limit).await;
+            self.set(json!(limit)).await;
             let reachable: Vec<_> = self
                 .world
                 .up()
@@ -183,16 +219,20 @@ impl Scene<'_> {
             }
         }
         self.accuse(seen);
-        let Some(home) = self.world.sites[self.home].running() else {
-            return true;
-        };
+        if let Some(told) = self.pending() {
+            self.accuse(lowered_limits_bind::pending(&self.shares(), told));
+        }
+        true
+    }
+
+    /// What the home says is pending; nothing if it does not run.
+    pub(crate) fn pending(&self) -> Option<u64> {
+        let home = self.world.sites[self.home].running()?;
         let project = ProjectId::parse(&self.project).expect("an id");
         let snapshot = home.services.store.snapshot();
         let pending = quota::pending(&snapshot, self.prefix(self.home), &project);
         let pending = serde_json::to_value(pending).unwrap_or_default();
-        let told = pending[self.counted.resource()].as_u64().unwrap_or(0);
-        self.accuse(lowered_limits_bind::pending(&self.shares(), told));
-        true
+        Some(pending[self.counted.resource()].as_u64().unwrap_or(0))
     }
 
     /// The site that is cut off uses up what it was lent, and no more.
@@ -208,6 +248,17 @@ impl Scene<'_> {
             let shares = self.shares();
             let seen = lowered_limits_bind::away(number < idle, status, &shares);
             self.accuse(seen.filter(|_| !self.world.any_lossy()));
+        }
+    }
+
+    /// The upkeep, until every site has heard of every limit.
+    pub(crate) async fn tidy_up(&self) {
+        for _ in 0..LOOKS {
+            self.tidy().await;
+            if self.shares().unheard.is_empty() {
+                return;
+            }
+            sleep(Duration::from_secs(1)).await;
         }
     }
 
@@ -239,7 +290,7 @@ impl Scene<'_> {
     /// Two more are allowed: one is made where something was cut off, one at the home, and no more.
     async fn raise(&self, there: usize) {
         let limit = self.shares().used_in_all() + 2;
-        self.set(limit).await;
+        self.set(json!(limit)).await;
         for site in [there, self.home] {
             let mut status = None;
             for _ in 0..20 {

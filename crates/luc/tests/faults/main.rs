@@ -14,6 +14,7 @@
 
 mod broken;
 mod client;
+mod closings;
 mod deeds;
 mod disk;
 mod doors;
@@ -31,6 +32,7 @@ mod officers;
 mod people;
 mod ports;
 mod run;
+mod shares;
 mod site;
 mod speech;
 mod trouble;
@@ -43,9 +45,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use broken::Rule;
 use draw::lock;
 use invariant::{
-    edges_stay_inside, exactly_once, joins_are_whole, lowered_limits_bind, members_are_agreed,
-    nothing_resurrected, people_come_along_once, quota_never_exceeded, read_your_writes,
-    replicas_are_prefixes,
+    edges_stay_inside, exactly_once, joins_are_whole, limits_come_into_force, lowered_limits_bind,
+    members_are_agreed, nothing_resurrected, people_come_along_once, quota_never_exceeded,
+    read_your_writes, replicas_are_prefixes,
 };
 use run::{Report, run};
 
@@ -265,6 +267,18 @@ fn a_reserve_of_what_is_not_free_exceeds_the_limit() {
 fn a_grant_that_is_not_written_down_lets_a_user_have_more_than_his_limit() {
     let invariants = [quota_never_exceeded::USERS_KEEP_TO_THEIRS];
     assert!(caught(Rule::UserBlocksMadeUp, 60, &invariants).is_some());
+}
+
+#[test]
+fn a_site_that_says_it_has_heard_of_a_limit_and_has_nothing_exceeds_it() {
+    let invariants = [quota_never_exceeded::QUOTA_NEVER_EXCEEDED];
+    assert!(caught(Rule::LimitsHeardInWords, 20, &invariants).is_some());
+}
+
+#[test]
+fn a_home_that_does_not_look_who_is_back_leaves_a_limit_pending() {
+    let invariants = [limits_come_into_force::LIMITS_COME_INTO_FORCE];
+    assert!(caught(Rule::PermitsUnsettled, 20, &invariants).is_some());
 }
 
 #[test]

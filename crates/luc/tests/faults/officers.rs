@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::broken::Rule;
 use crate::draw::Draw;
-use crate::invariant::quota_never_exceeded::Counted;
+use crate::shares::Counted;
 use crate::speech::Ask;
 use crate::world::{World, text};
 
@@ -80,9 +80,18 @@ impl Officer {
         });
     }
 
+    /// A limit, or now and then -1 for none.
+    fn or_none(&mut self, limit: u64) -> Value {
+        if self.world.without_limits && self.draw.chance(300) {
+            return json!(-1);
+        }
+        json!(limit)
+    }
+
     async fn limit_a_class(&mut self) {
         let resource = Counted::ALL[self.draw.place(2)].resource();
         let limit = 4 + self.draw.below(9);
+        let limit = self.or_none(limit);
         let body = json!({"quota_class_set": {resource: limit}});
         let path = "/compute/v2.1/os-quota-class-sets/default";
         self.ask(&Ask::new(Method::PUT, path, body)).await;
@@ -103,7 +112,8 @@ impl Officer {
             return self.ask(&Ask::new(Method::DELETE, path, Value::Null)).await;
         }
         let resource = Counted::ALL[self.draw.place(2)].resource();
-        let mut set = json!({resource: 2 + self.draw.below(6)});
+        let limit = 2 + self.draw.below(6);
+        let mut set = json!({resource: self.or_none(limit)});
         if self.draw.chance(300) {
             set["force"] = json!(true);
         }

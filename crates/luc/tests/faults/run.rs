@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::broken::Rule;
 use crate::client::{clients, working_time};
+use crate::closings;
 use crate::draw::{Draw, lock};
 use crate::edges;
 use crate::ending;
@@ -89,6 +90,7 @@ async fn go(seed: u64, broken: Option<Rule>) -> Report {
             officer.rest().await;
         }
         limits::lower_and_raise(&world, seed).await;
+        closings::open_and_close(&world, seed).await;
     }
     let report = report(&world, (seed, converged), faults, resolved);
     world.shut_down().await;

@@ -84,6 +84,8 @@ pub(crate) struct World {
     pub(crate) founded: usize,
     /// Whether the last of them is of another sort.
     pub(crate) extra: Option<Extra>,
+    /// Whether limits are taken away now and then, and set again.
+    pub(crate) without_limits: bool,
     /// For what those are rivals.
     pub(crate) rivalry: Rivalry,
     /// What became of their joins.
@@ -149,6 +151,7 @@ impl World {
             network: Network::new(draw.seed()),
             founded: count,
             extra,
+            without_limits: Draw::new(seed, 600).chance(500),
             rivalry,
             joins: Joins::default(),
             going: Mutex::default(),

@@ -9,8 +9,8 @@ use luc_core::SitePrefix;
 use luc_state::Kind;
 use serde_json::Value;
 
-use super::quota_never_exceeded::of_kind;
 use crate::ledger::{Book, Cell, Step, Violation};
+use crate::shares::of_kind;
 
 /// The invariant.
 pub(crate) const JOINS_ARE_WHOLE: &str =

@@ -5,7 +5,7 @@
 use http::StatusCode;
 use luc_core::SitePrefix;
 
-use super::quota_never_exceeded::Shares;
+use crate::shares::Shares;
 
 /// The invariant.
 pub(crate) const LOWERED_LIMITS_BIND: &str =
@@ -21,7 +21,7 @@ pub(crate) fn at_once(shares: &Shares, reachable: &[SitePrefix]) -> Option<Strin
 
 /// What is wrong with what the home says is pending.
 pub(crate) fn pending(shares: &Shares, told: u64) -> Option<String> {
-    let beyond = shares.beyond();
+    let beyond = shares.pending();
     (told != beyond).then(|| format!("{told} are said to be pending, not {beyond}: {shares:?}"))
 }
 

@@ -9,8 +9,8 @@ use luc_core::SitePrefix;
 use luc_state::kinds::DEFAULT_DOMAIN;
 use luc_state::{Kind, Scope};
 
-use super::quota_never_exceeded::of_kind;
 use crate::ledger::{Book, Cell};
+use crate::shares::of_kind;
 
 /// The invariant.
 pub(crate) const PEOPLE_COME_ALONG_ONCE: &str =

@@ -5,20 +5,24 @@
 //! site uses more than it was lent; so the sum over the sites is within the limit, or, after it was
 //! lowered, within what was taken at that moment. What is kept for a site is taken, too.
 //!
+//! As long as there is no limit nothing is said of what is used. When one comes (decision 0030,
+//! "Limits after none"), what a site used before it heard is written down for it, and taken grows
+//! by that and by nothing else beyond the limit; what the home lends and uses itself stays within
+//! the limit with what copies show of sites that may not have heard. Who has heard uses no more
+//! than it was lent from then on, whatever its home was told.
+//!
 //! A user inside a project may have a limit apart. A site that has not heard of it yet cannot keep
 //! to it; one that has lets the user have no more than it was lent of that limit, and the home no
 //! more than it has not lent.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
-use std::sync::Arc;
+use std::time::Duration;
 
 use luc_core::SitePrefix;
 use luc_state::{Kind, Scope};
-use serde_json::Value;
 
-use super::one_home::home_of_domain;
 use crate::ledger::{Book, Cell, Step, Violation};
+use crate::shares::{Counted, Shares, View, home_of, of_kind};
 
 /// The invariant.
 pub(crate) const QUOTA_NEVER_EXCEEDED: &str = "the leases of a quota never exceed its limit";
@@ -27,130 +31,27 @@ pub(crate) const QUOTA_NEVER_EXCEEDED: &str = "the leases of a quota never excee
 pub(crate) const USERS_KEEP_TO_THEIRS: &str =
     "a user has no more than his limit wherever that is known";
 
-/// The limit where none was set, of both that are counted.
-const DEFAULT_LIMIT: u64 = 10;
+/// For how long what a site has said of itself may be under way to the home: longer than any
+/// request waits, with an answer that is late.
+const UNDER_WAY: Duration = Duration::from_secs(20);
 
-/// What is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Counted {
-    /// Server groups of a project.
-    Groups,
-    /// Servers of a project.
-    Servers,
+/// How a limit was shared when it was looked at last.
+#[derive(Default)]
+struct Before {
+    taken: u64,
+    used: u64,
+    lent: BTreeMap<SitePrefix, u64>,
+    seen: BTreeMap<SitePrefix, u64>,
+    /// What each site used, and since when.
+    history: BTreeMap<SitePrefix, Vec<(Duration, u64)>>,
 }
 
-impl Counted {
-    pub(crate) const ALL: [Self; 2] = [Self::Groups, Self::Servers];
-
-    /// As the wire of quotas names it.
-    pub(crate) const fn resource(self) -> &'static str {
-        match self {
-            Self::Groups => "server_groups",
-            Self::Servers => "instances",
-        }
-    }
-
-    const fn kind(self) -> Kind {
-        match self {
-            Self::Groups => Kind::ServerGroup,
-            Self::Servers => Kind::Server,
-        }
-    }
-}
-
-/// The limits that were in force by project and resource: how much of them was taken last.
-pub(crate) type Taken = BTreeMap<(String, Counted), u64>;
-
-/// How a limit is shared, as the disks say.
-#[derive(Debug)]
-pub(crate) struct Shares {
-    /// Where the limit is decided.
-    pub(crate) home: SitePrefix,
-    /// The limit that is in force there.
-    pub(crate) limit: u64,
-    /// What each site uses.
-    pub(crate) used: BTreeMap<SitePrefix, u64>,
-    /// What the home has written down for each other site.
-    pub(crate) lent: BTreeMap<SitePrefix, u64>,
-}
-
-impl Shares {
-    /// How the limit of `project` is shared now; nothing if its home is not known.
-    pub(crate) fn of(books: &[Book], project: &str, counted: Counted) -> Option<Self> {
-        let home = home_of(books, project)?;
-        let there = books.iter().find(|book| book.site == home)?;
-        let limit = |key: &str| {
-            let value = there.now.get(key)?.value();
-            value["limits"][counted.resource()].as_u64()
-        };
-        let limit = limit(&format!("r/quota/{project}")).or_else(|| limit("r/quota_class/default"));
-        let mut lent = BTreeMap::new();
-        for cell in of_kind(there, Kind::QuotaLease).filter(|cell| cell.home == home) {
-            let lease = cell.value();
-            let site = lease["site"].as_str().and_then(|site| site.parse().ok());
-            let of_it = lease["project"].as_str() == Some(project);
-            if let Some(site) = site.filter(|site| of_it && *site != home) {
-                let count = |value: &Value| value[counted.resource()].as_u64().unwrap_or(0);
-                let granted = count(&lease["granted"]["share"]);
-                lent.insert(site, granted.max(count(&lease["reserve"])));
-            }
-        }
-        let used = books.iter().map(|book| {
-            let own = of_kind(book, counted.kind()).filter(|cell| cell.home == book.site);
-            let of_it = |cell: &&Arc<Cell>| match &cell.scope {
-                Scope::Project(of) => of.as_str() == project,
-                _ => false,
-            };
-            (book.site, own.filter(of_it).count() as u64)
-        });
-        Some(Self {
-            home,
-            limit: limit.unwrap_or(DEFAULT_LIMIT),
-            used: used.collect(),
-            lent,
-        })
-    }
-
-    /// What nobody else may use.
-    pub(crate) fn taken(&self) -> u64 {
-        let used = self.used.get(&self.home).copied().unwrap_or_default();
-        used + self.lent.values().sum::<u64>()
-    }
-
-    /// What is taken beyond the limit.
-    pub(crate) fn beyond(&self) -> u64 {
-        self.taken().saturating_sub(self.limit)
-    }
-
-    /// What `site` was lent and does not use.
-    pub(crate) fn idle(&self, site: SitePrefix) -> u64 {
-        let of = |counts: &BTreeMap<_, u64>| counts.get(&site).copied().unwrap_or_default();
-        of(&self.lent).saturating_sub(of(&self.used))
-    }
-
-    /// What is used in all.
-    pub(crate) fn used_in_all(&self) -> u64 {
-        self.used.values().sum()
-    }
-}
-
-/// The site where the limits of `project` are decided.
-fn home_of(books: &[Book], project: &str) -> Option<SitePrefix> {
-    let key = format!("r/project/{project}");
-    let held = books.iter().find_map(|book| book.now.get(key.as_str()))?;
-    match &held.scope {
-        Scope::Domain(domain) => home_of_domain(books, domain.as_str()),
-        _ => None,
-    }
-}
-
-/// The records of a kind that a site holds.
-pub(crate) fn of_kind(book: &Book, kind: Kind) -> impl Iterator<Item = &Arc<Cell>> {
-    let prefix = format!("r/{}/", kind.name());
-    let from = (Bound::Included(prefix.as_str()), Bound::Unbounded);
-    let rows = book.now.range::<str, _>(from);
-    let rows = rows.take_while(move |(key, _)| key.starts_with(&prefix));
-    rows.map(|(_, cell)| cell)
+/// What is known of the limits by project and resource.
+#[derive(Default)]
+pub(crate) struct Taken {
+    before: BTreeMap<(String, Counted), Before>,
+    /// Where there was no limit at some time: of a project, or of all.
+    none: BTreeSet<(Option<String>, Counted)>,
 }
 
 /// The projects and resources that a commit concerns.
@@ -171,7 +72,7 @@ fn concerned(steps: &[Step], known: &Taken) -> BTreeSet<(String, Counted)> {
                 let project = cell.value()["project"].as_str().unwrap_or("").to_owned();
                 found.extend(Counted::ALL.map(|counted| (project.clone(), counted)));
             }
-            Kind::QuotaClass => found.extend(known.keys().cloned()),
+            Kind::QuotaClass => found.extend(known.before.keys().cloned()),
             _ => {}
         }
     }
@@ -235,30 +136,203 @@ fn of_user(books: &[Book], book: &Book, cell: &Cell, steps: &[Step]) -> Option<V
     })
 }
 
-/// Looks at what a site has written.
-pub(crate) fn look(books: &[Book], known: &mut Taken, steps: &[Step]) -> Vec<Violation> {
+/// Looks at what the site number `site` has written at `now`.
+pub(crate) fn look(
+    books: &[Book],
+    known: &mut Taken,
+    (site, now): (usize, Duration),
+    steps: &[Step],
+) -> Vec<Violation> {
+    known.note(steps);
     let mut found = Vec::new();
     for (project, counted) in concerned(steps, known) {
         let Some(shares) = Shares::of(books, &project, counted) else {
             continue;
         };
-        let mut accuse = |why: &str| {
-            found.push(Violation {
-                invariant: QUOTA_NEVER_EXCEEDED,
-                seen: format!("{counted:?} of {project}: {why}: {shares:?}"),
-            });
+        let all = (None, counted);
+        let own = (Some(project.clone()), counted);
+        let after_none = known.none.contains(&all) || known.none.contains(&own);
+        let before = known.before.entry((project.clone(), counted)).or_default();
+        before.remember(&shares, now);
+        let look = Look {
+            before,
+            shares: &shares,
+            moved: parts(books[site].site, &project, counted, steps),
+            after_none,
+            now,
         };
-        let taken = shares.taken();
-        let before = known.insert((project.clone(), counted), taken);
-        if taken > shares.limit.max(before.unwrap_or_default()) {
-            accuse(&format!("{taken} are taken, {before:?} were"));
-        }
-        for (site, used) in shares.used.iter().filter(|(site, _)| **site != shares.home) {
-            let lent = shares.lent.get(site).copied().unwrap_or_default();
-            if *used > lent {
-                accuse(&format!("{site} uses {used} and was lent {lent}"));
-            }
-        }
+        let mut why: Vec<_> = look.grown().into_iter().collect();
+        why.extend(look.unlent(books, &project, counted));
+        found.extend(why.into_iter().map(|why| Violation {
+            invariant: QUOTA_NEVER_EXCEEDED,
+            seen: format!("{counted:?} of {project}: {why}: {shares:?}"),
+        }));
+        before.take_over(shares);
     }
     found
 }
+
+impl Taken {
+    /// Notes where limits are taken away.
+    fn note(&mut self, steps: &[Step]) {
+        for cell in steps.iter().filter_map(|step| step.after.as_ref()) {
+            let value = match cell.kind {
+                Kind::Quota | Kind::QuotaClass => cell.value(),
+                _ => continue,
+            };
+            let project = value["project"].as_str().map(str::to_owned);
+            let none = |it: &Counted| value["limits"][it.resource()].as_i64() == Some(-1);
+            let none = Counted::ALL.into_iter().filter(none);
+            self.none.extend(none.map(|it| (project.clone(), it)));
+        }
+    }
+}
+
+impl Before {
+    /// Notes what the sites use now.
+    fn remember(&mut self, shares: &Shares, now: Duration) {
+        for (site, used) in &shares.used {
+            let history = self.history.entry(*site).or_default();
+            if history.last().map_or(0, |(_, last)| *last) != *used {
+                history.push((now, *used));
+            }
+        }
+    }
+
+    fn take_over(&mut self, shares: Shares) {
+        self.taken = shares.taken();
+        self.used = shares.used(shares.home);
+        (self.lent, self.seen) = (shares.lent, shares.seen);
+    }
+}
+
+/// What a limit depends on, of which a commit changes something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    /// Things of the site itself.
+    Own,
+    /// Copies of others' things.
+    Copies,
+    Leases,
+    Limits,
+}
+
+/// What `steps` at `site` change of it.
+fn parts(site: SitePrefix, project: &str, counted: Counted, steps: &[Step]) -> BTreeSet<Part> {
+    let part = |step: &Step| {
+        let cell = step.after.as_ref().or(step.before.as_ref())?;
+        let of_it = matches!(&cell.scope, Scope::Project(of) if of.as_str() == project);
+        match cell.kind {
+            Kind::QuotaLease => Some(Part::Leases),
+            Kind::Quota | Kind::QuotaClass => Some(Part::Limits),
+            kind if kind != counted.kind() || !of_it => None,
+            _ if cell.home == site => Some(Part::Own),
+            _ => Some(Part::Copies),
+        }
+    };
+    steps.iter().filter_map(part).collect()
+}
+
+/// One look at a limit.
+struct Look<'l> {
+    before: &'l Before,
+    shares: &'l Shares,
+    moved: BTreeSet<Part>,
+    /// Whether there was none at some time.
+    after_none: bool,
+    now: Duration,
+}
+
+impl Look<'_> {
+    /// What is wrong with what has grown since the last look.
+    fn grown(&self) -> Option<String> {
+        let limit = self.shares.view.limit?;
+        let (taken, before) = (self.shares.taken(), self.before.taken);
+        let (told, given) = self.growth();
+        // In one commit that changes both, which came first is not known.
+        if self.after_none && self.moved.contains(&Part::Limits) {
+            return None;
+        }
+        if taken > limit.max(before) + told {
+            return Some(format!(
+                "{taken} are taken, {before} were, {told} were told"
+            ));
+        }
+        let made = self.shares.used(self.shares.home) > self.before.used;
+        let only = |part: Part| self.moved.iter().all(|moved| *moved == part);
+        let alone = match (made, given.is_empty()) {
+            (true, true) => only(Part::Own),
+            (false, false) => only(Part::Leases) && told == 0,
+            _ => false,
+        };
+        // Of who asks itself what it says counts, and not what copies show.
+        let shown = given.iter().map(|site| {
+            let seen = self.shares.seen.get(site).copied().unwrap_or_default();
+            let lent = self.shares.lent(*site);
+            if self.shares.unheard.contains(site) {
+                seen.saturating_sub(lent)
+            } else {
+                0
+            }
+        });
+        let counted = self.shares.counted().saturating_sub(shown.sum());
+        (alone && self.after_none && counted > limit).then(|| {
+            format!(
+                "{counted} count, and more was made or lent: {:?}",
+                self.moved
+            )
+        })
+    }
+
+    /// By how much more was written down for sites because they use it, and to whom more was lent
+    /// beside.
+    fn growth(&self) -> (u64, Vec<SitePrefix>) {
+        let (mut told, mut given) = (0, Vec::new());
+        for (site, lent) in &self.shares.lent {
+            let before = self.before.lent.get(site).copied().unwrap_or_default();
+            if *lent > before && self.after_none && *lent <= self.known_of(*site) {
+                told += lent - before;
+            } else if *lent > before {
+                given.push(*site);
+            }
+        }
+        (told, given)
+    }
+
+    /// The most that the home may have heard that `site` uses.
+    fn known_of(&self, site: SitePrefix) -> u64 {
+        let since = self.now.saturating_sub(UNDER_WAY);
+        let history = self
+            .before
+            .history
+            .get(&site)
+            .map_or(&[][..], Vec::as_slice);
+        let begun = history.partition_point(|(at, _)| *at <= since);
+        let history = &history[begun.saturating_sub(1)..];
+        let of = |seen: &BTreeMap<_, u64>| seen.get(&site).copied().unwrap_or_default();
+        let most = history.iter().map(|(_, used)| *used).max();
+        let seen = of(&self.shares.seen).max(of(&self.before.seen));
+        most.unwrap_or_default().max(seen)
+    }
+
+    /// Which sites use more than they were lent, of those that know of the limit as it is, and of
+    /// which the home knows that.
+    fn unlent(&self, books: &[Book], project: &str, counted: Counted) -> Vec<String> {
+        let (shares, view) = (self.shares, self.shares.view);
+        let others = books.iter().filter(|book| book.site != shares.home);
+        let over = others.filter(|book| shares.used(book.site) > shares.lent(book.site));
+        let over = over.filter(|book| view.limit.is_some() && !shares.unheard.contains(&book.site));
+        let over = over.filter(|book| {
+            let own = View::of(book, project, counted);
+            own.limit.is_some() && own.closings == view.closings
+        });
+        let said = over.map(|book| {
+            let (site, used) = (book.site, shares.used(book.site));
+            format!("{site} uses {used} and was lent {}", shares.lent(site))
+        });
+        said.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;
