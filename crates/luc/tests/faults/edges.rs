@@ -1,6 +1,7 @@
 //! A site of the label edge: it may hold the domains that its admission lists, and the list
-//! changes. Its people work there, or it is in the wrong hands: then it asks for everything and
-//! feeds what it likes.
+//! changes. People work there, of a domain that it may hold or of its own, which they had before
+//! the site joined; or it is in the wrong hands: then it asks for everything and feeds what it
+//! likes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use luc_core::id::{DomainId, ProjectId};
 use luc_core::{SitePrefix, Uuid};
 use luc_runtime::feeds::Interest;
 use luc_services::identity::settle_permits;
-use luc_services::sites::{self, Label, node_id};
+use luc_services::sites::{self, Label, TicketText, node_id};
 use luc_state::feed::{BATCH_VERSION, Batch, Entry, Expectations, Follower};
 use luc_state::kinds::IdForm;
 use luc_state::{Kind, Scope};
@@ -23,6 +24,7 @@ use crate::draw::{Draw, lock};
 use crate::invariant::edges_stay_inside;
 use crate::joins;
 use crate::ledger::Cell;
+use crate::people;
 use crate::site::{PASSWORD, Site};
 use crate::speech::Ask;
 use crate::world::{Extra, World, text};
@@ -69,16 +71,25 @@ pub(crate) async fn come(world: Arc<World>, number: usize, seed: u64, end: Insta
     let Some(ticket) = joins::seek(&world, number, label, &mut draw, end).await else {
         return;
     };
-    while Instant::now() < end && !joins::enter(&world, number, &ticket).await {
+    while Instant::now() < end && !enter(&world, number, &ticket, &mut draw).await {
         sleep(draw.millis(200, 2_500)).await;
     }
     match world.extra {
-        Some(Extra::Edge { captured: true }) => attack(&world, number, &mut draw, end).await,
+        Some(Extra::Edge { captured: true, .. }) => attack(&world, number, &mut draw, end).await,
         _ => work(&world, number, &mut draw, end).await,
     }
 }
 
-/// Its people work there as soon as they are let in.
+/// Knocks once, with the people that the site has; whether it is of the cloud now, and runs.
+async fn enter(world: &World, number: usize, ticket: &TicketText, draw: &mut Draw) -> bool {
+    if world.brings_people() == Some(number) {
+        people::enter(world, number, ticket, draw).await
+    } else {
+        joins::enter(world, number, ticket).await
+    }
+}
+
+/// People work there as soon as they are let in.
 async fn work(world: &Arc<World>, number: usize, draw: &mut Draw, end: Instant) {
     let work = &world.workplaces[1];
     let body = json!({"auth": {
@@ -87,7 +98,10 @@ async fn work(world: &Arc<World>, number: usize, draw: &mut Draw, end: Instant) 
         }}},
         "scope": {"project": {"id": work.project}},
     }});
-    let login = Ask::new(Method::POST, "/identity/v3/auth/tokens", body);
+    let mut login = Ask::new(Method::POST, "/identity/v3/auth/tokens", body);
+    if world.brings_people() == Some(number) && draw.chance(700) {
+        login = people::own_login(world, number);
+    }
     while Instant::now() < end {
         let answer = world.ask(number, &login, "").await;
         if let Some(answer) = answer.filter(|answer| answer.status == StatusCode::CREATED) {

@@ -309,7 +309,7 @@ async fn is_settled(world: &World, join: &Join, draw: &mut Draw) -> bool {
     if gone || world.sites[join.site].running().is_some() {
         return true;
     }
-    if Some(join.site) == world.people() {
+    if Some(join.site) == world.brings_people() {
         return people::enter(world, join.site, &join.ticket, draw).await;
     }
     if enter(world, join.site, &join.ticket).await {

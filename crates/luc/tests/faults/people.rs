@@ -1,6 +1,6 @@
 //! A cloud of one site that joins the other one and brings its people along as those of a domain,
 //! while there is trouble: as `luc join --as-domain` does it, and run again whenever it ended
-//! halfway.
+//! halfway. The site becomes a trusted one, or an edge site, whose domains are called like it.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -27,13 +27,35 @@ const NAMES: [&str; 2] = ["elsewhere", "annex"];
 /// The user and the project that it has beside those of every cloud.
 const USER: &str = "ada";
 const PROJECT: &str = "atelier";
-/// The domain of its own that it has beside, and the user and the project in that.
+/// The domain of its own that it has beside, at an edge site after the site's name, and the user
+/// and the project in that.
 const GUILD: &str = "guild";
 const SMITH: &str = "smith";
 const FORGE: &str = "forge";
 
 /// How long after the heal people can log in everywhere.
 const EVERYWHERE: Duration = Duration::from_secs(30);
+
+/// What the domain that the site has beside is called.
+fn guild(world: &World, number: usize) -> String {
+    if world.edge() == Some(number) {
+        return format!("{}.{GUILD}", world.sites[number].name);
+    }
+    GUILD.to_owned()
+}
+
+/// What the domain of its people is called if nobody has taken the name.
+fn domain(world: &World, number: usize) -> &str {
+    if world.edge() == Some(number) {
+        return &world.sites[number].name;
+    }
+    NAMES[1]
+}
+
+/// A login of one of its people, in their own domain.
+pub(crate) fn own_login(world: &World, number: usize) -> Ask {
+    login(USER, domain(world, number), Some(PROJECT))
+}
 
 /// Founds the cloud of the site number `number`, with people.
 pub(crate) async fn found(world: &World, number: usize) {
@@ -49,7 +71,7 @@ pub(crate) async fn found(world: &World, number: usize) {
     };
     let guild = make(
         "/identity/v3/domains",
-        json!({"domain": {"name": GUILD, "description": "of its own"}}),
+        json!({"domain": {"name": guild(world, number), "description": "of its own"}}),
     )
     .await;
     let guild = text(&guild["domain"]["id"]);
@@ -129,7 +151,10 @@ pub(crate) async fn enter(
     draw: &mut Draw,
 ) -> bool {
     let site = &world.sites[number];
-    let name = NAMES[usize::from(!draw.chance(300))];
+    let name = match domain(world, number) {
+        name if name == NAMES[1] => NAMES[usize::from(!draw.chance(300))],
+        name => name,
+    };
     let struck = draw.chance(300).then(|| 1 + draw.below(3));
     site.fatal
         .commit
@@ -174,14 +199,15 @@ async fn join(world: &World, number: usize, ticket: &TicketText, name: &str) -> 
 /// Judges what became of the people, and whether they can log in everywhere; `true` if all is well,
 /// so that one can work at the site.
 pub(crate) async fn judge(world: &World) -> bool {
-    let Some(number) = world.people() else {
+    let Some(number) = world.brings_people() else {
         return true;
     };
     let joined = world.sites[number].running().is_some();
+    let (domain, guild) = (domain(world, number), guild(world, number));
     let people = People {
-        domain: NAMES[1],
+        domain,
         of_domain: &[("user", "admin"), ("user", USER), ("project", PROJECT)],
-        own: &[("domain", GUILD), ("user", SMITH), ("project", FORGE)],
+        own: &[("domain", &guild), ("user", SMITH), ("project", FORGE)],
         of_project: &[("server_group", "brought"), ("image", "brought")],
     };
     let site = world.sites[number].prefix;
@@ -190,8 +216,11 @@ pub(crate) async fn judge(world: &World) -> bool {
         people_come_along_once::judge(ledger.books(), site, joined.then_some(&people))
     };
     if joined && found.is_empty() {
-        for (user, domain, project) in [(USER, NAMES[1], PROJECT), (SMITH, GUILD, FORGE)] {
-            for at in world.trusted() {
+        // Nobody's people but its own can log in at an edge site.
+        let mut places = world.trusted();
+        places.extend(world.edge());
+        for (user, domain, project) in [(USER, domain, PROJECT), (SMITH, &*guild, FORGE)] {
+            for at in places.iter().copied() {
                 let seen = logs_in(world, at, &login(user, domain, Some(project))).await;
                 found
                     .extend(seen.map(|seen| format!("{user} at {}: {seen}", world.sites[at].name)));

@@ -51,18 +51,21 @@ pub(crate) struct Counts {
 /// Who comes beside those that the other draws make, as the last site.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Extra {
-    /// A site of the label edge, in the right hands or not.
-    Edge { captured: bool },
+    /// A site of the label edge, in the right hands or not; in the right ones it may have founded a
+    /// cloud of its own before, and brings its people along.
+    Edge { captured: bool, people: bool },
     /// A site that has founded a cloud of its own and brings its people along.
     People,
 }
 
 impl Extra {
-    fn drawn(draw: &mut Draw) -> Option<Self> {
+    fn drawn(draw: &mut Draw, seed: u64) -> Option<Self> {
         match draw.below(10) {
-            0..3 => Some(Self::Edge {
-                captured: draw.chance(500),
-            }),
+            0..3 => {
+                let captured = draw.chance(500);
+                let people = !captured && Draw::new(seed, 602).chance(600);
+                Some(Self::Edge { captured, people })
+            }
             3..5 => Some(Self::People),
             _ => None,
         }
@@ -120,7 +123,7 @@ impl World {
             _ => Rivalry::None,
         };
         let mut others = Draw::new(seed, 9);
-        let extra = Extra::drawn(&mut others);
+        let extra = Extra::drawn(&mut others, seed);
         let sites: Vec<Site> = (0..count + late + usize::from(extra.is_some()))
             .map(|number| {
                 let draw = if number < count {
@@ -176,10 +179,10 @@ impl World {
         for site in &self.sites {
             lock(&self.ledger).begin(site.prefix);
         }
-        if self.extra == Some(Extra::Edge { captured: true }) {
+        if matches!(self.extra, Some(Extra::Edge { captured: true, .. })) {
             lock(&self.ledger).capture(self.sites.len() - 1);
         }
-        if let Some(number) = self.people() {
+        if let Some(number) = self.brings_people() {
             people::found(self, number).await;
         }
         self.start(0).await;
@@ -245,10 +248,19 @@ impl World {
         self.extra_site().filter(|_| self.extra.is_some_and(edge))
     }
 
-    /// The number of the site that brings people along.
+    /// The number of the trusted site that brings people along.
     pub(crate) fn people(&self) -> Option<usize> {
         self.extra_site()
             .filter(|_| self.extra == Some(Extra::People))
+    }
+
+    /// The number of the site that brings people along, trusted or not.
+    pub(crate) fn brings_people(&self) -> Option<usize> {
+        let brings = match self.extra? {
+            Extra::Edge { people, .. } => people,
+            Extra::People => true,
+        };
+        self.extra_site().filter(|_| brings)
     }
 
     /// The sites that run and are no edge sites.
