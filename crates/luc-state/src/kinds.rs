@@ -46,7 +46,8 @@ pub enum ScopeRule {
     Domain,
     /// Every site.
     Cloud,
-    /// The name goes to every site, the content to the sites of the domain.
+    /// The record goes to every site for its name's sake, with what describes the domain; what the
+    /// domain owns goes to the sites of the domain.
     DomainWithNameInCloud,
     /// A project's sites while private, every site once public.
     ByVisibility,

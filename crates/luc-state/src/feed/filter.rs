@@ -17,7 +17,7 @@ pub struct Filter {
     /// Everything of these projects.
     #[serde(default)]
     pub projects: BTreeSet<ProjectId>,
-    /// The content of these domains; the names of all go everywhere.
+    /// What these domains own; the records of all domains, with their names, go everywhere.
     #[serde(default)]
     pub domains: BTreeSet<DomainId>,
 }
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_domains_go_everywhere_and_their_content_where_it_is_asked_for() {
+    fn domains_go_everywhere_and_what_they_own_where_it_is_asked_for() {
         let domain = DomainId::parse("default").expect("an id");
         let scope = Scope::Domain(domain.clone());
         let mut filter = Filter::default();

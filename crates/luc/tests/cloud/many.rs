@@ -176,6 +176,11 @@ async fn sites_in_one_process_are_as_far_as_a_file_says_and_are_cut_and_healed()
         assert!(started.elapsed() < LIMIT, "beta does not reach alpha");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+    // With a new key beta's tokens count at alpha as before.
+    let rotated = operator.ask("beta", &["identity", "rotate"]).await;
+    assert!(!text(&rotated["key"]).is_empty(), "{rotated}");
+    let made = make_user(&operator.client("beta").await, "bob").await;
+    assert_eq!(made.status, 201, "{}", made.body);
     child.kill().await.expect("it was running");
 }
 
