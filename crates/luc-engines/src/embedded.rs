@@ -1,10 +1,11 @@
-//! The embedded engine: one file, one process, many transactions per fsync.
+//! The embedded engine: one file and its journal, one process, many transactions per fsync.
 //!
-//! A thread of its own owns the file (`writer`). It takes all proposals that wait, applies them
-//! one after the other in one redb transaction, each with its own revision, syncs once, and answers
-//! all. Nothing waits for a batch to fill: the sync of one batch is the time in which the next one
-//! gathers. Operation outcomes and the history for watches are written in the same transaction
-//! (`tables`).
+//! A thread of its own owns both (`writer`). It takes all proposals that wait, applies them one
+//! after the other in one redb transaction, each with its own revision (`batch`), appends what they
+//! change to the journal, syncs that once, and answers all. Nothing waits for a batch to fill: the
+//! sync of one batch is the time in which the next one gathers. Operation outcomes and the history
+//! for watches are written in the same transaction (`tables`). The file itself is written when the
+//! journal is full (`journal`, `docs/decisions/0037`).
 //!
 //! It needs no other controller to agree with ([`EngineTraits::shared`] is false): the file is
 //! locked as long as the engine lives.
@@ -16,7 +17,10 @@
 //! Source: the redb 4 file format (its `docs/design.md`): copy-on-write pages, one-phase commit
 //! with checksums.
 
+mod batch;
+mod effect;
 mod feed;
+mod journal;
 mod medium;
 mod tables;
 mod writer;
@@ -47,6 +51,9 @@ pub struct EmbeddedOptions {
     pub outcomes_max: u64,
     /// How much memory caches pages of the file, in bytes.
     pub cache_bytes: usize,
+    /// How large the journal becomes before the file takes it over, in bytes. A larger one writes
+    /// pages that change often less often; all of it is read when the file is opened after a crash.
+    pub journal_bytes: u64,
     /// Whether every page is verified when the file is opened. Costs one reading of the file, and
     /// finds damage that would otherwise show later.
     pub verify: bool,
@@ -58,6 +65,7 @@ impl Default for EmbeddedOptions {
             history_max: 20_000,
             outcomes_max: 100_000,
             cache_bytes: 16 << 20,
+            journal_bytes: 4 << 20,
             verify: true,
         }
     }

@@ -8,7 +8,8 @@
 //!   node.key       who the node is on the fabric                    mode 0600
 //!   peers.json     what the join was told of the cloud's members    mode 0600
 //!   join.secret    what a node without fabric shows a controller    mode 0600
-//!   store.redb     every record of the site
+//!   store.redb     every record of the site; with it belongs store.redb.journal, what was
+//!                  committed since the file was last written
 //!   images/        image data by content
 //!   brain.json     what the node's brain has promised, and where it is in the network
 //!   brains/<name>/ the same, and a key, for each further host of a development cloud

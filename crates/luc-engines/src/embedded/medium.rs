@@ -18,7 +18,8 @@ use redb::{BackendError, StorageBackend};
 /// Who may read the file: its owner, for password hashes are in it.
 const OWNER_ONLY: u32 = 0o600;
 
-/// Something that holds a file, which can be opened any number of times, one after the other.
+/// Something that holds a file and the journal beside it, which can be opened any number of times,
+/// one after the other.
 ///
 /// A new file is made as a *draft* first: redb cannot make one that a power cut leaves usable, so
 /// a file counts only once it is complete and has taken its place.
@@ -35,6 +36,10 @@ pub trait Medium: Send + 'static {
 
     /// Puts the draft, which is complete, synced and still open, in its place, durably.
     fn adopt(&self) -> io::Result<()>;
+
+    /// Opens the journal of the file, or if there is none and `make` is set makes an empty one,
+    /// durably. Only who has the file open may have its journal.
+    fn journal(&self, make: bool) -> io::Result<Option<Box<dyn StorageBackend>>>;
 }
 
 /// A file on disk.
@@ -51,10 +56,14 @@ impl FileMedium {
         }
     }
 
-    fn draft_path(&self) -> PathBuf {
+    fn beside(&self, ending: &str) -> PathBuf {
         let mut name = self.path.clone().into_os_string();
-        name.push(".new");
+        name.push(ending);
         name.into()
+    }
+
+    fn draft_path(&self) -> PathBuf {
+        self.beside(".new")
     }
 
     fn directory(&self) -> &Path {
@@ -101,6 +110,23 @@ impl Medium for FileMedium {
     fn adopt(&self) -> io::Result<()> {
         fs::rename(self.draft_path(), &self.path)?;
         File::open(self.directory())?.sync_all()
+    }
+
+    fn journal(&self, make: bool) -> io::Result<Option<Box<dyn StorageBackend>>> {
+        let path = self.beside(".journal");
+        let is_new = make && !path.exists();
+        let mut options = OpenOptions::new();
+        let options = options.read(true).write(true).mode(OWNER_ONLY).create(make);
+        let file = match options.truncate(false).open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !make => return Ok(None),
+            opened => opened?,
+        };
+        if is_new {
+            file.sync_all()?;
+            File::open(self.directory())?.sync_all()?;
+        }
+        let backend = FileBackend::new(file).map_err(io::Error::other)?;
+        Ok(Some(Box::new(backend)))
     }
 }
 

@@ -6,7 +6,7 @@
 //! | `commits` | revision → operation, mutations: the history for watches |
 //! | `outcomes` | operation → revision, or nothing if it is sealed |
 //! | `decided` | number → revision at that time, operation: the order in which outcomes age |
-//! | `meta` | `format`, `counters` |
+//! | `meta` | `format`, `counters`, `journal`: how far the file has come in it |
 //!
 //! One [`Tables`] is one redb transaction. Nothing in it is true before that is committed.
 
@@ -23,6 +23,8 @@ use redb::{
 };
 
 use super::EmbeddedOptions;
+use super::effect::{Effect, Effects};
+use super::journal::Mark;
 
 /// The numbers of [`Counters`] in a row.
 type Numbers = (u64, u64, u64, u64, u64, u64);
@@ -36,8 +38,11 @@ const OUTCOMES: TableDefinition<&str, Option<u64>> = TableDefinition::new("outco
 const DECIDED: TableDefinition<u64, (u64, &str)> = TableDefinition::new("decided");
 const META: TableDefinition<&str, Numbers> = TableDefinition::new("meta");
 
-/// The format of the file that this release reads and writes.
-pub(super) const FORMAT: u64 = 1;
+/// The format of the file that this release writes: one with a journal beside it.
+pub(super) const FORMAT: u64 = 2;
+
+/// The format without a journal, which this release reads, and turns into its own.
+const WITHOUT_JOURNAL: u64 = 1;
 
 /// The numbers that every commit may move.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,6 +68,7 @@ pub(super) struct Tables<'t> {
     meta: Table<'t, &'static str, Numbers>,
     counters: Counters,
     before: Counters,
+    effects: Effects,
     history_max: u64,
     outcomes_max: u64,
 }
@@ -111,15 +117,17 @@ impl<'t> Tables<'t> {
             meta,
             counters,
             before: counters,
+            effects: Effects::default(),
             history_max: options.history_max.max(1),
             outcomes_max: options.outcomes_max.max(1),
         })
     }
 
-    /// The format of the file; a new one gets ours.
+    /// The format of the file; a new one, or one without a journal, gets ours.
     pub(super) fn format(&mut self) -> Result<u64, StorageError> {
-        if let Some(row) = self.meta.get("format")? {
-            return Ok(row.value().0);
+        let found = self.meta.get("format")?.map(|row| row.value().0);
+        if let Some(found) = found.filter(|found| *found != WITHOUT_JOURNAL) {
+            return Ok(found);
         }
         self.meta.insert("format", (FORMAT, 0, 0, 0, 0, 0))?;
         self.meta.insert("counters", self.counters.row())?;
@@ -130,12 +138,35 @@ impl<'t> Tables<'t> {
         self.counters
     }
 
-    /// Writes the counters down. False if nothing at all was changed.
-    pub(super) fn finish(mut self) -> Result<bool, StorageError> {
-        if self.counters == self.before {
-            return Ok(false);
-        }
+    /// Writes down the counters, and how far the file has come in its journal.
+    pub(super) fn keep(&mut self, mark: Mark) -> Result<(), StorageError> {
         self.meta.insert("counters", self.counters.row())?;
+        let row = (mark.generation, mark.applied, mark.open.into(), 0, 0, 0);
+        self.meta.insert("journal", row).map(drop)
+    }
+
+    /// Writes down the counters and that the file stands at `mark` then, and gives the effects of
+    /// the batch. Nothing if nothing at all was changed.
+    pub(super) fn finish(mut self, mark: Mark) -> Result<Option<Vec<u8>>, StorageError> {
+        if self.counters == self.before {
+            return Ok(None);
+        }
+        self.keep(mark)?;
+        Ok(Some(self.effects.into_bytes()))
+    }
+
+    /// Does again what the journal tells. False if it does not follow what the file has.
+    pub(super) fn redo(&mut self, effect: Effect) -> Result<bool, StorageError> {
+        match effect {
+            Effect::Commit(revision, id, batch) => {
+                if revision != self.counters.revision + 1 {
+                    return Ok(false);
+                }
+                self.commit(&id, &batch)?;
+            }
+            Effect::Seal(id) => self.seal(&id)?,
+            Effect::Compact(until) => self.compact(until)?,
+        }
         Ok(true)
     }
 
@@ -161,21 +192,7 @@ impl<'t> Tables<'t> {
         if check {
             return Ok(Ok((Revision::new(self.counters.revision), None)));
         }
-        self.counters.revision += 1;
-        let revision = self.counters.revision;
-        for mutation in &proposal.batch {
-            match mutation {
-                Mutation::Put { key, value } => {
-                    self.entries.insert(key.as_str(), (revision, &**value))?;
-                }
-                Mutation::Delete { key } => {
-                    self.entries.remove(key.as_str())?;
-                }
-            }
-        }
-        self.decide(id, Some(revision))?;
-        self.log(revision, id, &proposal.batch)?;
-        let revision = Revision::new(revision);
+        let revision = Revision::new(self.commit(id, &proposal.batch)?);
         let (operation, batch) = (proposal.operation.id, proposal.batch);
         Ok(Ok((
             revision,
@@ -185,6 +202,32 @@ impl<'t> Tables<'t> {
                 batch,
             })),
         )))
+    }
+
+    /// Makes the changes of a commit, and gives its revision.
+    fn commit(&mut self, id: &OpId, batch: &[Mutation]) -> Result<u64, StorageError> {
+        self.counters.revision += 1;
+        let revision = self.counters.revision;
+        for mutation in batch {
+            match mutation {
+                Mutation::Put { key, value } => {
+                    self.entries.insert(key.as_str(), (revision, &**value))?;
+                }
+                Mutation::Delete { key } => {
+                    self.entries.remove(key.as_str())?;
+                }
+            }
+        }
+        self.effects.commit(revision, id, batch);
+        self.decide(id, Some(revision))?;
+        self.log(revision, id, batch)?;
+        Ok(revision)
+    }
+
+    /// Notes that an operation never happened.
+    fn seal(&mut self, id: &OpId) -> Result<(), StorageError> {
+        self.effects.seal(id);
+        self.decide(id, None)
     }
 
     fn conflict(&self, key: &str) -> CommitError {
@@ -220,6 +263,7 @@ impl<'t> Tables<'t> {
 
     /// Forgets the history up to and including `until`.
     pub(super) fn compact(&mut self, until: u64) -> Result<(), StorageError> {
+        self.effects.compact(until);
         while self.counters.oldest < until.min(self.counters.revision) {
             self.forget_oldest()?;
         }
@@ -258,9 +302,20 @@ impl<'t> Tables<'t> {
                 horizon: Revision::new(self.counters.horizon),
             }));
         }
-        self.decide(&operation.id, None)?;
+        self.seal(&operation.id)?;
         Ok(Ok(None))
     }
+}
+
+/// How far the file has come in its journal.
+pub(super) fn mark(database: &Database) -> Result<Mark, redb::Error> {
+    let row = database.begin_read()?.open_table(META)?.get("journal")?;
+    let (generation, applied, open, ..) = row.map(|row| row.value()).unwrap_or_default();
+    Ok(Mark {
+        generation,
+        applied,
+        open: open != 0,
+    })
 }
 
 /// The next part of the history.

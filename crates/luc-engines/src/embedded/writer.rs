@@ -5,9 +5,8 @@
 //!   Open ── a sync fails ──▶ Broken, for good
 //! ```
 //!
-//! Answers: a batch that failed before redb was asked to commit did not happen. One that failed in
-//! the commit may have: its proposals are `Unknown`, and the outcome is in the file when that is
-//! open again.
+//! Opening reads what the journal has beyond the file, and so does opening again after a failure.
+//! When the journal is full the file takes it over, after the answers of the batch that filled it.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,12 +15,15 @@ use std::sync::{Arc, mpsc};
 
 use futures::channel::oneshot::Sender;
 use luc_state::Revision;
-use luc_state::engine::{CommitError, Committed, EngineError, Loaded, Operation, Proposal};
+use luc_state::engine::{CommitError, EngineError, Loaded, Operation, Proposal};
 use redb::{Builder, Database, DatabaseError, StorageBackend, StorageError};
 
+use super::batch::{Answer, Failure, refuse, transact};
+use super::effect;
 use super::feed::Recent;
+use super::journal::{Journal, Mark, ReadError};
 use super::medium::{Medium, Observed};
-use super::tables::{self, Counters, Decision, FORMAT, Past, Tables};
+use super::tables::{self, Counters, FORMAT, Past, Tables};
 use super::{EmbeddedOptions, OpenError};
 
 /// The most jobs that share one sync. Enough that a sync is a small part of their time, few enough
@@ -42,27 +44,9 @@ pub(super) enum Job {
 }
 
 enum Disk {
-    Open(Database),
+    Open(Database, Journal),
     Shut(String),
     Broken(String),
-}
-
-/// What a job of a batch is told if the batch is committed.
-enum Answer {
-    Commit(Sender<Result<Revision, CommitError>>, Decision),
-    Outcome(
-        Sender<Result<Option<Revision>, EngineError>>,
-        Result<Option<Revision>, EngineError>,
-    ),
-    Compact(Sender<Result<(), EngineError>>),
-}
-
-/// Why a batch failed.
-enum Failure {
-    /// Before the commit: it did not happen.
-    Before(String),
-    /// In the commit: it may have happened.
-    During(String),
 }
 
 pub(super) struct Writer {
@@ -99,7 +83,7 @@ impl Writer {
                 source,
             },
         };
-        let (database, counters) = if let Some(backend) = self.medium.open().map_err(io)? {
+        let database = if let Some(backend) = self.medium.open().map_err(io)? {
             self.open_on(backend)?
         } else {
             // It stays open, and so locked, while it takes its place.
@@ -107,15 +91,16 @@ impl Writer {
             self.medium.adopt().map_err(io)?;
             draft
         };
+        let (journal, counters) = self.catch_up(&database)?;
         let oldest = Revision::new(counters.oldest);
         self.recent
             .restart(Revision::new(counters.revision), oldest);
-        self.disk = Disk::Open(database);
+        self.disk = Disk::Open(database, journal);
         Ok(())
     }
 
     /// Opens a database and makes sure that everything in it is durable.
-    fn open_on(&self, backend: Box<dyn StorageBackend>) -> Result<(Database, Counters), OpenError> {
+    fn open_on(&self, backend: Box<dyn StorageBackend>) -> Result<Database, OpenError> {
         let name = self.medium.name();
         let backend: Arc<dyn StorageBackend> = Arc::from(backend);
         let observed = Observed::new(Arc::clone(&backend), Arc::clone(&self.sync_failed));
@@ -139,17 +124,56 @@ impl Writer {
             return Err(OpenError::Io { name, source });
         }
         match start(&database, &self.options) {
-            Ok((FORMAT, counters)) => Ok((database, counters)),
-            Ok((found, _)) => Err(OpenError::Format {
+            Ok(FORMAT) => Ok(database),
+            Ok(found) => Err(OpenError::Format {
                 name,
                 found,
                 known: FORMAT,
             }),
-            Err(redb::Error::Io(source)) => Err(OpenError::Io { name, source }),
-            Err(error) => Err(OpenError::Damaged {
-                name,
-                reason: error.to_string(),
-            }),
+            Err(error) => Err(unreadable(name, error)),
+        }
+    }
+
+    /// Opens the journal, lets the file take over what it has, and begins it anew.
+    fn catch_up(&self, database: &Database) -> Result<(Journal, Counters), OpenError> {
+        let name = self.medium.name();
+        let io = |source| OpenError::Io {
+            name: name.clone(),
+            source,
+        };
+        let damaged = |reason: &str| OpenError::Damaged {
+            name: name.clone(),
+            reason: reason.to_owned(),
+        };
+        let mark = tables::mark(database).map_err(|error| unreadable(name.clone(), error))?;
+        let bytes = self.medium.journal(!mark.open).map_err(io)?;
+        let bytes = bytes.ok_or_else(|| {
+            damaged("its journal, the file of the same name and .journal, is missing")
+        })?;
+        let bytes = Observed::new(Arc::from(bytes), Arc::clone(&self.sync_failed));
+        let mut journal = Journal::new(Box::new(bytes), mark).map_err(io)?;
+        let redone = redo(database, &self.options, (&mut journal, mark));
+        let counters = redone.map_err(|failure| match failure {
+            RedoError::Read(ReadError::Io(source)) => io(source),
+            RedoError::Read(ReadError::Damaged) => damaged("a record of its journal is damaged"),
+            RedoError::Read(ReadError::Newer) => {
+                damaged("its journal is newer; both must be of the same moment")
+            }
+            RedoError::Unfit => damaged("its journal does not follow it"),
+            RedoError::File(error) => unreadable(name.clone(), error),
+        })?;
+        Ok((journal, counters))
+    }
+
+    /// Lets the file take over what the journal has; `open` unless it is being closed.
+    fn checkpoint(&mut self, open: bool) {
+        let Disk::Open(database, journal) = &mut self.disk else {
+            return;
+        };
+        let mark = journal.after_checkpoint(open);
+        match take_over(database, &self.options, mark) {
+            Ok(()) => journal.begin(mark.generation),
+            Err(error) => self.shut(&error.to_string()),
         }
     }
 
@@ -184,6 +208,7 @@ impl Writer {
                         let _ = sender.send(self.read(part));
                     }
                     Job::Stop => {
+                        self.checkpoint(false);
                         let late = waiting.drain(..).chain(inbox.try_iter());
                         return late.for_each(|job| refuse(job, "the engine is being closed"));
                     }
@@ -195,8 +220,8 @@ impl Writer {
         }
     }
 
-    /// The open file, opened again if need be.
-    fn database(&mut self) -> Result<&Database, String> {
+    /// The open file and its journal, opened again if need be.
+    fn files(&mut self) -> Result<(&Database, &mut Journal), String> {
         if let Disk::Shut(reason) = &self.disk {
             let reason = reason.clone();
             self.open().map_err(|error| {
@@ -206,8 +231,8 @@ impl Writer {
             })?;
             tracing::info!(file = self.medium.name(), "the state file is open again");
         }
-        match &self.disk {
-            Disk::Open(database) => Ok(database),
+        match &mut self.disk {
+            Disk::Open(database, journal) => Ok((database, journal)),
             Disk::Shut(reason) | Disk::Broken(reason) => Err(reason.clone()),
         }
     }
@@ -231,8 +256,8 @@ impl Writer {
         &mut self,
         read: impl FnOnce(&Database) -> Result<T, redb::Error>,
     ) -> Result<T, EngineError> {
-        let database = self
-            .database()
+        let (database, _) = self
+            .files()
             .map_err(|reason| EngineError::Unavailable { reason })?;
         let error = match read(database) {
             Ok(value) => return Ok(value),
@@ -248,20 +273,21 @@ impl Writer {
 
     fn write(&mut self, jobs: Vec<Job>) {
         let options = self.options.clone();
-        let database = match self.database() {
-            Ok(database) => database,
+        let files = match self.files() {
+            Ok(files) => files,
             Err(reason) => return jobs.into_iter().for_each(|job| refuse(job, &reason)),
         };
         let mut answers = Vec::with_capacity(jobs.len());
-        match transact(database, &options, jobs, &mut answers) {
+        match transact(files, &options, jobs, &mut answers) {
             Ok(oldest) => {
-                let done = |answer: &Answer| match answer {
-                    Answer::Commit(_, Ok((_, Some(commit)))) => Some(Arc::clone(commit)),
-                    _ => None,
-                };
-                let commits: Vec<Arc<Committed>> = answers.iter().filter_map(done).collect();
+                let commits = answers.iter().filter_map(Answer::committed).collect();
                 self.recent.push(commits, oldest);
                 answers.into_iter().for_each(Answer::send);
+                if matches!(&self.disk, Disk::Open(_, journal)
+                    if journal.filled() >= options.journal_bytes)
+                {
+                    self.checkpoint(true);
+                }
             }
             Err(Failure::Before(reason)) => {
                 self.shut(&reason);
@@ -279,13 +305,80 @@ impl Writer {
     }
 }
 
-fn start(database: &Database, options: &EmbeddedOptions) -> Result<(u64, Counters), redb::Error> {
+/// Makes the tables, and gives the format.
+fn start(database: &Database, options: &EmbeddedOptions) -> Result<u64, redb::Error> {
     let transaction = database.begin_write()?;
     let mut tables = Tables::open(&transaction, options)?;
-    let (format, counters) = (tables.format()?, tables.counters());
+    let format = tables.format()?;
     drop(tables);
     transaction.commit()?;
-    Ok((format, counters))
+    Ok(format)
+}
+
+/// Why the journal could not be taken over.
+enum RedoError {
+    Read(ReadError),
+    File(redb::Error),
+    /// It is not the journal of this file.
+    Unfit,
+}
+
+impl<E: Into<redb::Error>> From<E> for RedoError {
+    fn from(error: E) -> Self {
+        Self::File(error.into())
+    }
+}
+
+/// Does again what `journal` has beyond the file, which stands at `mark`, and begins it anew.
+fn redo(
+    database: &Database,
+    options: &EmbeddedOptions,
+    (journal, mark): (&mut Journal, Mark),
+) -> Result<Counters, RedoError> {
+    let transaction = database.begin_write()?;
+    let mut tables = Tables::open(&transaction, options)?;
+    let mut index = 0;
+    while let Some(record) = journal.read().map_err(RedoError::Read)? {
+        index += 1;
+        if index <= mark.applied {
+            continue;
+        }
+        for effect in effect::read(&record).ok_or(RedoError::Unfit)? {
+            if !tables.redo(effect)? {
+                return Err(RedoError::Unfit);
+            }
+        }
+    }
+    let mark = journal.after_checkpoint(true);
+    tables.keep(mark)?;
+    let counters = tables.counters();
+    drop(tables);
+    transaction.commit()?;
+    journal.begin(mark.generation);
+    Ok(counters)
+}
+
+/// Lets the file take over what has gathered, which makes it stand at `mark`.
+fn take_over(
+    database: &Database,
+    options: &EmbeddedOptions,
+    mark: Mark,
+) -> Result<(), redb::Error> {
+    let transaction = database.begin_write()?;
+    let mut tables = Tables::open(&transaction, options)?;
+    tables.keep(mark)?;
+    drop(tables);
+    Ok(transaction.commit()?)
+}
+
+fn unreadable(name: String, error: redb::Error) -> OpenError {
+    match error {
+        redb::Error::Io(source) => OpenError::Io { name, source },
+        error => OpenError::Damaged {
+            name,
+            reason: error.to_string(),
+        },
+    }
 }
 
 fn refusal(name: String, error: DatabaseError) -> OpenError {
@@ -303,140 +396,5 @@ fn refusal(name: String, error: DatabaseError) -> OpenError {
             name,
             reason: error.to_string(),
         },
-    }
-}
-
-/// Does all jobs in one transaction and gives the oldest revision of the history. The answers are
-/// true only if it succeeds.
-fn transact(
-    database: &Database,
-    options: &EmbeddedOptions,
-    jobs: Vec<Job>,
-    answers: &mut Vec<Answer>,
-) -> Result<Revision, Failure> {
-    let before = |error: &dyn std::fmt::Display| Failure::Before(error.to_string());
-    let mut jobs = jobs.into_iter();
-    let result = (|| {
-        let transaction = database.begin_write().map_err(|error| before(&error))?;
-        let mut tables = Tables::open(&transaction, options).map_err(|error| before(&error))?;
-        for job in jobs.by_ref() {
-            decide(&mut tables, job, answers).map_err(|error| before(&error))?;
-        }
-        let oldest = Revision::new(tables.counters().oldest);
-        if tables.finish().map_err(|error| before(&error))? {
-            transaction
-                .commit()
-                .map_err(|error| Failure::During(error.to_string()))?;
-        }
-        Ok(oldest)
-    })();
-    if let Err(Failure::Before(reason)) = &result {
-        jobs.for_each(|job| refuse(job, reason));
-    }
-    result
-}
-
-fn decide(
-    tables: &mut Tables<'_>,
-    job: Job,
-    answers: &mut Vec<Answer>,
-) -> Result<(), StorageError> {
-    match job {
-        Job::Commit(proposal, sender) => match tables.propose(proposal) {
-            Ok(decision) => answers.push(Answer::Commit(sender, decision)),
-            Err(error) => {
-                refuse_commit(sender, &error.to_string());
-                return Err(error);
-            }
-        },
-        Job::Outcome(operation, sender) => match tables.outcome(&operation) {
-            Ok(outcome) => answers.push(Answer::Outcome(sender, outcome)),
-            Err(error) => {
-                let _ = sender.send(Err(EngineError::Unavailable {
-                    reason: error.to_string(),
-                }));
-                return Err(error);
-            }
-        },
-        Job::Compact(until, sender) => {
-            tables.compact(until.number())?;
-            answers.push(Answer::Compact(sender));
-        }
-        // Only the jobs above are put into a batch.
-        Job::Load(..) | Job::History(..) | Job::Stop => {}
-    }
-    Ok(())
-}
-
-impl Answer {
-    fn send(self) {
-        // Nobody listens to a future that was dropped.
-        match self {
-            Self::Commit(sender, decision) => {
-                let _ = sender.send(decision.map(|(revision, _)| revision));
-            }
-            Self::Outcome(sender, outcome) => {
-                let _ = sender.send(outcome);
-            }
-            Self::Compact(sender) => {
-                let _ = sender.send(Ok(()));
-            }
-        }
-    }
-
-    fn refuse(self, reason: &str) {
-        let unavailable = || EngineError::Unavailable {
-            reason: reason.to_owned(),
-        };
-        match self {
-            Self::Commit(sender, _) => refuse_commit(sender, reason),
-            Self::Outcome(sender, _) => {
-                let _ = sender.send(Err(unavailable()));
-            }
-            Self::Compact(sender) => {
-                let _ = sender.send(Err(unavailable()));
-            }
-        }
-    }
-
-    /// The batch may have been committed.
-    fn doubt(self, reason: &str) {
-        match self {
-            Self::Commit(sender, Ok(_)) => {
-                let _ = sender.send(Err(CommitError::Unknown {
-                    reason: reason.to_owned(),
-                }));
-            }
-            // What was refused did not happen in any case.
-            other => other.refuse(reason),
-        }
-    }
-}
-
-fn refuse_commit(sender: Sender<Result<Revision, CommitError>>, reason: &str) {
-    let _ = sender.send(Err(CommitError::Unavailable {
-        reason: reason.to_owned(),
-    }));
-}
-
-fn refuse(job: Job, reason: &str) {
-    let unavailable = || EngineError::Unavailable {
-        reason: reason.to_owned(),
-    };
-    match job {
-        Job::Commit(_, sender) => refuse_commit(sender, reason),
-        Job::Outcome(_, sender) => {
-            let _ = sender.send(Err(unavailable()));
-        }
-        Job::Compact(_, sender) => {
-            let _ = sender.send(Err(unavailable()));
-        }
-        Job::Load(_, sender) => {
-            let _ = sender.send(Err(unavailable()));
-        }
-        Job::History(_, sender) => {
-            let _ = sender.send(Err(unavailable()));
-        }
-        Job::Stop => {}
     }
 }

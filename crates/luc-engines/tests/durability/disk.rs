@@ -85,6 +85,7 @@ struct Contents {
 struct State {
     file: Option<Contents>,
     draft: Contents,
+    journal: Option<Contents>,
     dice: SplitMix64,
     /// Operations until the power fails.
     fuse: Option<u64>,
@@ -94,15 +95,25 @@ struct State {
     len_max: usize,
 }
 
-/// A disk with one file; clones are the same disk.
+/// A disk with one file and its journal; clones are the same disk.
 #[derive(Clone, Debug)]
 pub(crate) struct Disk(Arc<Mutex<State>>);
 
-/// The file of a disk, or the draft of it.
+/// What stands on a disk.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Part {
+    /// The file.
+    File,
+    /// The draft of it.
+    Draft,
+    /// The journal of it.
+    Journal,
+}
+
 #[derive(Debug)]
 struct Handle {
     disk: Disk,
-    draft: bool,
+    part: Part,
 }
 
 impl Disk {
@@ -112,6 +123,7 @@ impl Disk {
         Self(Arc::new(Mutex::new(State {
             file: None,
             draft: Contents::default(),
+            journal: None,
             dice: SplitMix64::new(seed),
             fuse: None,
             powered: true,
@@ -134,7 +146,8 @@ impl Disk {
     pub(crate) fn restore_power(&self) {
         let mut guard = self.state();
         let state = &mut *guard;
-        for contents in state.file.iter_mut().chain([&mut state.draft]) {
+        let parts = state.file.iter_mut().chain(&mut state.journal);
+        for contents in parts.chain([&mut state.draft]) {
             let mut volatile = std::mem::take(&mut contents.volatile);
             shuffle_some(&mut volatile, &mut state.dice);
             for operation in volatile {
@@ -149,11 +162,8 @@ impl Disk {
     /// Whether something was written and not synced.
     pub(crate) fn has_unsynced(&self) -> bool {
         let state = self.state();
-        let file = state
-            .file
-            .as_ref()
-            .is_some_and(|file| !file.volatile.is_empty());
-        file || !state.draft.volatile.is_empty()
+        let mut parts = state.file.iter().chain(&state.journal);
+        parts.any(|part| !part.volatile.is_empty()) || !state.draft.volatile.is_empty()
     }
 
     /// Lets every sync fail from now on, or no longer.
@@ -166,15 +176,37 @@ impl Disk {
         self.state().len_max = len_max;
     }
 
-    /// The length of the file in bytes.
-    pub(crate) fn len(&self) -> usize {
-        self.state().contents(false).current.len
+    /// The length of a part in bytes.
+    pub(crate) fn len(&self, part: Part) -> usize {
+        self.state().contents(part).current.len
     }
 
-    /// Turns one bit of the file.
-    pub(crate) fn turn_bit(&self, at: usize, bit: u32) {
+    /// Everything that a part has, now; to be put back later.
+    pub(crate) fn copy(&self) -> Self {
+        let state = self.state();
+        let copy = Self::new(1, true);
+        let mut inner = copy.state();
+        inner.file.clone_from(&state.file);
+        inner.journal.clone_from(&state.journal);
+        drop(inner);
+        copy
+    }
+
+    /// The journal is gone.
+    pub(crate) fn lose_journal(&self) {
+        self.state().journal = None;
+    }
+
+    /// Takes the journal of another disk.
+    pub(crate) fn take_journal(&self, other: &Self) {
+        let journal = other.state().journal.clone();
+        self.state().journal = journal;
+    }
+
+    /// Turns one bit of a part.
+    pub(crate) fn turn_bit(&self, part: Part, at: usize, bit: u32) {
         let mut state = self.state();
-        let contents = state.contents(false);
+        let contents = state.contents(part);
         let mut byte = [0];
         contents
             .current
@@ -221,12 +253,13 @@ fn survive(image: &mut Image, operation: Volatile, dice: &mut SplitMix64) {
 }
 
 impl State {
-    fn contents(&mut self, draft: bool) -> &mut Contents {
-        match &mut self.file {
-            Some(file) => file,
+    fn contents(&mut self, part: Part) -> &mut Contents {
+        match (part, &mut self.file) {
+            (Part::Journal, _) => self.journal.get_or_insert_default(),
+            (_, Some(file)) => file,
             // A draft that has been adopted is the file.
-            None if draft => &mut self.draft,
-            file @ None => file.insert(Contents::default()),
+            (Part::Draft, None) => &mut self.draft,
+            (Part::File, file @ None) => file.insert(Contents::default()),
         }
     }
 
@@ -261,23 +294,20 @@ impl StorageBackend for Handle {
     fn len(&self) -> io::Result<u64> {
         let mut state = self.disk.state();
         state.check_power()?;
-        Ok(state.contents(self.draft).current.len as u64)
+        Ok(state.contents(self.part).current.len as u64)
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         let mut state = self.disk.state();
         state.check_power()?;
-        state
-            .contents(self.draft)
-            .current
-            .read(offset as usize, out)
+        state.contents(self.part).current.read(offset as usize, out)
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         let mut state = self.disk.state();
         state.check_power()?;
         state.check_space(len as usize)?;
-        let contents = state.contents(self.draft);
+        let contents = state.contents(self.part);
         // What is under way when the power fails may still arrive.
         contents.volatile.push(Volatile::Length(len as usize));
         contents.current.set_len(len as usize);
@@ -291,7 +321,7 @@ impl StorageBackend for Handle {
             return Err(io::Error::other("the disk cannot sync"));
         }
         if state.honest {
-            let contents = state.contents(self.draft);
+            let contents = state.contents(self.part);
             contents.volatile.clear();
             contents.durable = contents.current.clone();
         }
@@ -302,7 +332,7 @@ impl StorageBackend for Handle {
         let mut state = self.disk.state();
         state.check_power()?;
         state.check_space(offset as usize + data.len())?;
-        let contents = state.contents(self.draft);
+        let contents = state.contents(self.part);
         contents
             .volatile
             .push(Volatile::Write(offset as usize, data.to_vec()));
@@ -321,7 +351,7 @@ impl Medium for Disk {
         state.check_power()?;
         let handle = Handle {
             disk: self.clone(),
-            draft: false,
+            part: Part::File,
         };
         Ok(state.file.is_some().then(|| Box::new(handle) as _))
     }
@@ -332,7 +362,7 @@ impl Medium for Disk {
         state.draft = Contents::default();
         Ok(Box::new(Handle {
             disk: self.clone(),
-            draft: true,
+            part: Part::Draft,
         }))
     }
 
@@ -344,5 +374,21 @@ impl Medium for Disk {
             state.file = Some(std::mem::take(&mut state.draft));
         }
         powered
+    }
+    fn journal(&self, make: bool) -> io::Result<Option<Box<dyn StorageBackend>>> {
+        let mut state = self.state();
+        state.check_power()?;
+        if make && state.journal.is_none() {
+            let powered = state.burn();
+            if powered.is_ok() || state.dice.next_u64().is_multiple_of(2) {
+                state.journal = Some(Contents::default());
+            }
+            powered?;
+        }
+        let handle = Handle {
+            disk: self.clone(),
+            part: Part::Journal,
+        };
+        Ok(state.journal.is_some().then(|| Box::new(handle) as _))
     }
 }

@@ -5,6 +5,7 @@
 
 mod disk;
 mod full;
+mod journal;
 mod kill;
 mod opening;
 mod power;

@@ -6,7 +6,7 @@ use luc_core::entropy::SplitMix64;
 use luc_engines::{EmbeddedEngine, EmbeddedOptions, OpenError};
 use luc_state::engine::Engine;
 
-use crate::disk::Disk;
+use crate::disk::{Disk, Part};
 use crate::workload::{Done, proposal};
 
 #[test]
@@ -55,7 +55,7 @@ fn of_those_who_make_the_file_at_once_one_gets_it() {
         let files = std::fs::read_dir(directory.path())
             .expect("it is there")
             .count();
-        assert_eq!(files, 1, "no draft is left");
+        assert_eq!(files, 2, "the file and its journal, and no draft");
     }
 }
 
@@ -102,8 +102,8 @@ fn a_turned_bit_is_found_or_harmless() {
         });
         drop(engine);
         // The beginning of the file is in use; most of the rest is not.
-        let at = dice.next_u64() as usize % disk.len().min(120_000);
-        disk.turn_bit(at, (dice.next_u64() % 8) as u32);
+        let at = dice.next_u64() as usize % disk.len(Part::File).min(120_000);
+        disk.turn_bit(Part::File, at, (dice.next_u64() % 8) as u32);
         match EmbeddedEngine::open_on(disk, EmbeddedOptions::default()) {
             Err(OpenError::Damaged { .. }) => found += 1,
             Err(error) => panic!("bit at {at}: {error:?}"),

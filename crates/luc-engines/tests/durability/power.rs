@@ -29,6 +29,8 @@ fn options(dice: &mut SplitMix64) -> EmbeddedOptions {
         history_max: 40,
         outcomes_max: 60,
         cache_bytes: 1 << 20,
+        // Now and then the file takes over each batch, now and then none before the power fails.
+        journal_bytes: 1 << (12 + dice.next_u64() % 7),
         verify: dice.next_u64().is_multiple_of(2),
     }
 }
@@ -118,10 +120,11 @@ async fn write(
     engine: &EmbeddedEngine,
     clerk: u64,
     mut done: Done,
-    base: Revision,
+    mut base: Revision,
     mut dice: SplitMix64,
 ) -> (u64, Option<Operation>) {
     loop {
+        base = base.max(done.revision.unwrap_or(base));
         let proposal = proposal(clerk, done, base, &mut dice);
         let operation = proposal.operation.clone();
         match engine.commit(proposal).await {
