@@ -52,15 +52,22 @@ fn limit(class: Option<&QuotaClass>, set: Option<&QuotaSet>, item: &Item) -> Opt
     u64::try_from(limit).ok()
 }
 
-/// Counts in `set`, which is to take the place of `before`, what gets a limit after it had none.
+/// Counts in `set`, which is to take the place of `before`, what gets a limit after it had none, or
+/// one of its own after it had that of all projects: of that others may have heard that there was
+/// none, or not yet that there is one again.
 pub(in crate::compute) fn count_closed(tx: &Tx<'_>, before: &QuotaSet, set: &mut QuotaSet) {
     let class = tx.get::<QuotaClass>(QuotaClass::DEFAULT);
     count(class.as_deref().map(Stored::value), before, set);
 }
 
 fn count(class: Option<&QuotaClass>, before: &QuotaSet, set: &mut QuotaSet) {
+    let is_new = |item: &Item| {
+        let own = |set: &QuotaSet| set.limits.contains_key(&item.resource);
+        item.user.is_none() && own(set) && !own(before)
+    };
+    let had_none = |item: &Item| limit(class, Some(before), item).is_none();
     let closed: Vec<Item> = items(Some(set))
-        .filter(|item| limit(class, Some(before), item).is_none())
+        .filter(|item| had_none(item) || is_new(item))
         .filter(|item| limit(class, Some(set), item).is_some())
         .collect();
     for item in closed {

@@ -81,11 +81,10 @@ pub async fn settle_all(services: &Services) -> Result<(), ApiError> {
             }
         }
     });
-    let mut done = futures::stream::iter(each).buffer_unordered(SETTLED_AT_ONCE);
-    while let Some(settled) = done.next().await {
-        settled?;
-    }
-    Ok(())
+    let done = futures::stream::iter(each).buffer_unordered(SETTLED_AT_ONCE);
+    // What goes wrong with one is no reason to leave the others as they are.
+    let all: Vec<Result<(), ApiError>> = done.collect().await;
+    all.into_iter().collect()
 }
 
 /// At the home: takes back what was lent to sites that are gone and of which nothing runs any more.

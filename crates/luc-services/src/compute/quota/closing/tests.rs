@@ -42,19 +42,22 @@ fn changed(class: &QuotaClass, set: &mut QuotaSet, change: impl FnOnce(&mut Quot
 fn a_limit_after_none_is_counted_and_no_other_change_is() {
     let (ten, mut set) = (class(10), set());
     let to = |limit| move |set: &mut QuotaSet| set.limits.extend([(INSTANCES, limit)]);
-    for limit in [5, 27, 3, -1, -1] {
+    // Others may have heard by then that projects have no limit.
+    changed(&ten, &mut set, to(5));
+    assert_eq!(set.closed[&item(None)], 1);
+    for limit in [27, 3, -1, -1] {
         changed(&ten, &mut set, to(limit));
-        assert_eq!(set.closed.get(&item(None)), None, "{limit}");
+        assert_eq!(set.closed[&item(None)], 1, "{limit}");
     }
     changed(&ten, &mut set, to(27));
-    assert_eq!(set.closed[&item(None)], 1);
+    assert_eq!(set.closed[&item(None)], 2);
     // Whoever is reset follows the limit of all projects.
     changed(&ten, &mut set, to(-1));
     changed(&class(-1), &mut set, |set| set.limits.clear());
-    assert_eq!(set.closed[&item(None)], 1);
+    assert_eq!(set.closed[&item(None)], 2);
     changed(&ten, &mut set, to(-1));
     changed(&ten, &mut set, |set| set.limits.clear());
-    assert_eq!(set.closed[&item(None)], 2);
+    assert_eq!(set.closed[&item(None)], 3);
     // A user who gets a limit apart had none, whatever the project has.
     let of_ada = |set: &mut QuotaSet| {
         let ada = set.users.entry(UserId::parse("ada").unwrap());
@@ -62,7 +65,7 @@ fn a_limit_after_none_is_counted_and_no_other_change_is() {
     };
     changed(&ten, &mut set, of_ada);
     assert_eq!(set.closed[&item(Some("ada"))], 1);
-    assert_eq!(set.closed[&item(None)], 2);
+    assert_eq!(set.closed[&item(None)], 3);
 }
 
 #[test]
