@@ -10,6 +10,8 @@ pub enum Broken {
     TombstonesDropped,
     /// Copies of other sites' records may be written as if they were this site's own.
     CopiesWritable,
+    /// A new record is at home where it is made, whatever the rule of its kind says.
+    HomesIgnored,
     /// A batch is applied wherever the follower's cursor is.
     CursorUnchecked,
 }

@@ -300,6 +300,7 @@ impl<'a> Tx<'a> {
         allowed(kind, &id, old.as_deref())?;
         let home = match &old {
             Some(old) => old.home(),
+            None if self.is_broken(Broken::HomesIgnored) => self.site,
             None => self.home_of_new(kind, &scope),
         };
         self.check_home(kind, &id, home)?;

@@ -12,6 +12,8 @@ pub(crate) enum Rule {
     TombstonesDropped,
     /// Copies of other sites' records are written as if they were own ones.
     CopiesWritable,
+    /// New records are at home where they are made, whatever their domain says.
+    HomesIgnored,
     /// A site answers before what was written elsewhere is visible here.
     OwnWritesNotAwaited,
     /// Batches are applied wherever the follower's cursor is.
@@ -39,6 +41,8 @@ pub(crate) enum Rule {
     PermitsUnsettled,
     /// A site says that it has heard of a limit and uses nothing, whatever it uses.
     LimitsHeardInWords,
+    /// A disk says that a commit is durable, and has forgotten it after a restart.
+    CommitsForgotten,
 }
 
 impl Rule {
@@ -47,6 +51,7 @@ impl Rule {
         match self {
             Self::TombstonesDropped => Some(Broken::TombstonesDropped),
             Self::CopiesWritable => Some(Broken::CopiesWritable),
+            Self::HomesIgnored => Some(Broken::HomesIgnored),
             Self::CursorUnchecked => Some(Broken::CursorUnchecked),
             _ => None,
         }

@@ -10,8 +10,11 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use futures::future::pending;
+use luc_core::SitePrefix;
+use luc_core::entropy::SplitMix64;
+use luc_core::id::OpId;
 use luc_state::engine::{
-    CommitError, Engine, EngineError, EngineTraits, Feed, Loaded, Operation, Proposal,
+    CommitError, Engine, EngineError, EngineTraits, Feed, Loaded, Mutation, Operation, Proposal,
 };
 use luc_state::{MemoryEngine, Revision};
 use tokio::sync::Notify;
@@ -25,6 +28,8 @@ pub(crate) struct Disk {
     engine: MemoryEngine,
     ledger: Arc<Mutex<Ledger>>,
     draw: Mutex<Draw>,
+    /// What undoes the last commit, on a disk that forgets it.
+    undone: Option<Mutex<Vec<Mutation>>>,
 }
 
 impl Disk {
@@ -40,7 +45,52 @@ impl Disk {
             engine,
             ledger,
             draw: Mutex::new(draw),
+            undone: None,
         }
+    }
+
+    /// A disk that can forget its last commit.
+    pub(crate) fn forgetful(mut self) -> Self {
+        self.undone = Some(Mutex::default());
+        self
+    }
+
+    /// Forgets the last commit, if it can.
+    pub(crate) async fn forget(&self, site: SitePrefix) {
+        let Some(undone) = &self.undone else { return };
+        let batch = std::mem::take(&mut *lock(undone));
+        if batch.is_empty() {
+            return;
+        }
+        let base = self.engine.load("").await.expect("it is memory").revision;
+        let id = OpId::born_at(site, &mut SplitMix64::new(base.number()));
+        let operation = Operation { id, base };
+        let forgotten = self.engine.commit(Proposal {
+            operation,
+            expectations: Vec::new(),
+            batch: batch.clone(),
+        });
+        let revision = forgotten.await.expect("nothing stands against it");
+        lock(&self.ledger).committed(self.site, revision.number(), &batch);
+    }
+
+    /// Notes what undoes `batch`, which is about to be committed.
+    async fn note(&self, batch: &[Mutation]) {
+        let Some(undone) = &self.undone else { return };
+        let mut before = Vec::new();
+        for mutation in batch {
+            let key = mutation.key().to_owned();
+            let loaded = self.engine.load(&key).await.expect("it is memory");
+            let entry = loaded.entries.into_iter().find(|entry| entry.key == key);
+            before.push(match entry {
+                Some(entry) => Mutation::Put {
+                    key,
+                    value: entry.value,
+                },
+                None => Mutation::Delete { key },
+            });
+        }
+        *lock(undone) = before;
     }
 }
 
@@ -56,6 +106,7 @@ impl Engine for Disk {
 
     async fn commit(&self, proposal: Proposal) -> Result<Revision, CommitError> {
         let batch = proposal.batch.clone();
+        self.note(&batch).await;
         let revision = self.engine.commit(proposal).await?;
         if !batch.is_empty() {
             lock(&self.ledger).committed(self.site, revision.number(), &batch);

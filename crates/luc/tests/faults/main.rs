@@ -45,9 +45,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use broken::Rule;
 use draw::lock;
 use invariant::{
-    edges_stay_inside, exactly_once, joins_are_whole, limits_come_into_force, lowered_limits_bind,
-    members_are_agreed, nothing_resurrected, people_come_along_once, quota_never_exceeded,
-    read_your_writes, replicas_are_prefixes,
+    acknowledged_writes_survive, edges_stay_inside, exactly_once, joins_are_whole,
+    limits_come_into_force, lowered_limits_bind, members_are_agreed, nothing_resurrected, one_home,
+    people_come_along_once, quota_never_exceeded, read_your_writes, replicas_are_prefixes,
 };
 use run::{Report, run};
 
@@ -197,6 +197,17 @@ fn a_feed_that_drops_tombstones_leaves_copies_of_what_is_gone() {
 fn a_copy_that_is_written_differs_from_its_home() {
     let invariants = [replicas_are_prefixes::REPLICAS_ARE_PREFIXES];
     assert!(caught(Rule::CopiesWritable, 5, &invariants).is_some());
+}
+
+#[test]
+fn a_record_made_where_somebody_asks_for_it_is_away_from_its_home() {
+    assert!(caught(Rule::HomesIgnored, 20, &[one_home::ONE_HOME]).is_some());
+}
+
+#[test]
+fn a_disk_that_forgets_its_last_commit_loses_what_was_acknowledged() {
+    let invariants = [acknowledged_writes_survive::ACKNOWLEDGED_WRITES_SURVIVE];
+    assert!(caught(Rule::CommitsForgotten, 40, &invariants).is_some());
 }
 
 #[test]

@@ -241,6 +241,7 @@ impl Site {
     }
 
     async fn open(&self, alive: &Arc<AtomicBool>, draw: &mut Draw) -> (Store, AbortHandle) {
+        self.disk.forget(self.prefix).await;
         let disk = Arc::clone(&self.disk) as Arc<dyn luc_state::Engine>;
         let engine = if self.lossy {
             Arc::new(LossyLink::new(disk, POOR, draw.seed())) as _

@@ -136,7 +136,10 @@ impl World {
                 let lossy = draw.chance(150) && number < count;
                 let host = hosts && furniture.chance(600) && number < count;
                 let disk = Draw::new(seed, 10 + number as u64);
-                let disk = Disk::new(number, lossy, Arc::clone(&ledger), disk);
+                let mut disk = Disk::new(number, lossy, Arc::clone(&ledger), disk);
+                if broken == Some(Rule::CommitsForgotten) {
+                    disk = disk.forgetful();
+                }
                 let rival = rivalry == Rivalry::Name && number == count + 1;
                 let plan = Plan {
                     name: NAMES[number - usize::from(rival)].to_owned(),
