@@ -76,7 +76,8 @@ async fn shown(client: &Client) -> BTreeMap<String, Vec<Value>> {
     all
 }
 
-async fn clients(lab: &Lab) -> Vec<Client> {
+/// A client at each site.
+pub(crate) async fn clients(lab: &Lab) -> Vec<Client> {
     let mut clients = Vec::new();
     for site in 0..lab.sites() {
         let client = Client::login(&lab.access(site)).await;
@@ -87,9 +88,8 @@ async fn clients(lab: &Lab) -> Vec<Client> {
 
 /// Waits until all sites show the same; fails if that takes longer than `patience`, reading all of
 /// it included.
-pub(crate) async fn wait_until_agreed(lab: &Lab, patience: Duration) {
+pub(crate) async fn wait_until_agreed(lab: &Lab, clients: &[Client], patience: Duration) {
     let started = Instant::now();
-    let clients = clients(lab).await;
     loop {
         let views = join_all(clients.iter().map(shown)).await;
         let odd = views.iter().position(|view| *view != views[0]);

@@ -274,8 +274,48 @@ async fn aggregate(worker: &mut Worker) -> Option<()> {
 }
 
 /// Disables, enables and forgets the compute service of a host without servers; the host's next
-/// sign of life brings it back. Where all have servers by now each says so.
+/// sign of life brings it back. Where all have servers by now each says so, and the last is freed.
 async fn service(worker: &mut Worker) -> Option<()> {
+    if !services(worker).await? {
+        let host = worker.hosts.last()?.clone();
+        free(worker, &host).await?;
+        services(worker).await?;
+    }
+    Some(())
+}
+
+/// Deletes what this client has made and left on a host, and waits until it is gone.
+async fn free(worker: &mut Worker, host: &str) -> Option<()> {
+    let is_there = |server: &&Value| server["OS-EXT-SRV-ATTR:host"] == host;
+    let all = worker
+        .ask(Compute, Verb::Get, "/servers/detail", None)
+        .await?;
+    let there = all["servers"].as_array()?.iter().filter(is_there);
+    let ids = there.filter_map(|server| server["id"].as_str());
+    let kept = |id: &&str| worker.ledger.kept.contains(&("/servers", (*id).to_owned()));
+    let ids: Vec<String> = ids.filter(kept).map(str::to_owned).collect();
+    for id in &ids {
+        worker.parameters.insert("server_id", id.clone());
+        worker.ask(Compute, Delete, SERVER, None).await?;
+        gone(worker, "server_id", "/servers");
+    }
+    for _ in 0..100 {
+        let all = worker
+            .ask(Compute, Verb::Get, "/servers/detail", None)
+            .await?;
+        let left = all["servers"].as_array()?.iter();
+        let mut left = left.filter_map(|server| server["id"].as_str());
+        if !left.any(|id| ids.iter().any(|gone| gone == id)) {
+            return Some(());
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    worker.fail(format!("the servers of {host} do not go"));
+    None
+}
+
+/// The same for a host without servers; whether there was one.
+async fn services(worker: &mut Worker) -> Option<bool> {
     let services = worker.ask(Compute, Verb::Get, "/os-services", None).await?;
     let services = services["services"].as_array()?.clone();
     let one = "/os-services/{service_id}";
@@ -290,12 +330,13 @@ async fn service(worker: &mut Worker) -> Option<()> {
             worker.ask(Compute, Put, one, Some(body)).await;
         }
         if worker.forget_host(one).await {
-            break;
+            worker.parameters.remove("service_id");
+            return Some(true);
         }
     }
     // Two services have a parameter of this name.
     worker.parameters.remove("service_id");
-    Some(())
+    Some(false)
 }
 
 async fn token(worker: &mut Worker) {

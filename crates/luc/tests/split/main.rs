@@ -85,7 +85,8 @@ async fn split(quota: Quota) {
         // What is done before the split says nothing of it.
         worker.done.clear();
     }
-    checker::wait_until_agreed(&lab, Duration::from_secs(30)).await;
+    let readers = checker::clients(&lab).await;
+    checker::wait_until_agreed(&lab, &readers, Duration::from_secs(30)).await;
 
     let beyond = Beyond::at(&lab, &workers[2]);
     let doubtful = in_doubt(&lab, beyond).await;
@@ -94,9 +95,10 @@ async fn split(quota: Quota) {
     let doubtful = doubtful
         .await
         .expect("the answer of the write in doubt came");
+    let readers = checker::clients(&lab).await;
     lab.heal().await;
     let healed = Instant::now();
-    checker::wait_until_agreed(&lab, CONVERGED_WITHIN).await;
+    checker::wait_until_agreed(&lab, &readers, CONVERGED_WITHIN).await;
     let took = healed.elapsed();
 
     for worker in &workers {
