@@ -87,19 +87,25 @@ pub(crate) async fn clients(lab: &Lab) -> Vec<Client> {
 }
 
 /// Waits until all sites show the same; fails if that takes longer than `patience`, reading all of
-/// it included.
-pub(crate) async fn wait_until_agreed(lab: &Lab, clients: &[Client], patience: Duration) {
+/// it included. Gives how long the last reading alone took.
+pub(crate) async fn wait_until_agreed(
+    lab: &Lab,
+    clients: &[Client],
+    patience: Duration,
+) -> Duration {
     let started = Instant::now();
     loop {
+        let read = Instant::now();
         let views = join_all(clients.iter().map(shown)).await;
         let odd = views.iter().position(|view| *view != views[0]);
         let took = started.elapsed();
         if odd.is_none() && took <= patience {
-            return;
+            return read.elapsed();
         }
         assert!(
             took <= patience,
-            "the sites did not agree after {took:?}: {}{}",
+            "the sites did not agree after {took:?}, {:?} of it the last reading: {}{}",
+            read.elapsed(),
             odd.map_or_else(String::new, |odd| difference(lab, &views, odd)),
             lab.logs()
         );

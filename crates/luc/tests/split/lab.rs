@@ -72,11 +72,13 @@ impl Lab {
         };
         let rtt = rtt.display().to_string();
         let computes = computes.to_string();
+        let program = std::env::var("LUC_SPLIT_PROGRAM");
+        let program = program.unwrap_or_else(|_| env!("CARGO_BIN_EXE_luc").to_owned());
         let said = lab
             .run(&[
                 "up",
                 "--luc",
-                env!("CARGO_BIN_EXE_luc"),
+                &program,
                 "--names",
                 &names.join(","),
                 "--computes",
