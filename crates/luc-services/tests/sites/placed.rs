@@ -199,6 +199,14 @@ async fn without_room_anywhere_near_enough_a_server_is_in_error_where_it_was_ask
     assert_eq!(server["status"], "ERROR");
     let message = server["fault"]["message"].as_str().unwrap_or_default();
     assert!(message.starts_with("No valid host"), "{message}");
+    world.settle().await;
+    let zones = [server, shown(&world, 1, &id, "2.1").await];
+    let zones = zones.map(|server| server["OS-EXT-AZ:availability_zone"].clone());
+    assert_eq!(
+        zones,
+        ["", ""],
+        "no host took it, so it is in no zone, at any site"
+    );
 }
 
 #[tokio::test]

@@ -160,7 +160,9 @@ impl Frame {
     /// The availability zone of a server: its host's, or the one that was asked for.
     pub(in super::super) fn zone<'f>(&'f self, server: &'f Server) -> &'f str {
         let asked = server.wish.zone.as_deref();
-        if let Some(site) = self.away(server) {
+        // One that no host took shows the same at its own site, which knows no zone of it either.
+        let away = self.away(server).filter(|_| server.host().is_some());
+        if let Some(site) = away {
             return asked.unwrap_or(&site.name);
         }
         let of_host = server.host().and_then(|host| self.hosts.get(host));
