@@ -15,6 +15,9 @@ const SERVER: &str = "/servers/{server_id}";
 const ACTION: &str = "/servers/{server_id}/action";
 const AGGREGATE: &str = "/os-aggregates/{aggregate_id}/action";
 
+/// How many servers of a client stay. Two hosts have room for some six hundred.
+const STAY_MAX: usize = 200;
+
 /// One round of everything that is the site's own business.
 pub(crate) async fn round(worker: &mut Worker) {
     service(worker).await;
@@ -276,7 +279,7 @@ async fn aggregate(worker: &mut Worker) -> Option<()> {
 /// Disables, enables and forgets the compute service of a host without servers; the host's next
 /// sign of life brings it back. Where all have servers by now each says so, and the last is freed.
 async fn service(worker: &mut Worker) -> Option<()> {
-    if !services(worker).await? {
+    if !worker.keeps_hosts && !services(worker).await? {
         let host = worker.hosts.last()?.clone();
         free(worker, &host).await?;
         services(worker).await?;
@@ -314,10 +317,18 @@ async fn free(worker: &mut Worker, host: &str) -> Option<()> {
     None
 }
 
-/// The same for a host without servers; whether there was one.
+/// The same for a host without servers; whether there was one, or one has not come back yet and
+/// the other is needed.
 async fn services(worker: &mut Worker) -> Option<bool> {
     let services = worker.ask(Compute, Verb::Get, "/os-services", None).await?;
     let services = services["services"].as_array()?.clone();
+    let is_up = |host: &&String| {
+        let mut up = services.iter().filter(|it| it["state"] == "up");
+        up.any(|it| it["host"] == host.as_str())
+    };
+    if worker.hosts.iter().filter(is_up).count() < worker.hosts.len() {
+        return Some(true);
+    }
     let one = "/os-services/{service_id}";
     for host in worker.hosts.clone().iter().rev() {
         let mut of_host = services.iter().filter(|it| it["host"] == host.as_str());
@@ -368,7 +379,7 @@ async fn end(worker: &mut Worker) {
             .cloned()
             .unwrap_or_default(),
     );
-    // One server of each round stays, one is deleted in the plain way.
+    // One server of each round stays as long as hosts have room, one is deleted in the plain way.
     for stays in [false, true] {
         let name = worker.fresh("server");
         let body = json!({"server": {"name": name, "imageRef": image, "flavorRef": tiny,
@@ -380,7 +391,9 @@ async fn end(worker: &mut Worker) {
             return;
         }
         worker.settled("ACTIVE").await;
-        if !stays {
+        let kept = worker.ledger.kept.iter();
+        let kept = kept.filter(|(collection, _)| *collection == "/servers");
+        if !stays || kept.count() > STAY_MAX {
             worker.ask(Compute, Delete, SERVER, None).await;
             gone(worker, "server_id", "/servers");
         }

@@ -33,6 +33,8 @@ pub(crate) struct Worker {
     pub(crate) site: String,
     /// The site's compute hosts.
     pub(crate) hosts: Vec<String>,
+    /// Whether it leaves the services of hosts as they are.
+    pub(crate) keeps_hosts: bool,
     /// What stands in the places of path parameters.
     pub(crate) parameters: BTreeMap<&'static str, String>,
     /// The rows that succeeded at least once.
@@ -65,6 +67,7 @@ impl Worker {
             index: 0,
             site: site.to_owned(),
             hosts,
+            keeps_hosts: false,
             parameters: BTreeMap::from([("project_id", client.project().to_owned())]),
             done: BTreeSet::new(),
             ledger: Ledger::default(),
