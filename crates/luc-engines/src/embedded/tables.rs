@@ -164,8 +164,8 @@ impl<'t> Tables<'t> {
                 }
                 self.commit(&id, &batch)?;
             }
-            Effect::Seal(id) => self.seal(&id)?,
-            Effect::Compact(until) => self.compact(until)?,
+            Effect::Seal(id) => self.decide(&id, None)?,
+            Effect::Compact(until) => self.forget_until(until)?,
         }
         Ok(true)
     }
@@ -192,7 +192,9 @@ impl<'t> Tables<'t> {
         if check {
             return Ok(Ok((Revision::new(self.counters.revision), None)));
         }
-        let revision = Revision::new(self.commit(id, &proposal.batch)?);
+        let revision = self.commit(id, &proposal.batch)?;
+        self.effects.commit(revision, id, &proposal.batch);
+        let revision = Revision::new(revision);
         let (operation, batch) = (proposal.operation.id, proposal.batch);
         Ok(Ok((
             revision,
@@ -218,16 +220,9 @@ impl<'t> Tables<'t> {
                 }
             }
         }
-        self.effects.commit(revision, id, batch);
         self.decide(id, Some(revision))?;
         self.log(revision, id, batch)?;
         Ok(revision)
-    }
-
-    /// Notes that an operation never happened.
-    fn seal(&mut self, id: &OpId) -> Result<(), StorageError> {
-        self.effects.seal(id);
-        self.decide(id, None)
     }
 
     fn conflict(&self, key: &str) -> CommitError {
@@ -264,6 +259,10 @@ impl<'t> Tables<'t> {
     /// Forgets the history up to and including `until`.
     pub(super) fn compact(&mut self, until: u64) -> Result<(), StorageError> {
         self.effects.compact(until);
+        self.forget_until(until)
+    }
+
+    fn forget_until(&mut self, until: u64) -> Result<(), StorageError> {
         while self.counters.oldest < until.min(self.counters.revision) {
             self.forget_oldest()?;
         }
@@ -302,7 +301,8 @@ impl<'t> Tables<'t> {
                 horizon: Revision::new(self.counters.horizon),
             }));
         }
-        self.seal(&operation.id)?;
+        self.effects.seal(&operation.id);
+        self.decide(&operation.id, None)?;
         Ok(Ok(None))
     }
 }
